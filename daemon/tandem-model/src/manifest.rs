@@ -1,0 +1,214 @@
+//! What a partnership put on its device, and the journal of what it is about to do there. The manifest alone decides
+//! what is ours; nothing that it doesn't name is ever deleted or replaced.
+
+use crate::error::{ItemError, StoreError};
+use crate::id::{Guid, MediaUri, PlaylistId};
+use crate::path::DevicePath;
+use crate::player::ObjectFacts;
+use serde::{Deserialize, Serialize};
+
+/// What a file on the device was made from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Origin {
+    /// A track of the library.
+    Track(MediaUri),
+    /// A playlist of the library.
+    Playlist(PlaylistId),
+}
+
+/// What is true of a file that we put on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EntryState {
+    /// It is there.
+    Present,
+    /// The user deleted it on the device: it isn't copied again.
+    Skipped,
+    /// The user changed it on the device: it is his now, left alone, and not copied again.
+    Disowned,
+}
+
+/// A file that we put on the device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number in the manifest.
+    pub id: i64,
+    /// What it was made from.
+    pub origin: Origin,
+    /// Where it is.
+    pub path: DevicePath,
+    /// The device's lasting id of it.
+    pub persistent_id: String,
+    /// What the device told of it after it was written.
+    pub facts: ObjectFacts,
+    /// The source's size then.
+    pub source_size: u64,
+    /// The source's modification time then, nanoseconds since 1970.
+    pub source_modified_ns: i64,
+    /// XXH3-128 of its bytes.
+    pub hash: u128,
+    /// What is true of it.
+    pub state: EntryState,
+}
+
+/// Something that is about to be done on the device, recorded before it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// Write a file, replacing entry `replaces` if there is one.
+    Write {
+        /// What it is made from.
+        origin: Origin,
+        /// Its final name.
+        path: DevicePath,
+        /// Its name while it is written.
+        temporary: DevicePath,
+        /// The size it will have.
+        size: u64,
+        /// The source's modification time, which the file gets too, nanoseconds since 1970.
+        modified_ns: i64,
+        /// The entry whose file it replaces.
+        replaces: Option<i64>,
+    },
+    /// Delete an entry's file.
+    Delete {
+        /// The entry.
+        entry: i64,
+    },
+}
+
+/// What came of an intent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The file is on the device for good.
+    Written {
+        /// The intent.
+        intent: i64,
+        /// The device's lasting id of it.
+        persistent_id: String,
+        /// What the device tells of it.
+        facts: ObjectFacts,
+        /// XXH3-128 of its bytes.
+        hash: u128,
+    },
+    /// The entry's file is gone for good, and so is the entry.
+    Deleted {
+        /// The intent.
+        intent: i64,
+    },
+    /// Nothing was changed on the device.
+    Abandoned {
+        /// The intent.
+        intent: i64,
+    },
+}
+
+/// A change of the record alone: nothing on the device is touched by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Correction {
+    /// The entry's file is as it was, but its source is known by this now (touched, or moved).
+    Source {
+        /// The entry.
+        entry: i64,
+        /// What it is made from.
+        origin: Origin,
+        /// The source's size.
+        size: u64,
+        /// The source's modification time, nanoseconds since 1970.
+        modified_ns: i64,
+    },
+    /// The entry's state is this now.
+    State {
+        /// The entry.
+        entry: i64,
+        /// The new state.
+        state: EntryState,
+    },
+    /// The entry is forgotten.
+    Forget {
+        /// The entry.
+        entry: i64,
+    },
+    /// No skipped or disowned entry is kept: the next run copies those again.
+    ForgetSkipped,
+    /// These folders were made by us, so they are removed when they are empty.
+    MadeFolders(Vec<DevicePath>),
+    /// These folders are gone, or somebody else's.
+    ForgetFolders(Vec<DevicePath>),
+}
+
+/// What became of one item in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemResult {
+    /// The media's URI; empty for the run as a whole.
+    pub media: String,
+    /// `None`: it is on the device.
+    pub error: Option<ItemError>,
+    /// For the user; empty when there is nothing to say.
+    pub message: String,
+}
+
+/// One partnership's manifest and journal. Calls block: they belong on a thread that may.
+pub trait Manifest: Send {
+    /// All entries.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn entries(&self) -> Result<Vec<Entry>, StoreError>;
+
+    /// Folders that we made.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn folders(&self) -> Result<Vec<DevicePath>, StoreError>;
+
+    /// Whether this media is on the device, and whether the last run had no space for it.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn media_state(&self, media: &MediaUri) -> Result<(bool, bool), StoreError>;
+
+    /// Intents without an outcome: what was in flight when the last run was cut.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn pending(&self) -> Result<Vec<(i64, Intent)>, StoreError>;
+
+    /// Records outcomes and new intents, together and for good; tells the new intents' numbers in their order.
+    ///
+    /// # Errors
+    /// When they can't be recorded; then nothing was.
+    fn commit(&mut self, outcomes: &[Outcome], intents: &[Intent]) -> Result<Vec<i64>, StoreError>;
+
+    /// Corrects the record.
+    ///
+    /// # Errors
+    /// When it can't be; then nothing was.
+    fn correct(&mut self, corrections: &[Correction]) -> Result<(), StoreError>;
+
+    /// What did not come out in the last run; every other entry that is present did.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn results(&self) -> Result<Vec<ItemResult>, StoreError>;
+
+    /// Replaces the last run's results.
+    ///
+    /// # Errors
+    /// When they can't be recorded; then the old ones stay.
+    fn set_results(&mut self, results: &[ItemResult]) -> Result<(), StoreError>;
+}
+
+/// Opens partnerships' manifests. Calls block.
+pub trait ManifestStore: Send + Sync {
+    /// The manifest of this partnership, made where it isn't there yet.
+    ///
+    /// # Errors
+    /// `Damaged` when there is one that can't be read: the file is set aside under another name, and the next call
+    /// starts anew, with everything on the device foreign.
+    fn open(&self, relationship: Guid) -> Result<Box<dyn Manifest>, StoreError>;
+
+    /// Removes the manifest of a partnership that has ended. None there is no error.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    fn remove(&self, relationship: Guid) -> Result<(), StoreError>;
+}

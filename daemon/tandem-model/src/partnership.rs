@@ -1,0 +1,110 @@
+//! Partnerships and known devices: what is kept on disk over restarts, and the trait of the store that keeps it.
+
+use crate::device::DeviceDescription;
+use crate::error::StoreError;
+use crate::id::{DeviceId, Guid, PartnershipIndex, PlaylistId, Uid};
+use serde::{Deserialize, Serialize};
+
+/// A playlist that is synchronised to a device; WMP's attribute `SyncNN`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Which playlist of the owner's library.
+    pub playlist: PlaylistId,
+    /// Lower goes first; never 0.
+    pub priority: u32,
+}
+
+/// How the last run of a device went.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LastSync {
+    /// When it ended, seconds since 1970; 0: never.
+    pub time: u64,
+    /// Items that failed.
+    pub error_count: u32,
+    /// Items for which there was no space.
+    pub no_fit_count: u32,
+    /// Items that were on the device at its end.
+    pub item_count: u32,
+}
+
+/// One device's tie to one user's library on this computer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partnership {
+    /// The mark on the device; WMP's RelationshipID.
+    pub relationship: Guid,
+    /// The device.
+    pub device: DeviceId,
+    /// Whose library.
+    pub owner: Uid,
+    /// Its slot in that library.
+    pub index: PartnershipIndex,
+    /// When it was made, seconds since 1970.
+    #[serde(default)]
+    pub created: u64,
+    /// 0 to 95: this share of the storage is left to others.
+    #[serde(default)]
+    pub percent_space_reserved: u8,
+    /// Whether plugging in starts a run.
+    #[serde(default = "yes")]
+    pub sync_on_connect: bool,
+    /// Whether the default set of playlists is what is assigned.
+    #[serde(default)]
+    pub auto_sync_default_rules: bool,
+    /// How the last run went.
+    #[serde(default)]
+    pub last_sync: LastSync,
+    /// What is synchronised.
+    #[serde(default)]
+    pub assignments: Vec<Assignment>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A device that was connected once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownDevice {
+    /// What it told of itself.
+    pub description: DeviceDescription,
+    /// The user's name for it, if he gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub friendly_name: Option<String>,
+    /// Its own GUID in `WMPInfo.xml`, made once for each device.
+    pub guid: Guid,
+    /// The user declined a partnership, or deleted it.
+    #[serde(default)]
+    pub declined: bool,
+    /// The partnership that was ended here while the device was away, so that its mark isn't taken for another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_relationship: Option<Guid>,
+    /// When it was last connected, seconds since 1970.
+    #[serde(default)]
+    pub last_seen: u64,
+}
+
+/// All that the daemon keeps of devices and partnerships.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Partnerships {
+    /// Devices that were connected once.
+    #[serde(default)]
+    pub devices: Vec<KnownDevice>,
+    /// At most one for each device, at most sixteen for each owner.
+    #[serde(default)]
+    pub partnerships: Vec<Partnership>,
+}
+
+/// Keeps [`Partnerships`] on disk. Calls block: they belong on a thread that may.
+pub trait PartnershipStore: Send + Sync {
+    /// What was kept last; the default when nothing ever was.
+    ///
+    /// # Errors
+    /// When there are copies and none can be read.
+    fn load(&self) -> Result<Partnerships, StoreError>;
+
+    /// Replaces what is kept. On return it is on disk, or nothing has changed.
+    ///
+    /// # Errors
+    /// When no copy could be written.
+    fn save(&self, partnerships: &Partnerships) -> Result<(), StoreError>;
+}

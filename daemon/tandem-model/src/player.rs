@@ -1,0 +1,283 @@
+//! Players as the engine sees them: [`Player`], [`Storage`] and [`Object`] are the counterparts of WMDM's
+//! IMDSPDevice3, IMDSPStorage4 and IMDSPObject2. What a player can't do is a capability, not an error at use.
+//!
+//! Everything that comes back from an implementation has been checked by it: what it got from the device is hostile.
+
+use crate::BoxFuture;
+use crate::device::DeviceDescription;
+use crate::error::PlayerError;
+use crate::id::Guid;
+use crate::path::DevicePath;
+use crate::presence::Arrival;
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The partnership's mark on a device, as `WMPInfo.xml` holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// DeviceID: the device's own GUID, made once.
+    pub device: Guid,
+    /// RelationshipID: the partnership's GUID; zero for none.
+    pub relationship: Guid,
+}
+
+/// How playlists are written to a player.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaylistStyle {
+    /// Where they go; `None` is the storage's root.
+    pub folder: Option<DevicePath>,
+    /// `m3u8` or `m3u`. Both are written in UTF-8, without a byte order mark.
+    pub extension: &'static str,
+    /// Between the parts of a path.
+    pub separator: char,
+    /// After each line.
+    pub line_ending: &'static str,
+}
+
+/// What a player can do and wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// MIME types that it plays, as it declares them; empty when it declares none, and then nothing is refused.
+    pub formats: Vec<String>,
+    /// Whether it plays sound, shows video, shows photos.
+    pub audio: bool,
+    /// See `audio`.
+    pub video: bool,
+    /// See `audio`.
+    pub photo: bool,
+    /// Where music goes; `None` is the storage's root.
+    pub audio_folder: Option<DevicePath>,
+    /// How many folders deep below `audio_folder` a track may lie; `None`: as deep as we like.
+    pub folder_depth: Option<u8>,
+    /// How playlists are written; `None` when it takes none.
+    pub playlists: Option<PlaylistStyle>,
+    /// Whether the device itself keeps the user's name for it.
+    pub holds_friendly_name: bool,
+}
+
+/// Space on a storage, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Space {
+    /// All of it.
+    pub total: u64,
+    /// What is free for us.
+    pub free: u64,
+    /// What a file's size is rounded up to; at least 1.
+    pub cluster: u64,
+}
+
+/// What the device tells of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectFacts {
+    /// Bytes.
+    pub size: u64,
+    /// Modification time as the device reports it, nanoseconds since 1970; its grain and zone are the device's.
+    pub modified_ns: i64,
+}
+
+/// What becomes a file on the device.
+#[derive(Debug)]
+pub enum Source {
+    /// An open file, read from its start.
+    File(File),
+    /// Bytes of our own making.
+    Bytes(Arc<[u8]>),
+}
+
+/// What must hold of the final name for a write to go ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing has that name.
+    Nothing,
+    /// What has that name is still this; it is replaced.
+    This(ObjectFacts),
+}
+
+/// One file to write.
+#[derive(Debug)]
+pub struct WriteRequest {
+    /// Its final name.
+    pub path: DevicePath,
+    /// Its name while it is being written, where the device can rename.
+    pub temporary: DevicePath,
+    /// What must hold of `path`.
+    pub expect: Expect,
+    /// Bytes that the source must have.
+    pub size: u64,
+    /// Modification time to set, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// What to write.
+    pub source: Source,
+}
+
+/// A file that is on the device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// What the device tells of it now.
+    pub facts: ObjectFacts,
+    /// XXH3-128 of the bytes that were sent.
+    pub hash: u128,
+    /// The device's lasting id of it; the path where it has no other.
+    pub persistent_id: String,
+    /// Folders that had to be made for it, outermost first.
+    pub made_folders: Vec<DevicePath>,
+}
+
+/// The two things a transfer and its observer share: bytes done, and the wish to stop.
+#[derive(Debug, Default)]
+pub struct Transfer {
+    bytes: AtomicU64,
+    cancelled: AtomicBool,
+}
+
+impl Transfer {
+    /// Counts bytes that were handed to the device.
+    pub fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Sets the count, when an item's share of the run is over, whatever it came to.
+    pub fn set(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes handed to the device so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Asks the transfer to end at the next safe point.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to end.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// What closing is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// The run is over: flush, and give back what we took (a mount of our own, the session).
+    Release,
+    /// The user wants to take it away: flush, unmount, power off where possible.
+    Eject,
+}
+
+/// An open device; IMDSPDevice3.
+pub trait Player: Send + Sync {
+    /// What it tells of itself, now that it is open; IMDSPDevice::GetName, GetManufacturer, GetSerialNumber.
+    fn description(&self) -> &DeviceDescription;
+
+    /// What it can do; IMDSPDevice3::GetFormatCapability and GetProperty.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// The storage that is synchronised to; IMDSPDevice::EnumStorage.
+    fn storage(&self) -> Arc<dyn Storage>;
+
+    /// The partnership's mark; `None` when there is none that can be read. IMDSPDevice3::GetProperty of
+    /// g_wszWMDMSyncRelationshipID.
+    fn mark(&self) -> BoxFuture<'_, Result<Option<Mark>, PlayerError>>;
+
+    /// Writes the mark beside whatever else its file holds; IMDSPDevice3::SetProperty.
+    fn set_mark(&self, mark: Mark) -> BoxFuture<'_, Result<(), PlayerError>>;
+
+    /// The user's name for it, where the device holds one.
+    fn friendly_name(&self) -> BoxFuture<'_, Result<Option<String>, PlayerError>>;
+
+    /// Writes the user's name for it to a device that `holds_friendly_name`.
+    fn set_friendly_name(&self, name: String) -> BoxFuture<'_, Result<(), PlayerError>>;
+
+    /// Flushes and lets go of the device. Nothing may be called after it.
+    fn close(&self, close: Close) -> BoxFuture<'_, Result<(), PlayerError>>;
+}
+
+/// A storage of an open device; IMDSPStorage4.
+pub trait Storage: Send + Sync {
+    /// Its lasting id; IMDSPStorage4's persistent unique id.
+    fn id(&self) -> &str;
+
+    /// Space now; IMDSPStorageGlobals::GetTotalSize, GetTotalFree.
+    fn space(&self) -> BoxFuture<'_, Result<Space, PlayerError>>;
+
+    /// What is at each of these paths, in their order; `None` for nothing, or for what isn't a file.
+    /// IMDSPStorage4::GetSpecifiedMetadata over whole folders.
+    fn facts(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<Vec<Option<ObjectFacts>>, PlayerError>>;
+
+    /// The file at this path; IMDSPStorage4::FindStorage.
+    fn object(&self, path: &DevicePath) -> Box<dyn Object>;
+
+    /// Writes a file under its temporary name, has the device keep it, checks its size, and gives it its final name.
+    /// IMDSPStorage4::CreateStorageWithMetadata and IMDSPObject2::WriteOnClearChannel.
+    ///
+    /// On an error nothing is at the final name that wasn't there before, and the temporary name is free again
+    /// unless the device is gone.
+    fn write<'a>(&'a self, request: WriteRequest, transfer: &'a Arc<Transfer>) -> BoxFuture<'a, Result<Written, PlayerError>>;
+
+    /// Makes the names of these files last: after this a cut can't undo their creation, renaming or deletion.
+    fn settle(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>>;
+
+    /// Removes those of these folders that are empty, innermost first; folders that aren't empty stay, without error.
+    fn remove_empty_folders(&self, folders: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>>;
+
+    /// Returns when everything written so far is on the device.
+    fn flush(&self) -> BoxFuture<'_, Result<(), PlayerError>>;
+}
+
+/// A file on a storage; IMDSPObject2.
+pub trait Object: Send + Sync {
+    /// What the device tells of it; `None` when it isn't there.
+    fn facts(&self) -> BoxFuture<'_, Result<Option<ObjectFacts>, PlayerError>>;
+
+    /// Its bytes, at most `limit`; IMDSPObject2::ReadOnClearChannel.
+    fn read(&self, limit: u64) -> BoxFuture<'_, Result<Vec<u8>, PlayerError>>;
+
+    /// XXH3-128 of its bytes, read back from the device.
+    fn hash<'a>(&'a self, transfer: &'a Arc<Transfer>) -> BoxFuture<'a, Result<u128, PlayerError>>;
+
+    /// Deletes it if it is still what is expected (`None`: whatever it is); IMDSPObject::Delete.
+    fn delete(&self, expected: Option<ObjectFacts>) -> BoxFuture<'_, Result<(), PlayerError>>;
+}
+
+/// Opens what the hardware announced.
+pub trait PlayerOpener: Send + Sync {
+    /// Opens the device: mounts it or starts a session, and reads what it is.
+    fn open<'a>(&'a self, arrival: &'a Arrival) -> BoxFuture<'a, Result<Arc<dyn Player>, PlayerError>>;
+}
+
+impl ObjectFacts {
+    /// Whether `now` can be the same file as this record of it: equal size, and a modification time that differs by
+    /// no more than FAT's two seconds, or by whole hours besides (FAT keeps local time, so a change of zone or of
+    /// daylight saving shifts it).
+    #[must_use]
+    pub fn matches(&self, now: &Self) -> bool {
+        const SECOND: u64 = 1_000_000_000;
+        const HOUR: u64 = 3600 * SECOND;
+        let apart = self.modified_ns.abs_diff(now.modified_ns);
+        let off_the_hour = (apart % HOUR).min(HOUR - apart % HOUR);
+        self.size == now.size && apart <= 26 * HOUR && off_the_hour <= 2 * SECOND
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_match_over_fat_rounding_and_zone_shifts_and_nothing_else() {
+        let second = 1_000_000_000;
+        let facts = |size, seconds: i64| ObjectFacts { size, modified_ns: seconds * second };
+        let recorded = facts(5, 1_700_000_001);
+        assert!(recorded.matches(&facts(5, 1_700_000_000)));
+        assert!(recorded.matches(&facts(5, 1_700_003_600)));
+        assert!(recorded.matches(&facts(5, 1_700_000_001 - 7200)));
+        assert!(!recorded.matches(&facts(6, 1_700_000_001)));
+        assert!(!recorded.matches(&facts(5, 1_700_000_601)));
+        assert!(!recorded.matches(&facts(5, 1_700_000_001 + 30 * 3600)));
+    }
+}
