@@ -1,0 +1,79 @@
+//! Block devices: runs the udev monitor on a thread of its own and announces what the tracker makes of its sightings.
+//!
+//! Nothing of libudev is touched on a runtime thread, for it reads sysfs.
+
+use crate::tracker::{Sighting, Tracker};
+use crate::{HardwareError, announce, monitor};
+use tandem_model::presence::Presence;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio_util::sync::CancellationToken;
+
+/// Sightings that wait to be worked on; a hub full of sticks. Beyond it the monitor waits, and the kernel queues.
+const QUEUED: usize = 32;
+
+/// Announces block devices until it is told to stop or nobody listens any more.
+pub(crate) async fn watch(
+    presence: &Sender<Presence>,
+    stop: &CancellationToken,
+) -> Result<(), HardwareError> {
+    let in_udev = |cause| HardwareError::Udev { doing: "starting", cause };
+    // the monitor ends when the writing side is closed, whatever way this function is left
+    let (wake, awake) = std::io::pipe().map_err(in_udev)?;
+    let (sender, mut sightings) = channel(QUEUED);
+    let monitor = tokio::task::spawn_blocking(move || monitor::run(&wake, &sender));
+    relay(&mut sightings, presence, stop).await;
+    drop((awake, sightings));
+    match monitor.await {
+        Ok(result) => result,
+        Err(error) => Err(in_udev(std::io::Error::other(error))),
+    }
+}
+
+async fn relay(sightings: &mut Receiver<Sighting>, presence: &Sender<Presence>, stop: &CancellationToken) {
+    let mut tracker = Tracker::default();
+    loop {
+        let sighting = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = presence.closed() => return,
+            sighting = sightings.recv() => sighting,
+        };
+        let Some(sighting) = sighting else { return };
+        if !announce(tracker.see(sighting), presence, stop).await {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Watches until `end` has its effect. A machine that has no udev to ask is told apart from one that hangs.
+    async fn watch_until(end: impl FnOnce(&CancellationToken, Receiver<Presence>)) {
+        let (sender, changes) = channel(1);
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        let watching = tokio::spawn(async move { watch(&sender, &token).await });
+        end(&stop, changes);
+        let result =
+            tokio::time::timeout(Duration::from_secs(10), watching).await.expect("it did not end").unwrap();
+        assert!(matches!(result, Ok(()) | Err(HardwareError::Udev { .. })), "{result:?}");
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_it_is_stopped() {
+        let mut kept = None;
+        watch_until(|stop, changes| {
+            kept = Some(changes);
+            stop.cancel();
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_nobody_listens() {
+        watch_until(|_, changes| drop(changes)).await;
+    }
+}
