@@ -1,0 +1,142 @@
+//! The storage of a file-system player: the trait's methods, each as blocking work on the tree.
+//!
+//! It decides nothing: what is expected where comes with each call.
+
+use crate::file_system::errno::During;
+use crate::file_system::object::FileObject;
+use crate::file_system::pace;
+use crate::file_system::root::{Root, Tree, facts_of, means_nothing, parent_of, status_in};
+use crate::file_system::write::{self, Stop};
+use rustix::io::Errno;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tandem_model::BoxFuture;
+use tandem_model::error::PlayerError;
+use tandem_model::path::DevicePath;
+use tandem_model::player::{Object, ObjectFacts, Space, Storage, Transfer, WriteRequest, Written};
+
+/// The one storage of a file-system player.
+pub(crate) struct FileSystemStorage {
+    root: Arc<Root>,
+    id: String,
+    window: Arc<AtomicU64>,
+}
+
+impl FileSystemStorage {
+    /// The storage below this root.
+    pub(crate) fn new(root: Arc<Root>, id: String) -> Self {
+        Self { root, id, window: Arc::new(AtomicU64::new(pace::FIRST_WINDOW)) }
+    }
+}
+
+/// Set when whoever waited for long work has gone: work on a blocking thread can't be dropped, but it can stop.
+pub(crate) struct Abandon(Arc<AtomicBool>);
+
+impl Abandon {
+    /// A guard, and the flag that it sets when it is dropped.
+    pub(crate) fn new() -> (Self, Arc<AtomicBool>) {
+        let flag = Arc::new(AtomicBool::new(false));
+        (Self(Arc::clone(&flag)), flag)
+    }
+}
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Storage for FileSystemStorage {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn space(&self) -> BoxFuture<'_, Result<Space, PlayerError>> {
+        Box::pin(self.root.run(space))
+    }
+
+    fn facts(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<Vec<Option<ObjectFacts>>, PlayerError>> {
+        Box::pin(self.root.run(move |tree| facts(tree, &paths)))
+    }
+
+    fn object(&self, path: &DevicePath) -> Box<dyn Object> {
+        Box::new(FileObject::new(Arc::clone(&self.root), path.clone()))
+    }
+
+    fn write<'a>(
+        &'a self,
+        request: WriteRequest,
+        transfer: &'a Arc<Transfer>,
+    ) -> BoxFuture<'a, Result<Written, PlayerError>> {
+        let (transfer, window) = (Arc::clone(transfer), Arc::clone(&self.window));
+        Box::pin(async move {
+            let (guard, abandoned) = Abandon::new();
+            let written = self
+                .root
+                .run(move |tree| {
+                    let stop = Stop { transfer: &transfer, abandoned: &abandoned };
+                    write::write(tree, &request, &stop, &window)
+                })
+                .await;
+            drop(guard);
+            written
+        })
+    }
+
+    fn settle(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(self.root.run(move |tree| tree.settle(paths.iter().map(parent_of))))
+    }
+
+    fn remove_empty_folders(&self, folders: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(self.root.run(move |tree| remove_empty_folders(tree, folders)))
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(self.root.run(|tree| {
+            let during = During::Storage("writing what is outstanding to the device");
+            rustix::fs::syncfs(tree.directory()).map_err(|errno| tree.error(errno, during))?;
+            if tree.is_gone() { Err(PlayerError::Removed) } else { Ok(()) }
+        }))
+    }
+}
+
+fn space(tree: &Tree) -> Result<Space, PlayerError> {
+    let told = rustix::fs::fstatvfs(tree.directory())
+        .map_err(|errno| tree.error(errno, During::Storage("asking for its space")))?;
+    let cluster = [told.f_frsize, told.f_bsize, 1].into_iter().find(|size| *size > 0).unwrap_or(1);
+    let bytes = |blocks: u64| blocks.saturating_mul(cluster);
+    let total = bytes(told.f_blocks);
+    Ok(Space { total, free: bytes(told.f_bavail).min(total), cluster })
+}
+
+/// What is at each path. Each folder is looked up once.
+fn facts(tree: &Tree, paths: &[DevicePath]) -> Result<Vec<Option<ObjectFacts>>, PlayerError> {
+    let mut order: Vec<usize> = (0..paths.len()).collect();
+    order.sort_by_key(|at| parent_of(&paths[*at]));
+    let mut found = vec![None; paths.len()];
+    for group in order.chunk_by(|a, b| parent_of(&paths[*a]) == parent_of(&paths[*b])) {
+        let parent = parent_of(&paths[group[0]]);
+        let folder = match tree.folder(parent) {
+            Ok(folder) => folder,
+            Err(errno) if means_nothing(errno) => continue,
+            // a link or a mount in its place: our files aren't there
+            Err(Errno::LOOP | Errno::XDEV) => continue,
+            Err(errno) => return Err(tree.error(errno, During::Use(parent))),
+        };
+        for at in group {
+            let path = &paths[*at];
+            let stat = status_in(&folder, path.name())
+                .map_err(|errno| tree.error(errno, During::Use(path.as_str())))?;
+            found[*at] = stat.as_ref().and_then(facts_of);
+        }
+    }
+    // a device that went away meanwhile must not look like one that was emptied
+    if tree.is_gone() { Err(PlayerError::Removed) } else { Ok(found) }
+}
+
+fn remove_empty_folders(tree: &Tree, mut folders: Vec<DevicePath>) -> Result<(), PlayerError> {
+    folders.sort_by_key(|folder| std::cmp::Reverse(folder.as_str().matches('/').count()));
+    folders.iter().try_for_each(|folder| {
+        tree.remove_if_empty(folder).map_err(|errno| tree.error(errno, During::Use(folder.as_str())))
+    })
+}

@@ -1,0 +1,326 @@
+//! Writes one file: temporary name, bytes, modification time, sync, size check, and only then the final name.
+//!
+//! Whatever goes wrong, nothing is left at either name that wasn't there before; a cut leaves at most the temporary.
+
+use crate::file_system::errno::{During, errno_of};
+use crate::file_system::pace;
+use crate::file_system::root::{Tree, facts_of, parent_of, status_in};
+use rustix::fs::{Advice, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::num::NonZeroU64;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+use tandem_model::error::PlayerError;
+use tandem_model::path::DevicePath;
+use tandem_model::player::{Expect, ObjectFacts, Source, Transfer, WriteRequest, Written};
+use xxhash_rust::xxh3::Xxh3;
+
+/// Bytes that are read and written at once.
+pub(crate) const CHUNK: usize = 1 << 20;
+
+/// The wish to stop: of whoever shares the transfer, or because nobody waits for the outcome any more.
+pub(crate) struct Stop<'a> {
+    pub(crate) transfer: &'a Transfer,
+    pub(crate) abandoned: &'a AtomicBool,
+}
+
+impl Stop<'_> {
+    /// `Cancelled` once there is that wish.
+    pub(crate) fn check(&self) -> Result<(), PlayerError> {
+        if self.transfer.is_cancelled() || self.abandoned.load(Ordering::Relaxed) {
+            return Err(PlayerError::Cancelled);
+        }
+        Ok(())
+    }
+}
+
+/// Writes the file. `window` is what may be unsynced, in bytes; it follows the device's speed.
+pub(crate) fn write(
+    tree: &Tree,
+    request: &WriteRequest,
+    stop: &Stop<'_>,
+    window: &AtomicU64,
+) -> Result<Written, PlayerError> {
+    let path = request.path.as_str();
+    if path.to_lowercase() == request.temporary.as_str().to_lowercase() {
+        return Err(PlayerError::Other(format!("`{path}` can't be its own temporary name")));
+    }
+    stop.check()?;
+    let begun = inspect(&request.source, request.size)?;
+    check_expectation(tree, request)?;
+    let mut made_folders = Vec::new();
+    let written = write_into(tree, request, stop, window, begun, &mut made_folders);
+    match written {
+        Ok((facts, hash)) => Ok(Written { facts, hash, persistent_id: path.to_owned(), made_folders }),
+        Err(error) => {
+            if error != PlayerError::Removed {
+                remove_made(tree, &made_folders);
+            }
+            Err(error)
+        }
+    }
+}
+
+fn write_into(
+    tree: &Tree,
+    request: &WriteRequest,
+    stop: &Stop<'_>,
+    window: &AtomicU64,
+    begun: Option<i64>,
+    made_folders: &mut Vec<DevicePath>,
+) -> Result<(ObjectFacts, u128), PlayerError> {
+    let folder = tree.make_folder(parent_of(&request.temporary), made_folders)?;
+    if parent_of(&request.path) != parent_of(&request.temporary) {
+        tree.make_folder(parent_of(&request.path), made_folders)?;
+        tree.note_change(parent_of(&request.temporary));
+    }
+    let mut file = create(tree, &folder, request)?;
+    let written = fill(tree, &mut file, request, stop, window)
+        .and_then(|hash| same_source(&request.source, begun).map(|()| hash))
+        .and_then(|hash| Ok((keep(tree, &file, request)?, hash)))
+        .and_then(|done| give_name(tree, &folder, request).map(|()| done));
+    drop(file);
+    if let Err(error) = &written {
+        discard(tree, &folder, request, error);
+    }
+    written
+}
+
+/// Removes folders again that were made for a file that didn't come.
+fn remove_made(tree: &Tree, made_folders: &[DevicePath]) {
+    for folder in made_folders.iter().rev() {
+        if let Err(errno) = tree.remove_if_empty(folder) {
+            tracing::warn!("a folder that was made in vain could not be removed: {errno}");
+        }
+    }
+}
+
+/// The source's modification time, once it has turned out to be a file of the right size.
+fn inspect(source: &Source, size: u64) -> Result<Option<i64>, PlayerError> {
+    match source {
+        Source::Bytes(bytes) if u64::try_from(bytes.len()) != Ok(size) => Err(PlayerError::SourceChanged),
+        Source::Bytes(_) => Ok(None),
+        Source::File(file) => {
+            let stat = rustix::fs::fstat(file).map_err(|errno| PlayerError::Source(errno.to_string()))?;
+            let facts = facts_of(&stat).ok_or_else(|| PlayerError::Source("it isn't a file".into()))?;
+            if facts.size != size {
+                return Err(PlayerError::SourceChanged);
+            }
+            // advice: no harm where it isn't taken
+            let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+            let _ = rustix::fs::fadvise(file, 0, None, Advice::NoReuse);
+            Ok(Some(facts.modified_ns))
+        }
+    }
+}
+
+fn same_source(source: &Source, begun: Option<i64>) -> Result<(), PlayerError> {
+    let Source::File(file) = source else { return Ok(()) };
+    let stat = rustix::fs::fstat(file).map_err(|errno| PlayerError::Source(errno.to_string()))?;
+    if facts_of(&stat).map(|facts| facts.modified_ns) == begun {
+        Ok(())
+    } else {
+        Err(PlayerError::SourceChanged)
+    }
+}
+
+/// Whether what is at the final name is what is expected there.
+fn check_expectation(tree: &Tree, request: &WriteRequest) -> Result<(), PlayerError> {
+    let path = request.path.as_str();
+    let there = tree.status(path).map_err(|errno| tree.error(errno, During::Create(path)))?;
+    match (request.expect, there) {
+        (Expect::Nothing, None) => Ok(()),
+        (Expect::Nothing, Some(_)) => Err(PlayerError::Exists(path.into())),
+        (Expect::This(expected), Some(stat)) if facts_of(&stat).is_some_and(|now| expected.matches(&now)) => {
+            Ok(())
+        }
+        (Expect::This(_), None) if tree.is_gone() => Err(PlayerError::Removed),
+        (Expect::This(_), _) => Err(PlayerError::Changed(path.into())),
+    }
+}
+
+/// Creates the temporary, in place of one that a cut has left.
+fn create(tree: &Tree, folder: &OwnedFd, request: &WriteRequest) -> Result<File, PlayerError> {
+    let name = request.temporary.name();
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o666));
+    let created = match open() {
+        Err(Errno::EXIST) => rustix::fs::unlinkat(folder, name, AtFlags::empty()).and_then(|()| open()),
+        result => result,
+    };
+    created.map(File::from).map_err(|errno| tree.error(errno, During::Create(request.temporary.as_str())))
+}
+
+/// Copies the source; tells its XXH3-128.
+fn fill(
+    tree: &Tree,
+    file: &mut File,
+    request: &WriteRequest,
+    stop: &Stop<'_>,
+    window: &AtomicU64,
+) -> Result<u128, PlayerError> {
+    let mut hasher = Xxh3::new();
+    let mut sink = Sink { tree, file, request, stop, window, written: 0, synced: 0 };
+    match &request.source {
+        Source::Bytes(bytes) => {
+            for chunk in bytes.chunks(CHUNK) {
+                hasher.update(chunk);
+                sink.put(chunk)?;
+            }
+        }
+        Source::File(source) => {
+            let mut buffer = std::mem::take(&mut *tree.buffer.lock().unwrap_or_else(PoisonError::into_inner));
+            let wanted = usize::try_from(request.size).unwrap_or(CHUNK).clamp(1, CHUNK);
+            if buffer.len() < wanted {
+                buffer.resize(wanted, 0);
+            }
+            let copied = copy(source, &mut buffer, request.size, &mut hasher, &mut sink);
+            *tree.buffer.lock().unwrap_or_else(PoisonError::into_inner) = buffer;
+            copied?;
+        }
+    }
+    Ok(hasher.digest128())
+}
+
+/// Hands exactly `size` bytes of the source on; a source that ends before or goes on after that has changed.
+fn copy(
+    source: &File,
+    buffer: &mut [u8],
+    size: u64,
+    hasher: &mut Xxh3,
+    sink: &mut Sink<'_>,
+) -> Result<(), PlayerError> {
+    while sink.written < size {
+        let wanted = usize::try_from(size - sink.written).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let count = read_at(source, &mut buffer[..wanted], sink.written)?;
+        if count == 0 {
+            return Err(PlayerError::SourceChanged);
+        }
+        hasher.update(&buffer[..count]);
+        sink.put(&buffer[..count])?;
+    }
+    if read_at(source, &mut [0], size)? != 0 {
+        return Err(PlayerError::SourceChanged);
+    }
+    Ok(())
+}
+
+fn read_at(source: &File, buffer: &mut [u8], offset: u64) -> Result<usize, PlayerError> {
+    loop {
+        match source.read_at(buffer, offset) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result.map_err(|error| PlayerError::Source(error.to_string())),
+        }
+    }
+}
+
+/// The temporary as it grows.
+struct Sink<'a> {
+    tree: &'a Tree,
+    file: &'a mut File,
+    request: &'a WriteRequest,
+    stop: &'a Stop<'a>,
+    window: &'a AtomicU64,
+    written: u64,
+    synced: u64,
+}
+
+impl Sink<'_> {
+    fn put(&mut self, chunk: &[u8]) -> Result<(), PlayerError> {
+        self.stop.check()?;
+        self.file.write_all(chunk).map_err(|error| self.failed(errno_of(&error)))?;
+        let count = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        self.written = self.written.saturating_add(count);
+        self.stop.transfer.add(count);
+        let window = self.window.load(Ordering::Relaxed);
+        if self.written - self.synced >= window && self.written < self.request.size {
+            let begun = Instant::now();
+            rustix::fs::fdatasync(&*self.file).map_err(|errno| self.failed(errno))?;
+            self.window.store(pace::next_window(window, begun.elapsed()), Ordering::Relaxed);
+            self.forget_synced();
+        }
+        Ok(())
+    }
+
+    /// What the device has needn't stay in memory; advice, so no harm where it isn't taken.
+    fn forget_synced(&mut self) {
+        let length = NonZeroU64::new(self.written - self.synced);
+        let _ = rustix::fs::fadvise(&*self.file, self.synced, length, Advice::DontNeed);
+        self.synced = self.written;
+    }
+
+    fn failed(&self, errno: Errno) -> PlayerError {
+        self.tree.error(errno, During::Use(self.request.path.as_str()))
+    }
+}
+
+/// Sets the modification time, has the device keep the file, and checks its size.
+fn keep(tree: &Tree, file: &File, request: &WriteRequest) -> Result<ObjectFacts, PlayerError> {
+    let path = request.path.as_str();
+    let failed = |errno| tree.error(errno, During::Use(path));
+    let modified = Timespec {
+        tv_sec: request.modified_ns.div_euclid(1_000_000_000),
+        tv_nsec: request.modified_ns.rem_euclid(1_000_000_000),
+    };
+    // both, because FUSE file systems of the older library ignore one alone
+    match rustix::fs::futimens(file, &Timestamps { last_access: modified, last_modification: modified }) {
+        // a file system that keeps no times of our choosing: what it tells afterwards is what counts
+        Ok(()) | Err(Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        Err(errno) => return Err(failed(errno)),
+    }
+    rustix::fs::fsync(file).map_err(failed)?;
+    let facts = facts_of(&rustix::fs::fstat(file).map_err(failed)?);
+    facts.filter(|facts| facts.size == request.size).ok_or_else(|| PlayerError::VerifyFailed(path.into()))
+}
+
+/// Gives the temporary its final name. The folder of that name is looked up anew: it may have been moved meanwhile.
+fn give_name(tree: &Tree, from: &OwnedFd, request: &WriteRequest) -> Result<(), PlayerError> {
+    let path = request.path.as_str();
+    let failed = |errno| tree.error(errno, During::Create(path));
+    let to = tree.folder(parent_of(&request.path)).map_err(failed)?;
+    let (old, new) = (request.temporary.name(), request.path.name());
+    let renamed = match request.expect {
+        Expect::This(_) => {
+            check_expectation(tree, request)?;
+            rustix::fs::renameat(from, old, &to, new)
+        }
+        Expect::Nothing => match rustix::fs::renameat_with(from, old, &to, new, RenameFlags::NOREPLACE) {
+            // a file system that can't refuse to replace, or a name that it doesn't take
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                match status_in(&to, new).map_err(failed)? {
+                    Some(_) => Err(Errno::EXIST),
+                    None => rustix::fs::renameat(from, old, &to, new),
+                }
+            }
+            result => result,
+        },
+    };
+    match renamed {
+        // some FUSE file systems answer this to a name that they don't take, though nothing is missing
+        Err(Errno::NOENT) if !tree.is_gone() && status_in(from, old).map_err(failed)?.is_some() => {
+            Err(PlayerError::NameRejected(path.into()))
+        }
+        result => result.map_err(failed),
+    }
+}
+
+/// Frees the temporary name again.
+fn discard(tree: &Tree, folder: &OwnedFd, request: &WriteRequest, because: &PlayerError) {
+    if *because == PlayerError::Removed {
+        return;
+    }
+    match rustix::fs::unlinkat(folder, request.temporary.name(), AtFlags::empty()) {
+        Ok(()) => tree.note_change(parent_of(&request.temporary)),
+        Err(Errno::NOENT) => {}
+        Err(errno) => {
+            tracing::warn!(
+                "a temporary file could not be deleted after `{because}`: {errno}; the next run does"
+            );
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Opens players: chooses the implementation by where the hardware says the device is.
+//!
+//! It classifies nothing; an arrival comes classified.
+
+use crate::mass_storage::BlockDevice;
+use crate::{folder, mass_storage};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tandem_model::BoxFuture;
+use tandem_model::error::PlayerError;
+use tandem_model::player::{Player, PlayerOpener};
+use tandem_model::presence::{Arrival, Locator, Mounter};
+
+/// Opens folders and mass storage.
+pub struct Players {
+    mounter: Option<Arc<dyn Mounter>>,
+    media_player_info_dirs: Vec<PathBuf>,
+}
+
+impl Players {
+    /// Players on block devices are mounted by `mounter`; without one they are refused. Data on models is looked for
+    /// in these directories of media-player-info, the first that has a file winning.
+    #[must_use]
+    pub fn new(mounter: Option<Arc<dyn Mounter>>, media_player_info_dirs: Vec<PathBuf>) -> Self {
+        Self { mounter, media_player_info_dirs }
+    }
+}
+
+impl PlayerOpener for Players {
+    fn open<'a>(&'a self, arrival: &'a Arrival) -> BoxFuture<'a, Result<Arc<dyn Player>, PlayerError>> {
+        Box::pin(async move {
+            let (description, dirs) = (arrival.description.clone(), self.media_player_info_dirs.clone());
+            let player = match &arrival.locator {
+                Locator::Folder { path } => folder::open(path, description, dirs).await?,
+                Locator::BlockDevice { node, number, file_system_uuid, media_player } => {
+                    let mounter = self.mounter.clone().ok_or_else(|| {
+                        PlayerError::NotPermitted(format!(
+                            "{} can't be mounted: there is no connection to UDisks2; start udisks2, or mount the \
+                             player and name it as a folder",
+                            node.display()
+                        ))
+                    })?;
+                    let device = BlockDevice {
+                        node: node.clone(),
+                        number: *number,
+                        file_system_uuid: file_system_uuid.clone(),
+                        media_player: media_player.clone(),
+                    };
+                    mass_storage::open(mounter, device, description, dirs).await?
+                }
+            };
+            Ok(Arc::new(player) as Arc<dyn Player>)
+        })
+    }
+}

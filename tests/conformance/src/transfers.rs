@@ -1,0 +1,138 @@
+//! Writing: what was sent is there, whole, under its final name, or nothing is.
+
+use crate::{MODIFIED, assert_holds, assert_nothing, bytes, file, path, put, request};
+use std::sync::Arc;
+use tandem_model::error::PlayerError;
+use tandem_model::player::{Expect, ObjectFacts, Player, Source, Transfer, WriteRequest};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Bytes, hash, size, time and progress are right.
+///
+/// # Panics
+/// When the player doesn't do so.
+pub async fn a_file_arrives_as_it_was_sent(player: &dyn Player) {
+    let content = bytes(100_003, 1);
+    let transfer = Arc::new(Transfer::default());
+    let storage = player.storage();
+    let written =
+        storage.write(request("Arrives/a.mp3", &content, Expect::Nothing), &transfer).await.unwrap();
+    assert_eq!(written.hash, xxh3_128(&content));
+    assert!(
+        written.facts.matches(&ObjectFacts { size: 100_003, modified_ns: MODIFIED }),
+        "{:?}",
+        written.facts
+    );
+    assert!(!written.persistent_id.is_empty());
+    assert_eq!(transfer.bytes(), 100_003);
+    assert_holds(player, "Arrives/a.mp3", &content).await;
+    assert_nothing(player, "Arrives/~new.part").await;
+    let told = storage.facts(vec![path("Arrives/a.mp3")]).await.unwrap();
+    assert!(told[0].is_some_and(|facts| written.facts.matches(&facts)), "{told:?}");
+}
+
+/// Zero bytes are a file too.
+///
+/// # Panics
+/// When the player doesn't take one.
+pub async fn an_empty_file_is_a_file(player: &dyn Player) {
+    let written = put(player, "Empty/nothing.m3u8", b"").await.unwrap();
+    assert_eq!((written.facts.size, written.hash), (0, xxh3_128(b"")));
+    assert_holds(player, "Empty/nothing.m3u8", b"").await;
+    let transfer = Arc::new(Transfer::default());
+    let source = Source::Bytes(Arc::from(&b"list"[..]));
+    let request = WriteRequest { size: 4, source, ..request("Empty/list.m3u8", b"", Expect::Nothing) };
+    player.storage().write(request, &transfer).await.unwrap();
+    assert_holds(player, "Empty/list.m3u8", b"list").await;
+}
+
+/// More than is copied at once, and not a multiple of it.
+///
+/// # Panics
+/// When bytes are lost.
+pub async fn a_file_of_many_chunks_arrives(player: &dyn Player) {
+    let content = bytes((9 << 20) + 17, 2);
+    let written = put(player, "Chunks/long.flac", &content).await.unwrap();
+    assert_eq!(written.hash, xxh3_128(&content));
+    assert_holds(player, "Chunks/long.flac", &content).await;
+}
+
+/// A source that is shorter or longer than announced gives `SourceChanged`, and nothing on the player.
+///
+/// # Panics
+/// When it is written nevertheless.
+pub async fn a_source_that_is_not_as_announced_is_refused(player: &dyn Player) {
+    let content = bytes(5000, 3);
+    for announced in [0, 4999, 5001, 3 << 20] {
+        for source in [file(&content), Source::Bytes(Arc::from(&content[..]))] {
+            let request = WriteRequest {
+                size: announced,
+                source,
+                ..request("Changed/a.mp3", &content, Expect::Nothing)
+            };
+            let transfer = Arc::new(Transfer::default());
+            let written = player.storage().write(request, &transfer).await;
+            assert_eq!(written.unwrap_err(), PlayerError::SourceChanged, "{announced}");
+        }
+    }
+    assert_nothing(player, "Changed/a.mp3").await;
+    assert_nothing(player, "Changed/~new.part").await;
+}
+
+/// Stop leaves neither name, and the next attempt succeeds.
+///
+/// # Panics
+/// When something is left, or the player is of no use afterwards.
+pub async fn a_cancelled_transfer_leaves_nothing(player: &dyn Player) {
+    let content = bytes(3 << 20, 4);
+    let transfer = Arc::new(Transfer::default());
+    transfer.cancel();
+    let written =
+        player.storage().write(request("Cancelled/a.mp3", &content, Expect::Nothing), &transfer).await;
+    assert_eq!(written.unwrap_err(), PlayerError::Cancelled);
+    let transfer = Arc::new(Transfer::default());
+    let storage = player.storage();
+    let (written, ()) = tokio::join!(
+        storage.write(request("Cancelled/b.mp3", &bytes(64 << 20, 5), Expect::Nothing), &transfer),
+        async {
+            while transfer.bytes() == 0 {
+                tokio::task::yield_now().await;
+            }
+            transfer.cancel();
+        }
+    );
+    assert_eq!(written.unwrap_err(), PlayerError::Cancelled);
+    for name in ["a.mp3", "b.mp3", "~new.part"] {
+        assert_nothing(player, &format!("Cancelled/{name}")).await;
+    }
+    put(player, "Cancelled/a.mp3", &content).await.unwrap();
+    assert_holds(player, "Cancelled/a.mp3", &content).await;
+}
+
+/// What a cut left under the temporary name is no obstacle.
+///
+/// # Panics
+/// When it is one.
+pub async fn a_leftover_temporary_is_replaced(player: &dyn Player) {
+    let leftover = WriteRequest {
+        temporary: path("Leftover/other.part"),
+        ..request("Leftover/~new.part", b"half of something", Expect::Nothing)
+    };
+    player.storage().write(leftover, &Arc::new(Transfer::default())).await.unwrap();
+    put(player, "Leftover/a.mp3", b"whole").await.unwrap();
+    assert_holds(player, "Leftover/a.mp3", b"whole").await;
+    assert_nothing(player, "Leftover/~new.part").await;
+}
+
+/// The figures are plausible, and a file takes room.
+///
+/// # Panics
+/// When they aren't.
+pub async fn space_is_told_and_used(player: &dyn Player) {
+    let storage = player.storage();
+    let before = storage.space().await.unwrap();
+    assert!(before.total > 0 && before.free <= before.total && before.cluster >= 1, "{before:?}");
+    put(player, "Space/a.mp3", &bytes(1 << 20, 6)).await.unwrap();
+    storage.flush().await.unwrap();
+    let after = storage.space().await.unwrap();
+    assert_eq!((after.total, after.cluster), (before.total, before.cluster));
+}
