@@ -1,0 +1,73 @@
+//! The partnerships of this computer: pure changes of the record, and the one place that keeps it.
+//!
+//! A change is made on a copy, written to disk, and only then believed.
+
+mod changes;
+
+pub(crate) use changes::{Creation, create, default_assignments, end, forget_playlist, set_assignment};
+
+use crate::parts::Parts;
+use std::sync::Arc;
+use tandem_model::error::{RequestError, StoreError};
+use tandem_model::id::DeviceId;
+use tandem_model::partnership::{KnownDevice, Partnership, PartnershipStore, Partnerships};
+use tokio::sync::{Mutex, watch};
+
+/// Keeps the record of partnerships and known devices.
+pub(crate) struct Ledger {
+    store: Arc<dyn PartnershipStore>,
+    writing: Mutex<()>,
+    current: watch::Sender<Arc<Partnerships>>,
+}
+
+impl Ledger {
+    /// Reads what was kept.
+    pub(crate) async fn load(parts: &Parts) -> Result<Self, StoreError> {
+        let store = Arc::clone(&parts.store);
+        let loaded = tokio::task::spawn_blocking(move || store.load()).await;
+        let partnerships = loaded.map_err(|error| joined(&error))??;
+        Ok(Self {
+            store: Arc::clone(&parts.store),
+            writing: Mutex::new(()),
+            current: watch::Sender::new(Arc::new(partnerships)),
+        })
+    }
+
+    /// What is true now.
+    pub(crate) fn current(&self) -> Arc<Partnerships> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// A device's partnership on this computer.
+    pub(crate) fn partnership(&self, device: &DeviceId) -> Option<Partnership> {
+        self.current.borrow().partnerships.iter().find(|partnership| partnership.device == *device).cloned()
+    }
+
+    /// A device that was connected before.
+    pub(crate) fn device(&self, device: &DeviceId) -> Option<KnownDevice> {
+        self.current.borrow().devices.iter().find(|known| known.description.id == *device).cloned()
+    }
+
+    /// Changes the record: on return the change is on disk and true, or an error and nothing has changed.
+    pub(crate) async fn change<T: Send>(
+        &self,
+        change: impl FnOnce(&mut Partnerships) -> Result<T, RequestError> + Send,
+    ) -> Result<T, RequestError> {
+        let _one_at_a_time = self.writing.lock().await;
+        let before = self.current();
+        let mut changed = (*before).clone();
+        let answer = change(&mut changed)?;
+        if changed == *before {
+            return Ok(answer);
+        }
+        let changed = Arc::new(changed);
+        let (store, to_save) = (Arc::clone(&self.store), Arc::clone(&changed));
+        tokio::task::spawn_blocking(move || store.save(&to_save)).await.map_err(|error| joined(&error))??;
+        self.current.send_replace(changed);
+        Ok(answer)
+    }
+}
+
+fn joined(error: &tokio::task::JoinError) -> StoreError {
+    StoreError::Io { path: "partnerships".to_owned(), cause: error.to_string() }
+}

@@ -1,0 +1,218 @@
+//! Builds the plan: chooses what fits, item by item in priority order, then derives the steps.
+//!
+//! Everything on the device that isn't in the manifest counts as used space and is never named in a step.
+
+use super::names::Namer;
+use super::{Deletion, LeftOut, Plan, PlanInput, TrackWrite};
+use std::collections::HashMap;
+use tandem_model::error::ItemError;
+use tandem_model::manifest::{Entry, EntryState, Origin};
+use tandem_model::media::Track;
+use tandem_model::player::Space;
+
+/// Clusters kept free for directories that grow and for the temporary file's name.
+const MARGIN_CLUSTERS: u64 = 16;
+/// Bytes that one line of a playlist is reckoned at before its text is known.
+const PLAYLIST_LINE: u64 = 160;
+
+/// What is to become of one track.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Unseen,
+    Keep(usize),
+    Write(Option<usize>),
+    LeftOut,
+}
+
+/// Makes the plan.
+pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
+    let entries = Entries::of(input.entries);
+    let mut plan = Plan::default();
+    let mut budget = Budget::of(input);
+    for playlist in &input.library.playlists {
+        budget.reserve(PLAYLIST_LINE * playlist.tracks.len() as u64);
+    }
+    let mut fates = vec![Fate::Unseen; input.library.tracks.len()];
+    let mut writes = Vec::new();
+    for &position in input.library.playlists.iter().flat_map(|playlist| &playlist.tracks) {
+        if fates[position as usize] != Fate::Unseen {
+            continue;
+        }
+        let track = &input.library.tracks[position as usize];
+        let fate = choose(input, &entries, track, position, &mut budget, &mut plan);
+        fates[position as usize] = fate;
+        match fate {
+            Fate::Keep(_) => plan.kept.push(position),
+            Fate::Write(replaces) => writes.push((position, replaces)),
+            Fate::Unseen | Fate::LeftOut => {}
+        }
+    }
+    plan.used = budget.used;
+    plan.deletions = deletions(input, &fates);
+    plan.writes = place(input, &plan.deletions, writes);
+    plan.bytes = plan.writes.iter().map(|write| input.library.tracks[write.track as usize].size).sum();
+    plan
+}
+
+/// The manifest by origin.
+struct Entries<'a> {
+    by_track: HashMap<&'a str, usize>,
+}
+
+impl<'a> Entries<'a> {
+    fn of(entries: &'a [Entry]) -> Self {
+        let track = |(position, entry): (usize, &'a Entry)| match &entry.origin {
+            Origin::Track(uri) => Some((&*uri.0, position)),
+            Origin::Playlist(_) => None,
+        };
+        Self { by_track: entries.iter().enumerate().filter_map(track).collect() }
+    }
+}
+
+/// Space that our content may take, all of it rounded up to clusters.
+struct Budget {
+    cluster: u64,
+    left: u64,
+    used: u64,
+}
+
+impl Budget {
+    /// The reserved share is left to others, and what others use already counts towards it.
+    fn of(input: &PlanInput<'_>) -> Self {
+        let Space { total, free, cluster } = input.space;
+        let cluster = cluster.max(1);
+        let present = input.entries.iter().filter(|entry| entry.state == EntryState::Present);
+        let ours: u64 = present.map(|entry| round_up(entry.facts.size, cluster)).sum();
+        let reserved =
+            u64::try_from(u128::from(total) * u128::from(input.percent_reserved) / 100).unwrap_or(u64::MAX);
+        let physical = free.saturating_add(ours).saturating_sub(MARGIN_CLUSTERS * cluster);
+        Self { cluster, left: physical.min(total.saturating_sub(reserved)), used: 0 }
+    }
+
+    /// Takes a file's space if there is as much left.
+    fn take(&mut self, size: u64) -> bool {
+        let size = round_up(size, self.cluster);
+        let fits = size <= self.left;
+        if fits {
+            self.left -= size;
+            self.used += size;
+        }
+        fits
+    }
+
+    /// Takes space that is needed whatever fits.
+    fn reserve(&mut self, size: u64) {
+        let size = round_up(size, self.cluster).min(self.left);
+        self.left -= size;
+        self.used += size;
+    }
+}
+
+fn round_up(size: u64, cluster: u64) -> u64 {
+    size.div_ceil(cluster).saturating_mul(cluster)
+}
+
+fn choose(
+    input: &PlanInput<'_>,
+    entries: &Entries<'_>,
+    track: &Track,
+    position: u32,
+    budget: &mut Budget,
+    plan: &mut Plan,
+) -> Fate {
+    let mut leave_out = |error, message: &str| {
+        plan.left_out.push(LeftOut { track: position, error, message: message.to_owned() });
+        Fate::LeftOut
+    };
+    let entry = entries.by_track.get(&*track.uri.0).copied();
+    match entry.map(|entry| input.entries[entry].state) {
+        Some(EntryState::Skipped) => {
+            return leave_out(None, "deleted on the device; set IncludeSkippedFiles to copy it again");
+        }
+        Some(EntryState::Disowned) => {
+            return leave_out(None, "changed on the device; left as it is there");
+        }
+        Some(EntryState::Present) | None => {}
+    }
+    let formats = &input.capabilities.formats;
+    if !formats.is_empty() && !formats.iter().any(|format| format.eq_ignore_ascii_case(&track.mime)) {
+        return leave_out(
+            Some(ItemError::UnsupportedFormat),
+            &format!("the device does not play {}", track.mime),
+        );
+    }
+    if !budget.take(track.size) {
+        return leave_out(Some(ItemError::NoFit), "no space is left for it");
+    }
+    match entry {
+        Some(position) if is_current(&input.entries[position], track) => Fate::Keep(position),
+        other => Fate::Write(other),
+    }
+}
+
+/// Whether the device has the track as it is in the library.
+fn is_current(entry: &Entry, track: &Track) -> bool {
+    entry.source_size == track.size && entry.source_modified_ns == track.modified_ns
+}
+
+/// Tracks that aren't assigned any more, or that must give way; playlists that aren't assigned any more.
+fn deletions(input: &PlanInput<'_>, fates: &[Fate]) -> Vec<Deletion> {
+    let mut stays = vec![false; input.entries.len()];
+    for fate in fates {
+        if let Fate::Keep(entry) | Fate::Write(Some(entry)) = fate {
+            stays[*entry] = true;
+        }
+    }
+    let assigned: HashMap<&str, u32> =
+        input.library.tracks.iter().zip(0..).map(|(track, position)| (&*track.uri.0, position)).collect();
+    let delete = |(position, entry): (usize, &Entry)| {
+        if entry.state != EntryState::Present || stays[position] {
+            return None;
+        }
+        let reason = match &entry.origin {
+            Origin::Track(uri) if assigned.contains_key(&*uri.0) => "gives way to what has a higher priority",
+            Origin::Track(_) => "no longer in an assigned playlist",
+            Origin::Playlist(id) if input.library.playlists.iter().any(|playlist| playlist.id == *id) => {
+                return None;
+            }
+            Origin::Playlist(_) => "the playlist is no longer assigned",
+        };
+        Some(Deletion { entry: position, reason })
+    };
+    input.entries.iter().enumerate().filter_map(delete).collect()
+}
+
+/// Gives each write its path, and puts replacements before copies.
+fn place(
+    input: &PlanInput<'_>,
+    deletions: &[Deletion],
+    writes: Vec<(u32, Option<usize>)>,
+) -> Vec<TrackWrite> {
+    if writes.is_empty() {
+        return Vec::new();
+    }
+    let mut namer = Namer::new(input.entries.iter().map(|entry| &entry.path));
+    let cluster = input.space.cluster.max(1);
+    let freed: u64 =
+        deletions.iter().map(|deletion| round_up(input.entries[deletion.entry].facts.size, cluster)).sum();
+    let mut free = input.space.free.saturating_add(freed);
+    let mut replacements = Vec::new();
+    let mut copies = Vec::new();
+    for (position, replaces) in writes {
+        let track = &input.library.tracks[position as usize];
+        let size = round_up(track.size, cluster);
+        if let Some(entry) = replaces {
+            let old = round_up(input.entries[entry].facts.size, cluster);
+            let delete_first = size > free;
+            free = free.saturating_add(old).saturating_sub(size);
+            let path = input.entries[entry].path.clone();
+            replacements.push(TrackWrite { track: position, path, replaces, delete_first });
+        } else {
+            free = free.saturating_sub(size);
+            let path = namer.place(track, input.capabilities);
+            copies.push(TrackWrite { track: position, path, replaces, delete_first: false });
+        }
+    }
+    replacements.extend(copies);
+    replacements
+}

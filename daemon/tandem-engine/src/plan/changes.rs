@@ -1,0 +1,119 @@
+//! Which tracks need a look at their bytes before planning: a file that was only touched, or moved, is not a new
+//! song. Pure: it names the candidates and draws the conclusions; others do the reading.
+
+use std::collections::{HashMap, HashSet};
+use tandem_model::library::Resolved;
+use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
+
+/// A track and an entry that may be the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// Position of the track in the library.
+    pub(crate) track: u32,
+    /// Position of the entry.
+    pub(crate) entry: usize,
+}
+
+/// Tracks that were touched (same place, same size, another time), and tracks that are new here and as large as an
+/// entry whose track is gone. Each track and each entry occurs once.
+pub(crate) fn candidates(library: &Resolved, entries: &[Entry]) -> Vec<Candidate> {
+    let by_uri: HashMap<&str, usize> = entries
+        .iter()
+        .enumerate()
+        .filter_map(|(position, entry)| match &entry.origin {
+            Origin::Track(uri) => Some((&*uri.0, position)),
+            Origin::Playlist(_) => None,
+        })
+        .collect();
+    let mut found = Vec::new();
+    let mut fresh = Vec::new();
+    for (track, position) in library.tracks.iter().zip(0..) {
+        match by_uri.get(&*track.uri.0) {
+            Some(&entry) if entries[entry].state == EntryState::Present => {
+                let entry_ = &entries[entry];
+                if entry_.source_size == track.size && entry_.source_modified_ns != track.modified_ns {
+                    found.push(Candidate { track: position, entry });
+                }
+            }
+            Some(_) => {}
+            None => fresh.push(position),
+        }
+    }
+    if fresh.is_empty() {
+        return found;
+    }
+    let assigned: HashSet<&str> = library.tracks.iter().map(|track| &*track.uri.0).collect();
+    let mut orphans: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (position, entry) in entries.iter().enumerate() {
+        if let Origin::Track(uri) = &entry.origin
+            && entry.state == EntryState::Present
+            && !assigned.contains(&*uri.0)
+        {
+            orphans.entry(entry.source_size).or_default().push(position);
+        }
+    }
+    for track in fresh {
+        for &entry in orphans.get(&library.tracks[track as usize].size).into_iter().flatten() {
+            found.push(Candidate { track, entry });
+        }
+    }
+    found
+}
+
+/// What to correct in the record, given the hash of each candidate's track. An entry goes to one track only.
+pub(crate) fn corrections(
+    library: &Resolved,
+    entries: &[Entry],
+    candidates: &[Candidate],
+    hashes: &HashMap<u32, u128>,
+) -> Vec<Correction> {
+    let mut used_tracks = HashSet::new();
+    let mut used_entries = HashSet::new();
+    let mut corrections = Vec::new();
+    for candidate in candidates {
+        let entry = &entries[candidate.entry];
+        let equal = hashes.get(&candidate.track) == Some(&entry.hash);
+        if !equal || used_tracks.contains(&candidate.track) || used_entries.contains(&candidate.entry) {
+            continue;
+        }
+        used_tracks.insert(candidate.track);
+        used_entries.insert(candidate.entry);
+        let track = &library.tracks[candidate.track as usize];
+        corrections.push(Correction::Source {
+            entry: entry.id,
+            origin: Origin::Track(track.uri.clone()),
+            size: track.size,
+            modified_ns: track.modified_ns,
+        });
+    }
+    corrections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::properties::{entry, library, track};
+
+    #[test]
+    fn a_touched_file_is_the_same_song() {
+        let mut touched = track(1);
+        touched.modified_ns += 5;
+        let library = library(vec![touched]);
+        let entries = [entry(1)];
+        let found = candidates(&library, &entries);
+        assert_eq!(found, [Candidate { track: 0, entry: 0 }]);
+        let hashes = HashMap::from([(0, entries[0].hash)]);
+        assert_eq!(corrections(&library, &entries, &found, &hashes).len(), 1);
+        assert_eq!(corrections(&library, &entries, &found, &HashMap::from([(0, 7)])), []);
+    }
+
+    #[test]
+    fn a_moved_file_takes_over_the_entry_of_the_one_that_is_gone() {
+        let mut moved = track(1);
+        moved.uri = tandem_model::id::MediaUri("file:///elsewhere/1.mp3".into());
+        let library = library(vec![moved, track(2)]);
+        let entries = [entry(1), entry(2)];
+        let found = candidates(&library, &entries);
+        assert_eq!(found, [Candidate { track: 0, entry: 0 }]);
+    }
+}

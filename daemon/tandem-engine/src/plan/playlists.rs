@@ -1,0 +1,55 @@
+//! Playlist files for the device: M3U with relative paths, holding only what is on the device. Pure.
+
+use std::fmt::Write;
+use tandem_model::media::Track;
+use tandem_model::path::DevicePath;
+use tandem_model::player::PlaylistStyle;
+
+/// The text of a playlist with these tracks at these places.
+pub(crate) fn render<'a>(
+    items: impl Iterator<Item = (&'a Track, &'a DevicePath)>,
+    style: &PlaylistStyle,
+) -> String {
+    let end = style.line_ending;
+    let mut text = format!("#EXTM3U{end}");
+    for (track, path) in items {
+        let path = path.relative_to(style.folder.as_ref()).replace('/', &style.separator.to_string());
+        let title = if track.title.is_empty() { &track.file_name } else { &track.title };
+        let artist =
+            if track.artist.is_empty() { String::new() } else { format!("{} - ", one_line(&track.artist)) };
+        let seconds =
+            if track.duration_ms == 0 { -1 } else { i64::try_from(track.duration_ms / 1000).unwrap_or(-1) };
+        write!(text, "#EXTINF:{seconds},{artist}{}{end}{path}{end}", one_line(title))
+            .expect("writing to a string cannot fail");
+    }
+    text
+}
+
+/// Text that can't end its line early.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::properties::track;
+
+    #[test]
+    fn entries_lead_from_the_playlist_to_the_file_in_the_players_own_style() {
+        let mut song = track(3);
+        song.title = "Line\nbreak".into();
+        song.artist = "Ann".into();
+        song.duration_ms = 61_500;
+        let path = DevicePath::parse("Music/Ann/3.mp3").unwrap();
+        let folder = DevicePath::parse("Playlists");
+        let unix =
+            PlaylistStyle { folder: folder.clone(), extension: "m3u8", separator: '/', line_ending: "\n" };
+        assert_eq!(
+            render([(&song, &path)].into_iter(), &unix),
+            "#EXTM3U\n#EXTINF:61,Ann - Line break\n../Music/Ann/3.mp3\n"
+        );
+        let dos = PlaylistStyle { folder, extension: "m3u", separator: '\\', line_ending: "\r\n" };
+        assert!(render([(&song, &path)].into_iter(), &dos).ends_with("\r\n..\\Music\\Ann\\3.mp3\r\n"));
+    }
+}

@@ -1,0 +1,208 @@
+//! What holds of every plan, whatever the library, the manifest and the space.
+
+use super::{PlanInput, build};
+use proptest::prelude::*;
+use std::collections::{HashMap, HashSet};
+use tandem_model::id::{MediaUri, PlaylistId, TrackId};
+use tandem_model::library::Resolved;
+use tandem_model::manifest::{Entry, EntryState, Origin};
+use tandem_model::media::{ResolvedPlaylist, Track};
+use tandem_model::path::DevicePath;
+use tandem_model::player::{Capabilities, ObjectFacts, PlaylistStyle, Space};
+
+/// The track with this number.
+pub(crate) fn track(number: u32) -> Track {
+    Track {
+        id: TrackId(i64::from(number)),
+        uri: MediaUri(format!("file:///music/{number}.mp3").into()),
+        file_name: format!("{number}.mp3").into(),
+        size: 1000 + u64::from(number),
+        modified_ns: i64::from(number),
+        mime: "audio/mpeg".into(),
+        title: "".into(),
+        artist: "".into(),
+        album_artist: "".into(),
+        album: "".into(),
+        duration_ms: 0,
+    }
+}
+
+/// The entry of the track with this number.
+pub(crate) fn entry(number: u32) -> Entry {
+    let track = track(number);
+    Entry {
+        id: i64::from(number),
+        origin: Origin::Track(track.uri),
+        path: DevicePath::parse(&format!("Music/{number}.mp3")).expect("a number is a name"),
+        persistent_id: number.to_string(),
+        facts: ObjectFacts { size: track.size, modified_ns: track.modified_ns },
+        source_size: track.size,
+        source_modified_ns: track.modified_ns,
+        hash: u128::from(number),
+        state: EntryState::Present,
+    }
+}
+
+/// A library of one playlist that holds these tracks.
+pub(crate) fn library(tracks: Vec<Track>) -> Resolved {
+    let positions = (0..u32::try_from(tracks.len()).expect("few tracks")).collect();
+    Resolved { playlists: vec![playlist("p", positions)], tracks, ..Resolved::default() }
+}
+
+fn playlist(id: &str, tracks: Vec<u32>) -> ResolvedPlaylist {
+    ResolvedPlaylist { id: PlaylistId(id.to_owned()), name: id.to_owned(), tracks, unresolved: Vec::new() }
+}
+
+pub(crate) fn capabilities() -> Capabilities {
+    Capabilities {
+        formats: Vec::new(),
+        audio: true,
+        video: false,
+        photo: false,
+        audio_folder: DevicePath::parse("Music"),
+        folder_depth: None,
+        playlists: Some(PlaylistStyle {
+            folder: DevicePath::parse("Playlists"),
+            extension: "m3u8",
+            separator: '/',
+            line_ending: "\n",
+        }),
+        holds_friendly_name: false,
+    }
+}
+
+#[derive(Debug)]
+struct Case {
+    library: Resolved,
+    entries: Vec<Entry>,
+    space: Space,
+    percent_reserved: u8,
+}
+
+fn state() -> impl Strategy<Value = EntryState> {
+    prop_oneof![6 => Just(EntryState::Present), 1 => Just(EntryState::Skipped), 1 => Just(EntryState::Disowned)]
+}
+
+prop_compose! {
+    fn cases()(
+        lists in proptest::collection::vec(proptest::collection::vec(0u32..30, 0..20), 0..4),
+        touched in proptest::collection::hash_set(0u32..30, 0..5),
+        on_device in proptest::collection::btree_map(0u32..40, state(), 0..30),
+        free in 0u64..40_000,
+        others in 0u64..20_000,
+        cluster in prop_oneof![Just(1u64), Just(512), Just(4096)],
+        percent_reserved in 0u8..=95,
+    ) -> Case {
+        let mut positions = HashMap::new();
+        let mut tracks = Vec::new();
+        let mut playlists = Vec::new();
+        for (index, list) in lists.iter().enumerate() {
+            let place = |number: &u32| *positions.entry(*number).or_insert_with(|| {
+                let mut track = track(*number);
+                track.modified_ns += i64::from(touched.contains(number));
+                tracks.push(track);
+                u32::try_from(tracks.len() - 1).expect("few tracks")
+            });
+            playlists.push(playlist(&index.to_string(), list.iter().map(place).collect()));
+        }
+        let entries: Vec<Entry> = on_device.iter().map(|(number, state)| Entry { state: *state, ..entry(*number) }).collect();
+        let ours: u64 = entries.iter().map(|entry| entry.facts.size.div_ceil(cluster) * cluster).sum();
+        Case {
+            library: Resolved { tracks, playlists, ..Resolved::default() },
+            entries,
+            space: Space { total: free + others + ours, free, cluster },
+            percent_reserved,
+        }
+    }
+}
+
+fn plan(case: &Case) -> super::Plan {
+    build(&PlanInput {
+        library: &case.library,
+        entries: &case.entries,
+        space: case.space,
+        percent_reserved: case.percent_reserved,
+        capabilities: &capabilities(),
+    })
+}
+
+proptest! {
+    #[test]
+    fn only_what_is_ours_and_present_is_deleted_or_replaced(case in cases()) {
+        let plan = plan(&case);
+        for deletion in &plan.deletions {
+            prop_assert_eq!(case.entries[deletion.entry].state, EntryState::Present);
+        }
+        for write in plan.writes.iter().filter_map(|write| write.replaces) {
+            prop_assert_eq!(case.entries[write].state, EntryState::Present);
+        }
+    }
+
+    #[test]
+    fn every_assigned_track_has_exactly_one_fate(case in cases()) {
+        let plan = plan(&case);
+        let mut fates: Vec<u32> = plan.kept.clone();
+        fates.extend(plan.writes.iter().map(|write| write.track));
+        fates.extend(plan.left_out.iter().map(|left_out| left_out.track));
+        fates.sort_unstable();
+        let assigned: HashSet<u32> = case.library.playlists.iter().flat_map(|list| list.tracks.clone()).collect();
+        let mut assigned: Vec<u32> = assigned.into_iter().collect();
+        assigned.sort_unstable();
+        prop_assert_eq!(fates, assigned);
+    }
+
+    #[test]
+    fn what_is_written_and_kept_fits_the_space_that_is_not_reserved(case in cases()) {
+        let plan = plan(&case);
+        let cluster = case.space.cluster;
+        let round = |size: u64| size.div_ceil(cluster) * cluster;
+        let size = |position: &u32| round(case.library.tracks[*position as usize].size);
+        let after: u64 = plan.kept.iter().map(size).chain(plan.writes.iter().map(|write| size(&write.track))).sum();
+        let present = case.entries.iter().filter(|entry| entry.state == EntryState::Present);
+        let ours: u64 = present.map(|entry| round(entry.facts.size)).sum();
+        let reserved = case.space.total * u64::from(case.percent_reserved) / 100;
+        prop_assert!(after <= case.space.free + ours);
+        prop_assert!(after <= case.space.total - reserved);
+        prop_assert!(plan.used >= after);
+    }
+
+    #[test]
+    fn paths_never_collide(case in cases()) {
+        let plan = plan(&case);
+        let mut seen: HashSet<String> = HashSet::new();
+        for entry in &case.entries {
+            seen.insert(super::names::fold(entry.path.as_str()));
+        }
+        for write in plan.writes.iter().filter(|write| write.replaces.is_none()) {
+            prop_assert!(seen.insert(super::names::fold(write.path.as_str())), "{}", write.path);
+        }
+    }
+
+    #[test]
+    fn a_plan_that_was_carried_out_leaves_nothing_to_do(case in cases()) {
+        let first = plan(&case);
+        let gone: HashSet<usize> = first.deletions.iter().map(|deletion| deletion.entry).collect();
+        let replaced: HashSet<usize> = first.writes.iter().filter_map(|write| write.replaces).collect();
+        let stays = |(position, _): &(usize, &Entry)| !gone.contains(position) && !replaced.contains(position);
+        let mut entries: Vec<Entry> = case.entries.iter().enumerate().filter(stays).map(|(_, entry)| entry.clone()).collect();
+        let rounded = |size: u64| size.div_ceil(case.space.cluster) * case.space.cluster;
+        let before: u64 = case.entries.iter().filter(|e| e.state == EntryState::Present).map(|e| rounded(e.facts.size)).sum();
+        for write in &first.writes {
+            let track = &case.library.tracks[write.track as usize];
+            entries.push(Entry {
+                id: 1000 + i64::from(write.track),
+                origin: Origin::Track(track.uri.clone()),
+                path: write.path.clone(),
+                facts: ObjectFacts { size: track.size, modified_ns: track.modified_ns },
+                source_size: track.size,
+                source_modified_ns: track.modified_ns,
+                ..entry(0)
+            });
+        }
+        let after: u64 = entries.iter().filter(|e| e.state == EntryState::Present).map(|e| rounded(e.facts.size)).sum();
+        let free = case.space.free + before - after;
+        let again = plan(&Case { entries, space: Space { free, ..case.space }, library: case.library, percent_reserved: case.percent_reserved });
+        prop_assert!(again.writes.is_empty(), "{:?}", again.writes);
+        prop_assert!(again.deletions.is_empty(), "{:?}", again.deletions);
+    }
+}

@@ -1,0 +1,63 @@
+//! The manifest for asynchronous callers: each call runs on a thread that may block, one after the other.
+
+use super::error::RunError;
+use std::sync::{Arc, Mutex, PoisonError};
+use tandem_model::error::{ItemError, StoreError};
+use tandem_model::id::Guid;
+use tandem_model::manifest::{Intent, Manifest, ManifestStore, Outcome};
+
+/// One partnership's manifest and journal.
+#[derive(Clone)]
+pub(crate) struct Journal {
+    manifest: Arc<Mutex<Box<dyn Manifest>>>,
+}
+
+impl Journal {
+    /// Opens it. One that was damaged has been set aside by the store, and a new one is begun: what is on the device
+    /// is foreign then, so nothing of it can be deleted.
+    pub(crate) async fn open(store: &Arc<dyn ManifestStore>, relationship: Guid) -> Result<Self, RunError> {
+        let store = Arc::clone(store);
+        let opened = blocking(move || match store.open(relationship) {
+            Err(error @ StoreError::Damaged { .. }) => {
+                tracing::error!(%error, "the manifest was set aside; what is on the device counts as foreign from now on");
+                store.open(relationship)
+            }
+            other => other,
+        });
+        Ok(Self { manifest: Arc::new(Mutex::new(opened.await?)) })
+    }
+
+    /// Runs `call` on the manifest.
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut dyn Manifest) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, RunError> {
+        let manifest = Arc::clone(&self.manifest);
+        blocking(move || call(manifest.lock().unwrap_or_else(PoisonError::into_inner).as_mut())).await
+    }
+
+    /// Records outcomes and new intents together.
+    pub(crate) async fn commit(
+        &self,
+        outcomes: Vec<Outcome>,
+        intents: Vec<Intent>,
+    ) -> Result<Vec<i64>, RunError> {
+        if outcomes.is_empty() && intents.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.with(move |manifest| manifest.commit(&outcomes, &intents)).await
+    }
+}
+
+/// Runs a blocking call of the store.
+pub(crate) async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, RunError> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(RunError {
+            error: ItemError::DeviceWriteFailed,
+            message: format!("the store failed: {error}"),
+        }),
+    }
+}

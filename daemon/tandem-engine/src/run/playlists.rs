@@ -1,0 +1,215 @@
+//! Writes the assigned playlists to the device: each holds what is there, and one that hasn't changed isn't written.
+
+use super::error::RunError;
+use super::prepare::Prepared;
+use super::transfer::{on_device, temporary};
+use super::{Observer, Results};
+use crate::plan::names::{Namer, legal_name, numbered};
+use crate::plan::playlists::render;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use tandem_model::error::{ItemError, PlayerError};
+use tandem_model::library::Resolved;
+use tandem_model::manifest::{Entry, EntryState, Intent, Origin, Outcome};
+use tandem_model::media::ResolvedPlaylist;
+use tandem_model::path::DevicePath;
+use tandem_model::player::{Expect, PlaylistStyle, Source, WriteRequest};
+
+/// Names that are tried when others have the wanted one.
+const NAME_TRIES: u32 = 100;
+
+/// What is to be done with the playlist files.
+#[derive(Default)]
+pub(crate) struct PlaylistChanges {
+    /// Files that go.
+    pub(crate) stale: Vec<Entry>,
+    /// Files to write.
+    pub(crate) fresh: Vec<PlaylistFile>,
+}
+
+/// A playlist file that is to be written.
+pub(crate) struct PlaylistFile {
+    pub(crate) playlist: ResolvedPlaylist,
+    pub(crate) path: DevicePath,
+    pub(crate) replaces: Option<Entry>,
+    pub(crate) text: String,
+}
+
+/// What is to be done, given where the tracks are or will be. Pure.
+pub(crate) fn changes(
+    library: &Resolved,
+    entries: &[Entry],
+    style: &PlaylistStyle,
+    places: &HashMap<u32, DevicePath>,
+) -> PlaylistChanges {
+    let mut namer = Namer::new(entries.iter().map(|entry| &entry.path));
+    let mut seen = HashSet::new();
+    let mut changes = PlaylistChanges::default();
+    for playlist in library.playlists.iter().filter(|playlist| seen.insert(&playlist.id)) {
+        let entry =
+            entries.iter().find(|entry| matches!(&entry.origin, Origin::Playlist(id) if *id == playlist.id));
+        if entry.is_some_and(|entry| entry.state != EntryState::Present) {
+            continue;
+        }
+        let place = |track: &u32| places.get(track).map(|path| (&library.tracks[*track as usize], path));
+        let items: Vec<_> = playlist.tracks.iter().filter_map(place).collect();
+        if items.is_empty() {
+            changes.stale.extend(entry.cloned());
+            continue;
+        }
+        let text = render(items.into_iter(), style);
+        let replaces = entry.filter(|entry| is_named(&entry.path, playlist, style));
+        if replaces.is_some_and(|entry| entry.hash == xxhash_rust::xxh3::xxh3_128(text.as_bytes())) {
+            continue;
+        }
+        if replaces.is_none() {
+            changes.stale.extend(entry.cloned());
+        }
+        let path = replaces.map_or_else(|| claim(&mut namer, playlist, style), |entry| entry.path.clone());
+        changes.fresh.push(PlaylistFile {
+            playlist: playlist.clone(),
+            path,
+            replaces: replaces.cloned(),
+            text,
+        });
+    }
+    changes
+}
+
+/// Brings the playlists on the device up to date. One that can't be written is reported; the others go on.
+pub(crate) async fn carry_out(
+    prepared: &mut Prepared,
+    now: u64,
+    observer: &Observer,
+    results: &mut Results,
+) -> Result<(), RunError> {
+    let Some(style) = &prepared.player.capabilities().playlists else { return Ok(()) };
+    let places = on_device(prepared);
+    let PlaylistChanges { stale, fresh } = changes(&prepared.library, &prepared.entries, style, &places);
+    for entry in stale {
+        delete(prepared, &entry, observer, results).await?;
+    }
+    for file in fresh {
+        if observer.transfer.is_cancelled() {
+            return Err(RunError::cancelled());
+        }
+        write(prepared, file, now, observer, results).await?;
+    }
+    Ok(())
+}
+
+fn file_name(playlist: &ResolvedPlaylist, style: &PlaylistStyle) -> String {
+    legal_name(&format!("{}.{}", legal_name(&playlist.name), style.extension))
+}
+
+/// Whether a file already has this playlist's name, with or without a number.
+fn is_named(path: &DevicePath, playlist: &ResolvedPlaylist, style: &PlaylistStyle) -> bool {
+    let name = file_name(playlist, style);
+    let plain = DevicePath::parse(&name);
+    let in_folder = path.parent() == style.folder;
+    in_folder
+        && (path.name() == name
+            || plain.is_some_and(|plain| {
+                (2..=NAME_TRIES).any(|number| numbered(&plain, number).as_str() == path.name())
+            }))
+}
+
+fn claim(namer: &mut Namer, playlist: &ResolvedPlaylist, style: &PlaylistStyle) -> DevicePath {
+    let folder = style.folder.as_ref().map_or("", DevicePath::as_str);
+    namer.claim(folder, &file_name(playlist, style))
+}
+
+async fn write(
+    prepared: &mut Prepared,
+    file: PlaylistFile,
+    now: u64,
+    observer: &Observer,
+    results: &mut Results,
+) -> Result<(), RunError> {
+    let PlaylistFile { playlist, path: wanted, replaces, text } = file;
+    let bytes: Arc<[u8]> = text.into_bytes().into();
+    let modified_ns = i64::try_from(now.saturating_mul(1_000_000_000)).unwrap_or(i64::MAX);
+    let mut path = wanted.clone();
+    for number in 2..=NAME_TRIES {
+        let intent = Intent::Write {
+            origin: Origin::Playlist(playlist.id.clone()),
+            path: path.clone(),
+            temporary: temporary(0),
+            size: bytes.len() as u64,
+            modified_ns,
+            replaces: replaces.as_ref().map(|entry| entry.id),
+        };
+        let numbers = prepared.journal.commit(Vec::new(), vec![intent]).await?;
+        let Some(&intent) = numbers.first() else { return Ok(()) };
+        let request = WriteRequest {
+            path: path.clone(),
+            temporary: temporary(0),
+            expect: replaces.as_ref().map_or(Expect::Nothing, |entry| Expect::This(entry.facts)),
+            size: bytes.len() as u64,
+            modified_ns,
+            source: Source::Bytes(Arc::clone(&bytes)),
+        };
+        let before = observer.transfer.bytes();
+        let written = prepared.storage.write(request, &observer.transfer).await;
+        observer.transfer.set(before);
+        let failure = match written {
+            Ok(written) => {
+                prepared.storage.settle(vec![path]).await?;
+                let outcome = Outcome::Written {
+                    intent,
+                    persistent_id: written.persistent_id,
+                    facts: written.facts,
+                    hash: written.hash,
+                };
+                prepared.journal.commit(vec![outcome], Vec::new()).await?;
+                if !written.made_folders.is_empty() {
+                    let made = tandem_model::manifest::Correction::MadeFolders(written.made_folders);
+                    prepared.journal.with(move |manifest| manifest.correct(&[made])).await?;
+                }
+                results.changed_files += 1;
+                return Ok(());
+            }
+            Err(PlayerError::Removed) => return Err(PlayerError::Removed.into()),
+            Err(error) => error,
+        };
+        prepared.journal.commit(vec![Outcome::Abandoned { intent }], Vec::new()).await?;
+        match failure {
+            PlayerError::Exists(_) if replaces.is_none() => path = numbered(&wanted, number),
+            error if error.ends_run() => return Err(error.into()),
+            error => {
+                let message = format!("the playlist `{}` could not be written: {error}", playlist.name);
+                results.fail(observer, "", error.item_error(), message).await;
+                return Ok(());
+            }
+        }
+    }
+    let message =
+        format!("the playlist `{}` could not be written: all names like `{wanted}` are taken", playlist.name);
+    results.fail(observer, "", ItemError::NameRejected, message).await;
+    Ok(())
+}
+
+async fn delete(
+    prepared: &mut Prepared,
+    entry: &Entry,
+    observer: &Observer,
+    results: &mut Results,
+) -> Result<(), RunError> {
+    let numbers = prepared.journal.commit(Vec::new(), vec![Intent::Delete { entry: entry.id }]).await?;
+    let Some(&intent) = numbers.first() else { return Ok(()) };
+    let outcome = match prepared.storage.object(&entry.path).delete(Some(entry.facts)).await {
+        Ok(()) | Err(PlayerError::NotFound(_)) => {
+            prepared.storage.settle(vec![entry.path.clone()]).await?;
+            results.changed_files += 1;
+            Outcome::Deleted { intent }
+        }
+        Err(error) if error.ends_run() => return Err(error.into()),
+        Err(error) => {
+            let message = format!("`{}` could not be deleted: {error}", entry.path);
+            results.fail(observer, "", error.item_error(), message).await;
+            Outcome::Abandoned { intent }
+        }
+    };
+    prepared.journal.commit(vec![outcome], Vec::new()).await?;
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! Everything before the first change on the device: clean-up of what was in flight, comparison of the manifest with
+//! the device, the owner's playlists, and the plan. Previews and estimates end here and change nothing.
+
+use super::RunInput;
+use super::error::RunError;
+use super::journal::Journal;
+use super::recover;
+use crate::plan::{self, Plan, PlanInput, changes};
+use std::collections::HashMap;
+use std::hash::Hasher;
+use std::sync::Arc;
+use tandem_model::id::{Guid, PlaylistId};
+use tandem_model::library::{Library, Resolved};
+use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
+use tandem_model::player::{Mark, Player, Space, Storage};
+
+/// What the preparation is for.
+pub(crate) enum Question {
+    /// A run: the record and the device may be changed.
+    Run,
+    /// A preview or an estimate: nothing may be changed. With playlists in the place of the assigned ones, or added.
+    Hypothetical {
+        /// In the place of the assigned playlists.
+        instead: Option<Vec<PlaylistId>>,
+        /// Besides those.
+        besides: Option<PlaylistId>,
+    },
+}
+
+/// A run that is ready to begin.
+pub(crate) struct Prepared {
+    pub(crate) player: Arc<dyn Player>,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) journal: Journal,
+    pub(crate) library: Resolved,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) space: Space,
+    pub(crate) plan: Plan,
+    pub(crate) fingerprint: u64,
+}
+
+/// Prepares a run over an open device.
+pub(crate) async fn prepare(
+    input: &RunInput,
+    player: Arc<dyn Player>,
+    question: Question,
+) -> Result<Prepared, RunError> {
+    let for_run = matches!(question, Question::Run);
+    let storage = player.storage();
+    check_mark(&*player, input.device_guid, input.partnership.relationship, for_run).await?;
+    let journal = Journal::open(&input.parts.manifests, input.partnership.relationship).await?;
+    let mut entries = journal.with(|manifest| manifest.entries()).await?;
+    if for_run {
+        if recover::recover(&journal, &*storage, &entries).await? {
+            entries = journal.with(|manifest| manifest.entries()).await?;
+        }
+        if input.include_skipped {
+            correct(&journal, &mut entries, vec![Correction::ForgetSkipped]).await?;
+        }
+    }
+    let found = compare(&*storage, &entries).await?;
+    apply_or_correct(&journal, &mut entries, found, for_run).await?;
+    let playlists = playlists_of(input, question);
+    let library = input.library.resolve(playlists).await?;
+    let found = unchanged_bytes(&*input.library, &library, &entries).await?;
+    apply_or_correct(&journal, &mut entries, found, for_run).await?;
+    let space = storage.space().await?;
+    let plan = plan::build(&PlanInput {
+        library: &library,
+        entries: &entries,
+        space,
+        percent_reserved: input.partnership.percent_space_reserved,
+        capabilities: player.capabilities(),
+    });
+    let fingerprint = fingerprint(&library);
+    Ok(Prepared { player, storage, journal, library, entries, space, plan, fingerprint })
+}
+
+/// Refuses a device that carries another partnership's mark; gives one that carries none its mark again.
+async fn check_mark(
+    player: &dyn Player,
+    device: Guid,
+    relationship: Guid,
+    may_write: bool,
+) -> Result<(), RunError> {
+    match player.mark().await? {
+        Some(mark) if mark.relationship == relationship => Ok(()),
+        Some(mark) if mark.relationship != Guid::ZERO => Err(RunError::partnership_lost()),
+        _ if may_write => Ok(player.set_mark(Mark { device, relationship }).await?),
+        _ => Ok(()),
+    }
+}
+
+fn playlists_of(input: &RunInput, question: Question) -> Vec<PlaylistId> {
+    let mut assigned: Vec<_> = input.partnership.assignments.iter().collect();
+    assigned.sort_by(|a, b| (a.priority, &a.playlist).cmp(&(b.priority, &b.playlist)));
+    let mut playlists: Vec<PlaylistId> =
+        assigned.into_iter().map(|assignment| assignment.playlist.clone()).collect();
+    if let Question::Hypothetical { instead, besides } = question {
+        playlists = instead.unwrap_or(playlists);
+        playlists.extend(besides);
+    }
+    playlists
+}
+
+/// Holds the manifest against the device. Files of ours that are gone were deleted by the user and are skipped from
+/// now on; if all are gone, the device was restored or formatted, and they are forgotten. Files that are others now
+/// are the user's.
+async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<Vec<Correction>, RunError> {
+    let present: Vec<&Entry> = entries.iter().filter(|entry| entry.state == EntryState::Present).collect();
+    let facts = storage.facts(present.iter().map(|entry| entry.path.clone()).collect()).await?;
+    let restored = !present.is_empty() && facts.iter().all(Option::is_none);
+    let mut corrections = Vec::new();
+    for (entry, now) in present.iter().zip(&facts) {
+        let is_track = matches!(entry.origin, Origin::Track(_));
+        match now {
+            Some(now) if entry.facts.matches(now) => {}
+            Some(_) => corrections.push(Correction::State { entry: entry.id, state: EntryState::Disowned }),
+            None if restored || !is_track => corrections.push(Correction::Forget { entry: entry.id }),
+            None => corrections.push(Correction::State { entry: entry.id, state: EntryState::Skipped }),
+        }
+    }
+    Ok(corrections)
+}
+
+/// Files that were only touched or moved keep what they have on the device.
+async fn unchanged_bytes(
+    owner: &dyn Library,
+    library: &Resolved,
+    entries: &[Entry],
+) -> Result<Vec<Correction>, RunError> {
+    let candidates = changes::candidates(library, entries);
+    if candidates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tracks: Vec<u32> = candidates.iter().map(|candidate| candidate.track).collect();
+    tracks.dedup();
+    let ids = tracks.iter().map(|&track| library.tracks[track as usize].id).collect();
+    let hashes = owner.hash(ids).await?;
+    let hashes: HashMap<u32, u128> =
+        tracks.iter().zip(hashes).filter_map(|(&track, hash)| hash.map(|hash| (track, hash))).collect();
+    Ok(changes::corrections(library, entries, &candidates, &hashes))
+}
+
+async fn apply_or_correct(
+    journal: &Journal,
+    entries: &mut Vec<Entry>,
+    corrections: Vec<Correction>,
+    for_run: bool,
+) -> Result<(), RunError> {
+    if for_run {
+        return correct(journal, entries, corrections).await;
+    }
+    apply(entries, &corrections);
+    Ok(())
+}
+
+/// Corrects the record, on disk and here.
+pub(crate) async fn correct(
+    journal: &Journal,
+    entries: &mut Vec<Entry>,
+    corrections: Vec<Correction>,
+) -> Result<(), RunError> {
+    if corrections.is_empty() {
+        return Ok(());
+    }
+    apply(entries, &corrections);
+    journal.with(move |manifest| manifest.correct(&corrections)).await
+}
+
+/// What the corrections come to, in memory.
+fn apply(entries: &mut Vec<Entry>, corrections: &[Correction]) {
+    let position: HashMap<i64, usize> =
+        entries.iter().zip(0..).map(|(entry, position)| (entry.id, position)).collect();
+    let mut forgotten = std::collections::HashSet::new();
+    for correction in corrections {
+        match correction {
+            Correction::Source { entry, origin, size, modified_ns } => {
+                if let Some(&at) = position.get(entry) {
+                    entries[at].origin = origin.clone();
+                    entries[at].source_size = *size;
+                    entries[at].source_modified_ns = *modified_ns;
+                }
+            }
+            Correction::State { entry, state } => {
+                if let Some(&at) = position.get(entry) {
+                    entries[at].state = *state;
+                }
+            }
+            Correction::Forget { entry } => {
+                forgotten.insert(*entry);
+            }
+            Correction::ForgetSkipped => {
+                forgotten.extend(entries.iter().filter(|e| e.state != EntryState::Present).map(|e| e.id));
+            }
+            Correction::MadeFolders(_) | Correction::ForgetFolders(_) => {}
+        }
+    }
+    entries.retain(|entry| !forgotten.contains(&entry.id));
+}
+
+/// One number for what the assigned playlists hold, to tell whether a change of the library matters to the device.
+pub(crate) fn fingerprint(library: &Resolved) -> u64 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
+    for playlist in &library.playlists {
+        hasher.update(playlist.id.0.as_bytes());
+        hasher.write_u8(0);
+        hasher.update(playlist.name.as_bytes());
+        hasher.write_u8(0);
+        hasher.write_usize(playlist.tracks.len());
+        for &track in &playlist.tracks {
+            let track = &library.tracks[track as usize];
+            hasher.update(track.uri.0.as_bytes());
+            hasher.write_u64(track.size);
+            hasher.write_i64(track.modified_ns);
+        }
+    }
+    hasher.write_usize(library.missing.len());
+    hasher.finish()
+}

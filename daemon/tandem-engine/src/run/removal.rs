@@ -1,0 +1,85 @@
+//! Takes away what we put on a device when its partnership ends, and folders of ours that have become empty. Only
+//! what the manifest names is touched.
+
+use super::error::RunError;
+use super::journal::Journal;
+use super::prepare::Prepared;
+use super::recover;
+use super::transfer::TEMPORARY_FOLDER;
+use crate::parts::Parts;
+use std::collections::HashSet;
+use std::sync::Arc;
+use tandem_model::error::PlayerError;
+use tandem_model::id::Guid;
+use tandem_model::manifest::{Correction, EntryState, Intent, Outcome};
+use tandem_model::path::DevicePath;
+use tandem_model::player::{Player, Storage, Transfer};
+use tracing::warn;
+
+/// Entries deleted between two records.
+const GROUP: usize = 64;
+
+/// Deletes from the device everything that this partnership put there and that is still as it was.
+pub(crate) async fn remove_content(
+    parts: &Parts,
+    player: &dyn Player,
+    relationship: Guid,
+    transfer: &Arc<Transfer>,
+) -> Result<(), RunError> {
+    let storage = player.storage();
+    let journal = Journal::open(&parts.manifests, relationship).await?;
+    let entries = journal.with(|manifest| manifest.entries()).await?;
+    recover::recover(&journal, &*storage, &entries).await?;
+    let entries = journal.with(|manifest| manifest.entries()).await?;
+    let present: Vec<_> = entries.into_iter().filter(|entry| entry.state == EntryState::Present).collect();
+    for group in present.chunks(GROUP) {
+        if transfer.is_cancelled() {
+            return Err(RunError::cancelled());
+        }
+        let intents = group.iter().map(|entry| Intent::Delete { entry: entry.id }).collect();
+        let numbers = journal.commit(Vec::new(), intents).await?;
+        let mut outcomes = Vec::with_capacity(group.len());
+        for (entry, intent) in group.iter().zip(numbers) {
+            outcomes.push(match storage.object(&entry.path).delete(Some(entry.facts)).await {
+                Ok(()) | Err(PlayerError::NotFound(_)) => Outcome::Deleted { intent },
+                Err(error) if error.ends_run() => return Err(error.into()),
+                Err(error) => {
+                    warn!(%error, "a file of an ended partnership stays on the device");
+                    Outcome::Abandoned { intent }
+                }
+            });
+        }
+        storage.settle(group.iter().map(|entry| entry.path.clone()).collect()).await?;
+        journal.commit(outcomes, Vec::new()).await?;
+    }
+    remove_folders(&journal, &*storage, HashSet::new()).await?;
+    Ok(storage.flush().await?)
+}
+
+/// After a run that changed something: removes folders of ours that nothing of ours lies in any more.
+pub(crate) async fn tidy_folders(prepared: &Prepared) -> Result<(), RunError> {
+    let entries = prepared.journal.with(|manifest| manifest.entries()).await?;
+    let needed: HashSet<&str> = entries
+        .iter()
+        .filter(|entry| entry.state != EntryState::Skipped)
+        .flat_map(|entry| entry.path.ancestors())
+        .collect();
+    remove_folders(&prepared.journal, &*prepared.storage, needed).await
+}
+
+async fn remove_folders(
+    journal: &Journal,
+    storage: &dyn Storage,
+    needed: HashSet<&str>,
+) -> Result<(), RunError> {
+    let made = journal.with(|manifest| manifest.folders()).await?;
+    let unneeded: Vec<DevicePath> =
+        made.into_iter().filter(|folder| !needed.contains(folder.as_str())).collect();
+    let mut folders = unneeded.clone();
+    folders.extend(DevicePath::parse(TEMPORARY_FOLDER));
+    storage.remove_empty_folders(folders).await?;
+    if !unneeded.is_empty() {
+        journal.with(move |manifest| manifest.correct(&[Correction::ForgetFolders(unneeded)])).await?;
+    }
+    Ok(())
+}

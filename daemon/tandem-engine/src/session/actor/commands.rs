@@ -1,0 +1,237 @@
+//! What clients and the manager ask of a session: checked against the table of requests, then handed to the machine
+//! or put in line. Nothing here waits for the device.
+
+use super::waiting::{Waiting, answer};
+use super::{EstimateRequest, Session};
+use crate::engine::Setting;
+use crate::ledger::{Creation, create};
+use crate::session::handle::Command;
+use crate::session::jobs;
+use crate::session::machine::{Event, Phase};
+use crate::session::requests::Request;
+use crate::session::{settings, view};
+use tandem_model::device::{Status, SyncState};
+use tandem_model::error::RequestError;
+use tandem_model::event::EngineEvent;
+use tandem_model::id::{Guid, PlaylistId, Uid};
+use tandem_model::presence::Arrival;
+
+impl Session {
+    pub(super) async fn command(&mut self, command: Command) {
+        match command {
+            Command::Arrived(arrival) => self.arrived(arrival).await,
+            Command::Departed { reply } => {
+                self.departed().await;
+                answer(reply, Ok(self.partnership().is_some()));
+            }
+            Command::CreatePartnership { owner, playlists, reply } => {
+                answer(reply, self.create_partnership(owner, playlists));
+            }
+            Command::DeletePartnership { remove_content, reply } => {
+                self.delete_partnership(remove_content, reply).await;
+            }
+            Command::Start { reply } => {
+                let admitted = self.admit(Request::Start);
+                let admitted_ = admitted.is_ok();
+                answer(reply, admitted);
+                if admitted_ {
+                    self.happen(Event::RunWanted).await;
+                }
+            }
+            Command::Stop { reply } => {
+                let admitted = self.admit(Request::Stop);
+                if admitted.is_ok() {
+                    self.settle_at = None;
+                    self.happen(Event::StopWanted).await;
+                }
+                answer(reply, admitted);
+            }
+            Command::Eject { reply } => {
+                let admitted = self.admit(Request::Eject);
+                if admitted.is_ok() {
+                    self.settle_at = None;
+                    self.happen(Event::StopWanted).await;
+                    self.happen(Event::CancelEstimation).await;
+                    self.waiting.push_back(Waiting::Eject);
+                }
+                answer(reply, admitted);
+            }
+            Command::ShowSettings { reply } => {
+                let admitted = self.admit(Request::ShowSettings);
+                if admitted.is_ok() {
+                    self.publisher.announce(EngineEvent::SettingsRequested(self.device.clone())).await;
+                }
+                answer(reply, admitted);
+            }
+            Command::Set { setting, reply } => {
+                let set = self.set(setting).await;
+                answer(reply, set);
+            }
+            Command::Estimate { non_rule, rules, reply } => {
+                let accepted = self.estimate(EstimateRequest { non_rule, rules }).await;
+                answer(reply, accepted);
+            }
+            Command::CancelEstimation { reply } => {
+                let admitted = self.admit(Request::CancelEstimation);
+                if admitted.is_ok() {
+                    self.next_estimate = None;
+                    self.happen(Event::CancelEstimation).await;
+                }
+                answer(reply, admitted);
+            }
+            Command::Preview { reply } => match self.admit(Request::Preview) {
+                Ok(()) => self.waiting.push_back(Waiting::Preview { reply }),
+                Err(refusal) => answer(reply, Err(refusal)),
+            },
+            Command::AssignmentsChanged => self.schedule(),
+        }
+    }
+
+    async fn arrived(&mut self, arrival: Arrival) {
+        self.arrival = Some(arrival);
+        self.happen(Event::Arrived).await;
+    }
+
+    async fn departed(&mut self) {
+        let was_connected = self.publisher.snapshot().connected;
+        self.happen(Event::Departed).await;
+        self.arrival = None;
+        self.held = None;
+        self.settle_at = None;
+        self.fingerprint = None;
+        self.next_estimate = None;
+        self.give_up_waiting().await;
+        let first = was_connected.then(|| EngineEvent::Disconnected(self.device.clone()));
+        self.publisher
+            .update_with(first, |snapshot| {
+                snapshot.connected = false;
+                snapshot.sync_state = SyncState::Unknown;
+                snapshot.current_item = None;
+                snapshot.rate = 0;
+                snapshot.expected_end = 0;
+                snapshot.safe_to_remove = true;
+            })
+            .await;
+    }
+
+    fn create_partnership(
+        &mut self,
+        owner: Uid,
+        playlists: Option<Vec<PlaylistId>>,
+    ) -> Result<(), RequestError> {
+        let snapshot = self.publisher.snapshot();
+        let ours = snapshot.status == Status::PartnershipExists
+            && snapshot.partnership.is_some_and(|(_, uid)| uid == owner);
+        match self.admit(Request::CreatePartnership) {
+            Err(RequestError::SyncInProgress(_)) if ours => return Ok(()),
+            admitted => admitted?,
+        }
+        if ours {
+            return Ok(());
+        }
+        let trial = Creation {
+            device: self.device.clone(),
+            owner,
+            relationship: Guid::ZERO,
+            playlists: Vec::new(),
+            default_rules: false,
+            now: 0,
+        };
+        create(&mut (*self.context.ledger.current()).clone(), trial)?;
+        self.waiting.push_back(Waiting::Create { owner, playlists });
+        Ok(())
+    }
+
+    async fn delete_partnership(&mut self, remove: bool, reply: crate::session::handle::Reply<()>) {
+        if let Err(refusal) = self.admit(Request::DeletePartnership) {
+            return answer(reply, Err(refusal));
+        }
+        let Some(partnership) = self.partnership() else { return answer(reply, Ok(())) };
+        self.settle_at = None;
+        if self.state.phase == Phase::Absent {
+            let ended = jobs::delete_absent(&self.context.parts, &self.context.ledger, &partnership).await;
+            let forgotten = ended.is_ok();
+            answer(reply, ended);
+            self.show_record().await;
+            if forgotten && self.context.forget.send(self.device.clone()).await.is_err() {
+                tracing::debug!("the manager has ended");
+            }
+            return;
+        }
+        self.happen(Event::StopWanted).await;
+        self.happen(Event::CancelEstimation).await;
+        let reply = if remove {
+            answer(reply, Ok(()));
+            None
+        } else {
+            Some(reply)
+        };
+        self.waiting.push_back(Waiting::Delete { partnership: Box::new(partnership), remove, reply });
+    }
+
+    async fn set(&mut self, setting: Setting) -> Result<(), RequestError> {
+        settings::check(&setting)?;
+        if !matches!(setting, Setting::FriendlyName(_)) {
+            self.admit(Request::ChangeSetting)?;
+        }
+        let device = self.device.clone();
+        let recorded = setting.clone();
+        let lasting = self
+            .context
+            .ledger
+            .change(move |record| Ok(settings::record(record, &device, &recorded)))
+            .await?;
+        if !lasting {
+            settings::pass(&mut self.passing, &setting);
+        }
+        let passing = self.passing.clone();
+        self.publisher
+            .update(|snapshot| {
+                snapshot.sync_filter = passing.sync_filter;
+                snapshot.background_sync_state = passing.background_sync_state;
+            })
+            .await;
+        self.show_record().await;
+        if settings::matters_to_content(&setting) {
+            self.fingerprint = None;
+            self.schedule();
+        }
+        if let Setting::FriendlyName(name) = setting
+            && self.state.phase != Phase::Absent
+        {
+            self.waiting.push_back(Waiting::Rename { name });
+        }
+        Ok(())
+    }
+
+    async fn estimate(&mut self, request: EstimateRequest) -> Result<(), RequestError> {
+        self.admit(Request::Estimate)?;
+        if request.non_rule.is_none() && request.rules.is_none() {
+            return Err(RequestError::InvalidArgument(
+                "name at least one playlist to estimate; both are `/`".to_owned(),
+            ));
+        }
+        if self.state.phase == Phase::Estimating || self.state.job {
+            self.next_estimate = Some(request);
+            self.happen(Event::CancelEstimation).await;
+        } else {
+            self.estimate = request;
+            self.happen(Event::EstimateWanted).await;
+        }
+        Ok(())
+    }
+
+    /// Shows what is recorded of the device and its partnership.
+    pub(super) async fn show_record(&mut self) {
+        let known = self.context.ledger.device(&self.device);
+        let partnership = self.partnership();
+        self.publisher
+            .update(|snapshot| {
+                view::show_record(snapshot, known.as_ref(), partnership.as_ref());
+                if partnership.is_none() && snapshot.status == Status::PartnershipExists {
+                    snapshot.status = view::status(known.as_ref(), None, None);
+                }
+            })
+            .await;
+    }
+}

@@ -1,0 +1,294 @@
+//! What follows the end of each job: the record is brought up to date, then the snapshot, then events go out.
+
+use super::{Done, Held, Session};
+use crate::run::RunReport;
+use crate::session::jobs::Found;
+use crate::session::machine::{Event, Phase};
+use crate::session::settings::Passing;
+use crate::session::view;
+use std::sync::Arc;
+use tandem_model::device::{Status, SyncState};
+use tandem_model::error::{ItemError, RequestError};
+use tandem_model::event::EngineEvent;
+use tandem_model::library::Library;
+use tandem_model::manifest::ItemResult;
+use tandem_model::partnership::LastSync;
+use tokio::task::JoinError;
+use tracing::{error, warn};
+
+impl Session {
+    pub(super) async fn ended(&mut self, done: Result<Done, JoinError>) {
+        let done = match done {
+            Ok(done) => done,
+            Err(failure) => return self.crashed(&failure).await,
+        };
+        match done {
+            Done::Initialized(found) => self.initialized(found).await,
+            Done::Run(report) => self.run_ended(*report).await,
+            Done::Estimated(result) => self.estimated(result).await,
+            Done::Created(result) => self.created(result).await,
+            Done::Deleted(result) => self.deleted(result).await,
+            Done::Previewed => self.happen(Event::JobEnded).await,
+            Done::Renamed(result) => {
+                if let Err(error) = result {
+                    warn!(%error, "the device did not take its new name; it is kept here");
+                }
+                self.happen(Event::JobEnded).await;
+            }
+            Done::Ejected(result) => {
+                if let Err(error) = &result {
+                    self.whole_run_failed(ItemError::DeviceBusy, format!("not ejected: {error}")).await;
+                }
+                self.publisher.update(|snapshot| snapshot.safe_to_remove = result.is_ok()).await;
+                self.happen(Event::JobEnded).await;
+            }
+            Done::Fingerprint(fingerprint) => {
+                if fingerprint != self.fingerprint && self.state.phase == Phase::Stopped {
+                    self.happen(Event::RunWanted).await;
+                }
+            }
+        }
+    }
+
+    /// The end of a job while the daemon ends: the record is all that matters.
+    pub(super) async fn ended_last(&mut self, done: Result<Done, JoinError>) {
+        if let Ok(Done::Run(report)) = done {
+            self.record_run(&report).await;
+        }
+    }
+
+    /// A job panicked: that is a defect of ours, and costs this device's job alone.
+    async fn crashed(&mut self, failure: &JoinError) {
+        error!(%failure, "a job on this device failed");
+        let event = match self.state.phase {
+            Phase::Initializing => Event::Initialized,
+            Phase::Synchronizing | Phase::Stopping => Event::RunEnded,
+            Phase::Estimating => Event::EstimateEnded,
+            Phase::Absent | Phase::Stopped => Event::JobEnded,
+        };
+        self.watched = None;
+        self.whole_run_failed(ItemError::DeviceWriteFailed, format!("the job failed: {failure}")).await;
+        self.happen(event).await;
+        let connected = self.state.phase != Phase::Absent;
+        self.publisher
+            .update(|snapshot| {
+                snapshot.connected = connected;
+                snapshot.sync_state = if connected { SyncState::Stopped } else { SyncState::Unknown };
+                snapshot.safe_to_remove = true;
+            })
+            .await;
+    }
+
+    async fn whole_run_failed(&self, error: ItemError, message: String) {
+        self.announce_failure(ItemResult { media: String::new(), error: Some(error), message }).await;
+    }
+
+    async fn initialized(&mut self, found: Result<Found, RequestError>) {
+        if self.state.phase != Phase::Initializing || self.state.open_wanted {
+            return self.happen(Event::Initialized).await;
+        }
+        let known = self.context.ledger.device(&self.device);
+        let partnership = self.partnership();
+        let failure = found.as_ref().err().cloned();
+        let status = found
+            .as_ref()
+            .map_or_else(|_| view::status(known.as_ref(), partnership.as_ref(), None), |found| found.status);
+        let announce =
+            (!self.publisher.snapshot().connected).then(|| EngineEvent::Connected(self.device.clone()));
+        let library = found.as_ref().ok().and_then(|found| found.library.clone());
+        self.publisher
+            .update_with(announce, |snapshot| {
+                snapshot.connected = true;
+                snapshot.status = status;
+                snapshot.sync_state = SyncState::Stopped;
+                snapshot.safe_to_remove = true;
+                if let Ok(found) = found {
+                    snapshot.description = found.description;
+                    snapshot.total_space = found.space.total;
+                    snapshot.free_space = found.space.free;
+                    snapshot.formats = found.capabilities.formats;
+                    snapshot.supports_audio = found.capabilities.audio;
+                    snapshot.supports_video = found.capabilities.video;
+                    snapshot.supports_photo = found.capabilities.photo;
+                    snapshot.has_skipped_files = found.has_skipped_files;
+                }
+                let skipped = snapshot.has_skipped_files;
+                view::show_record(snapshot, known.as_ref(), partnership.as_ref());
+                snapshot.has_skipped_files = skipped;
+            })
+            .await;
+        self.hold(library);
+        self.happen(Event::Initialized).await;
+        if let Some(failure) = failure {
+            warn!(error = %failure, "the device could not be looked at");
+            self.whole_run_failed(ItemError::DeviceBusy, failure.to_string()).await;
+        }
+        if status == Status::PartnershipExists
+            && partnership.is_some_and(|partnership| partnership.sync_on_connect)
+        {
+            self.happen(Event::RunWanted).await;
+        }
+    }
+
+    /// Keeps the owner's library agent while the device is there.
+    fn hold(&mut self, library: Option<Arc<dyn Library>>) {
+        self.held = library.map(|library| {
+            let mut state = library.state();
+            let generation = state.borrow_and_update().generation;
+            Held { state, generation, _library: library }
+        });
+    }
+
+    async fn run_ended(&mut self, report: RunReport) {
+        if let Some(mut watched) = self.watched.take() {
+            while let Ok(failure) = watched.failures.try_recv() {
+                self.announce_failure(failure).await;
+            }
+            let (done, total) = (watched.transfer.bytes(), watched.progress.borrow().total);
+            self.publisher
+                .update(|snapshot| {
+                    snapshot.bytes_total = total;
+                    snapshot.bytes_done = snapshot.bytes_done.max(done.min(total));
+                })
+                .await;
+        }
+        self.passing =
+            Passing { background_sync_state: self.passing.background_sync_state, ..Passing::default() };
+        let complete = report.failure.is_none();
+        self.fingerprint = report.fingerprint;
+        let last_sync = self.record_run(&report).await;
+        if let Some(failure) = report.failure.clone().filter(|failure| failure.error != ItemError::Cancelled)
+        {
+            warn!(error = failure.error.as_str(), "the run failed: {}", failure.message);
+            self.whole_run_failed(failure.error, failure.message).await;
+        }
+        let still_here = matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
+        self.publisher
+            .update(|snapshot| {
+                snapshot.last_sync = last_sync;
+                snapshot.has_skipped_files = report.has_skipped_files;
+                snapshot.current_item = None;
+                snapshot.rate = 0;
+                snapshot.expected_end = 0;
+                snapshot.sync_filter = Passing::default().sync_filter;
+                if let Some(space) = report.space {
+                    snapshot.total_space = space.total;
+                    snapshot.free_space = space.free;
+                }
+                if complete {
+                    snapshot.progress = 100;
+                }
+                if still_here {
+                    snapshot.sync_state = SyncState::Stopped;
+                    snapshot.safe_to_remove = report.flushed;
+                }
+            })
+            .await;
+        let lost =
+            report.failure.is_some_and(|failure| failure == crate::run::error::RunError::partnership_lost());
+        self.happen(Event::RunEnded).await;
+        if lost {
+            self.happen(Event::LookAgain).await;
+        }
+        self.start_next_estimate().await;
+    }
+
+    /// Records how a run went. A run that was stopped before it could look at the device keeps the old item count.
+    async fn record_run(&mut self, report: &RunReport) -> LastSync {
+        let before = self.publisher.snapshot().last_sync.clone();
+        let item_count = if report.space.is_some() { report.last_sync.item_count } else { before.item_count };
+        let last_sync =
+            LastSync { time: self.context.parts.clock.now(), item_count, ..report.last_sync.clone() };
+        let (device, recorded) = (self.device.clone(), last_sync.clone());
+        let kept = self.context.ledger.change(move |record| {
+            for partnership in
+                record.partnerships.iter_mut().filter(|partnership| partnership.device == device)
+            {
+                partnership.last_sync.clone_from(&recorded);
+            }
+            Ok(())
+        });
+        if let Err(error) = kept.await {
+            error!(%error, "how the run went could not be recorded");
+        }
+        last_sync
+    }
+
+    async fn estimated(&mut self, result: Result<(u64, u64), RequestError>) {
+        if let Err(error) = &result {
+            warn!(%error, "the estimate failed");
+        }
+        let result = result.ok().filter(|_| !self.estimate_cancelled);
+        let still_here = self.state.phase == Phase::Estimating;
+        self.publisher
+            .update(|snapshot| {
+                if still_here {
+                    snapshot.sync_state = SyncState::Stopped;
+                }
+            })
+            .await;
+        self.publisher
+            .announce(EngineEvent::EstimationComplete { device: self.device.clone(), result })
+            .await;
+        self.happen(Event::EstimateEnded).await;
+        self.start_next_estimate().await;
+    }
+
+    async fn start_next_estimate(&mut self) {
+        if self.state.phase == Phase::Stopped
+            && !self.state.job
+            && let Some(next) = self.next_estimate.take()
+        {
+            self.estimate = next;
+            self.happen(Event::EstimateWanted).await;
+        }
+    }
+
+    async fn created(&mut self, result: Result<Arc<dyn Library>, RequestError>) {
+        if result.is_ok() {
+            let known = self.context.ledger.device(&self.device);
+            let partnership = self.partnership();
+            self.publisher
+                .update(|snapshot| {
+                    view::show_record(snapshot, known.as_ref(), partnership.as_ref());
+                    snapshot.has_skipped_files = false;
+                    if partnership.is_some() {
+                        snapshot.status = Status::PartnershipExists;
+                    }
+                })
+                .await;
+        }
+        let event = EngineEvent::CreatePartnershipComplete {
+            device: self.device.clone(),
+            result: result.as_ref().map(|_| ()).map_err(Clone::clone),
+        };
+        self.publisher.announce(event).await;
+        if let Ok(library) = result
+            && self.state.phase != Phase::Absent
+        {
+            self.hold(Some(library));
+            self.fingerprint = None;
+            self.schedule();
+        }
+        self.happen(Event::JobEnded).await;
+        self.start_next_estimate().await;
+    }
+
+    async fn deleted(&mut self, result: Result<(), RequestError>) {
+        if let Err(error) = result {
+            self.whole_run_failed(
+                ItemError::DeviceWriteFailed,
+                format!("the partnership could not be ended: {error}"),
+            )
+            .await;
+        }
+        self.show_record().await;
+        if self.partnership().is_none() {
+            self.held = None;
+            self.fingerprint = None;
+        }
+        self.publisher.update(|snapshot| snapshot.safe_to_remove = true).await;
+        self.happen(Event::JobEnded).await;
+        self.start_next_estimate().await;
+    }
+}

@@ -1,0 +1,14 @@
+//! The session of one device: one task owns its state; everyone else holds a handle or reads its snapshot.
+
+mod actor;
+pub(crate) mod handle;
+mod jobs;
+mod machine;
+mod meter;
+mod publisher;
+mod requests;
+mod settings;
+mod view;
+
+pub(crate) use actor::{Context, spawn};
+pub(crate) use view::show_record;

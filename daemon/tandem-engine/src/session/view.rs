@@ -1,0 +1,108 @@
+//! How the record of a device and of its partnership shows in its snapshot. Pure.
+
+use tandem_model::device::Status;
+use tandem_model::id::Guid;
+use tandem_model::partnership::{KnownDevice, Partnership};
+use tandem_model::player::Mark;
+use tandem_model::snapshot::Snapshot;
+
+/// Puts what is recorded into the snapshot.
+pub(crate) fn show_record(
+    snapshot: &mut Snapshot,
+    known: Option<&KnownDevice>,
+    partnership: Option<&Partnership>,
+) {
+    if let Some(known) = known {
+        let own_name = || snapshot.description.name.clone();
+        snapshot.friendly_name = known.friendly_name.clone().unwrap_or_else(own_name);
+    }
+    match partnership {
+        Some(partnership) => {
+            snapshot.partnership = Some((partnership.index, partnership.owner));
+            snapshot.percent_space_reserved = partnership.percent_space_reserved;
+            snapshot.sync_on_connect = partnership.sync_on_connect;
+            snapshot.auto_sync_default_rules = partnership.auto_sync_default_rules;
+            snapshot.last_sync = partnership.last_sync.clone();
+        }
+        None => {
+            snapshot.partnership = None;
+            snapshot.percent_space_reserved = 0;
+            snapshot.sync_on_connect = true;
+            snapshot.auto_sync_default_rules = false;
+            snapshot.last_sync = tandem_model::partnership::LastSync::default();
+            snapshot.has_skipped_files = false;
+        }
+    }
+}
+
+/// How a device stands to this computer, given the record and the mark that it carries.
+pub(crate) fn status(
+    known: Option<&KnownDevice>,
+    partnership: Option<&Partnership>,
+    mark: Option<Mark>,
+) -> Status {
+    let carried = mark.map(|mark| mark.relationship).filter(|relationship| *relationship != Guid::ZERO);
+    match (partnership, carried) {
+        (Some(partnership), Some(carried)) if carried != partnership.relationship => {
+            Status::PartnershipAnother
+        }
+        (Some(_), _) => Status::PartnershipExists,
+        (None, Some(carried)) if known.and_then(|known| known.ended_relationship) != Some(carried) => {
+            Status::PartnershipAnother
+        }
+        (None, _) if known.is_some_and(|known| known.declined) => Status::PartnershipDeclined,
+        (None, _) => Status::NewDevice,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Creation, create};
+    use tandem_model::device::{DeviceDescription, Kind};
+    use tandem_model::id::DeviceId;
+    use tandem_model::partnership::Partnerships;
+
+    fn mark(relationship: u128) -> Option<Mark> {
+        Some(Mark { device: Guid(1), relationship: Guid(relationship) })
+    }
+
+    #[test]
+    fn the_mark_on_the_device_decides_whose_it_is() {
+        let id = DeviceId("d".to_owned());
+        let description = DeviceDescription {
+            id: id.clone(),
+            kind: Kind::Folder,
+            name: String::new(),
+            manufacturer: String::new(),
+            model: String::new(),
+            serial_number: String::new(),
+            firmware: String::new(),
+        };
+        let mut known = KnownDevice {
+            description,
+            friendly_name: None,
+            guid: Guid(1),
+            declined: false,
+            ended_relationship: None,
+            last_seen: 0,
+        };
+        let creation = Creation {
+            device: id,
+            owner: 0,
+            relationship: Guid(5),
+            playlists: Vec::new(),
+            default_rules: true,
+            now: 0,
+        };
+        let ours = create(&mut Partnerships::default(), creation).unwrap();
+        assert_eq!(status(Some(&known), Some(&ours), mark(5)), Status::PartnershipExists);
+        assert_eq!(status(Some(&known), Some(&ours), None), Status::PartnershipExists);
+        assert_eq!(status(Some(&known), Some(&ours), mark(6)), Status::PartnershipAnother);
+        assert_eq!(status(Some(&known), None, mark(6)), Status::PartnershipAnother);
+        assert_eq!(status(Some(&known), None, mark(0)), Status::NewDevice);
+        known.declined = true;
+        known.ended_relationship = Some(Guid(6));
+        assert_eq!(status(Some(&known), None, mark(6)), Status::PartnershipDeclined);
+    }
+}
