@@ -1,0 +1,81 @@
+//! The one table from the engine's errors to the contract's error names.
+//!
+//! Nothing else makes a `Failed`, and nothing else decides what an error is called on the bus.
+
+use dbus_interfaces::Error;
+use tandem_model::error::{LibraryError, RequestError};
+use zbus::DBusError;
+
+/// The contract's error for a refused request.
+pub(crate) fn contract(error: RequestError) -> Error {
+    let text = error.to_string();
+    match error {
+        RequestError::NotConnected(_) => Error::NotConnected(text),
+        RequestError::Initializing(_) => Error::Initializing(text),
+        RequestError::ManualDevice(_) => Error::ManualDevice(text),
+        RequestError::PartnershipNotExist(_) => Error::PartnershipNotExist(text),
+        RequestError::PartnershipLimit(_) => Error::PartnershipLimit(text),
+        RequestError::SyncInProgress(_) => Error::SyncInProgress(text),
+        RequestError::InvalidArgument(_) => Error::InvalidArgument(text),
+        RequestError::ReadOnly(_) => Error::ReadOnly(text),
+        RequestError::NotAuthorized(_) => Error::NotAuthorized(text),
+        RequestError::NotFound(_) => Error::NotFound(text),
+        RequestError::Busy(_) => Error::Busy(text),
+        RequestError::Failed(_) => Error::Failed(text),
+    }
+}
+
+/// The contract's error for what a library refuses.
+pub(crate) fn from_library(error: LibraryError) -> Error {
+    contract(error.into())
+}
+
+/// The contract's error for what the bus itself failed at, with what was being done.
+pub(crate) fn from_bus(doing: &str, error: &zbus::Error) -> Error {
+    Error::Failed(format!("{doing} failed: {error}"))
+}
+
+/// The contract's error for a property that could not be set while its caller waited.
+pub(crate) fn set_timed_out(property: &str) -> Error {
+    Error::Failed(format!("setting {property} takes too long; look at its value in a moment and try again"))
+}
+
+/// The contract's error for a call that this version doesn't serve.
+pub(crate) fn no_providers(name: &str) -> Error {
+    Error::Failed(format!("`{name}` can't be registered: this version serves no service providers"))
+}
+
+/// An error's full name on the bus.
+pub(crate) fn name(error: RequestError) -> String {
+    contract(error).name().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dbus_interfaces::names;
+
+    #[test]
+    fn every_request_error_has_a_name_of_its_own_and_keeps_its_text() {
+        let all: [fn(String) -> RequestError; 12] = [
+            RequestError::NotConnected,
+            RequestError::Initializing,
+            RequestError::ManualDevice,
+            RequestError::PartnershipNotExist,
+            RequestError::PartnershipLimit,
+            RequestError::SyncInProgress,
+            RequestError::InvalidArgument,
+            RequestError::ReadOnly,
+            RequestError::NotAuthorized,
+            RequestError::NotFound,
+            RequestError::Busy,
+            RequestError::Failed,
+        ];
+        for (make, word) in all.into_iter().zip(names::ERRORS) {
+            let error = make("Walkman".to_owned());
+            let text = error.to_string();
+            assert_eq!(name(error.clone()), format!("{}{word}", names::ERROR_PREFIX));
+            assert_eq!(contract(error).description(), Some(text.as_str()));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Proves the calls to UDisks2 and systemd against mocks of both on a private bus.
+
+use crate::systemd::Systemd;
+use crate::udisks2::Udisks2;
+use kit::PrivateBus;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use tandem_model::error::{LibraryError, PlayerError};
+use tandem_model::library::AgentStarter;
+use tandem_model::presence::{Mounted, Mounter};
+use zbus::fdo::ObjectManager;
+use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath, OwnedVariant, connection, interface};
+
+const NODE: &str = "/dev/no-such-node-1";
+const BLOCK: &str = "/org/freedesktop/UDisks2/block_devices/one";
+const DRIVE: &str = "/org/freedesktop/UDisks2/drives/one";
+
+type Options = std::collections::HashMap<String, OwnedVariant>;
+
+#[derive(Debug, DBusError)]
+#[zbus(prefix = "org.freedesktop.UDisks2.Error")]
+enum Refusal {
+    #[zbus(error)]
+    ZBus(zbus::Error),
+    AlreadyMounted(String),
+    DeviceBusy(String),
+    NotAuthorizedCanObtain(String),
+}
+
+/// What the mock is to do, and what it was asked.
+#[derive(Default)]
+struct Script {
+    mounts: Vec<Vec<u8>>,
+    refuse_mount: Option<fn(String) -> Refusal>,
+    /// Where the desktop mounts just before our own mounting is refused.
+    overtaken_by: Option<Vec<u8>>,
+    busy: bool,
+    calls: Vec<String>,
+}
+
+type Shared = Arc<Mutex<Script>>;
+
+fn note(script: &Shared, call: &str, options: &Options) {
+    let interactive =
+        options.get("auth.no_user_interaction").is_none_or(|value| bool::try_from(value) != Ok(true));
+    assert!(!interactive, "{call} must never ask the user");
+    script.lock().unwrap().calls.push(call.to_owned());
+}
+
+struct Block;
+
+#[interface(name = "org.freedesktop.UDisks2.Block")]
+impl Block {
+    #[zbus(property)]
+    fn device(&self) -> Vec<u8> {
+        [NODE.as_bytes(), b"\0"].concat()
+    }
+    #[zbus(property)]
+    fn device_number(&self) -> u64 {
+        7
+    }
+    #[zbus(property)]
+    fn drive(&self) -> OwnedObjectPath {
+        ObjectPath::from_static_str_unchecked(DRIVE).into()
+    }
+}
+
+struct Filesystem(Shared);
+
+#[interface(name = "org.freedesktop.UDisks2.Filesystem")]
+impl Filesystem {
+    #[zbus(property)]
+    fn mount_points(&self) -> Vec<Vec<u8>> {
+        self.0.lock().unwrap().mounts.clone()
+    }
+    fn mount(&self, options: Options) -> Result<String, Refusal> {
+        note(&self.0, "Mount", &options);
+        let mut script = self.0.lock().unwrap();
+        let overtaken = script.overtaken_by.take();
+        script.mounts.extend(overtaken);
+        match script.refuse_mount {
+            Some(refusal) => Err(refusal("because".to_owned())),
+            None => {
+                script.mounts.push(b"/run/media/one\0".to_vec());
+                Ok("/run/media/one".to_owned())
+            }
+        }
+    }
+    fn unmount(&self, options: Options) -> Result<(), Refusal> {
+        note(&self.0, "Unmount", &options);
+        let mut script = self.0.lock().unwrap();
+        if script.busy {
+            return Err(Refusal::DeviceBusy("target is busy".to_owned()));
+        }
+        script.mounts.pop();
+        Ok(())
+    }
+}
+
+struct Drive(Shared);
+
+#[interface(name = "org.freedesktop.UDisks2.Drive")]
+impl Drive {
+    #[zbus(property)]
+    fn can_power_off(&self) -> bool {
+        true
+    }
+    #[zbus(property)]
+    fn ejectable(&self) -> bool {
+        true
+    }
+    fn power_off(&self, options: Options) {
+        note(&self.0, "PowerOff", &options);
+    }
+}
+
+struct Manager(Arc<Mutex<Vec<String>>>);
+
+#[interface(name = "org.freedesktop.systemd1.Manager")]
+impl Manager {
+    fn start_unit(&self, name: String, mode: String) -> zbus::fdo::Result<OwnedObjectPath> {
+        if name == "tandem-library@1.service" {
+            return Err(zbus::fdo::Error::Failed("unit not found".to_owned()));
+        }
+        self.0.lock().unwrap().push(format!("{name} {mode}"));
+        Ok(ObjectPath::from_static_str_unchecked("/org/freedesktop/systemd1/job/1").into())
+    }
+}
+
+struct Mock {
+    script: Shared,
+    mounter: Udisks2,
+    client: Connection,
+    _service: Connection,
+    _bus: PrivateBus,
+}
+
+async fn mock(script: Script) -> Mock {
+    let bus = PrivateBus::start();
+    let script = Arc::new(Mutex::new(script));
+    let service = connection::Builder::address(bus.address())
+        .serve_at("/org/freedesktop/UDisks2", ObjectManager)
+        .serve_at(BLOCK, Block)
+        .serve_at(BLOCK, Filesystem(Arc::clone(&script)))
+        .serve_at(DRIVE, Drive(Arc::clone(&script)))
+        .name("org.freedesktop.UDisks2")
+        .build()
+        .await
+        .unwrap();
+    let client = bus.connect().await;
+    Mock { script, mounter: Udisks2::new(client.clone()), client, _service: service, _bus: bus }
+}
+
+impl Mock {
+    fn calls(&self) -> Vec<String> {
+        self.script.lock().unwrap().calls.clone()
+    }
+}
+
+#[tokio::test]
+async fn an_unmounted_device_is_mounted_and_unmounted() {
+    let mock = mock(Script::default()).await;
+    let mounted = mock.mounter.mount(Path::new(NODE)).await;
+    assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
+    mock.mounter.unmount(Path::new(NODE)).await.unwrap();
+    assert_eq!(mock.calls(), ["Mount", "Unmount"]);
+}
+
+#[tokio::test]
+async fn the_desktops_mount_is_used_and_left() {
+    let mock = mock(Script { mounts: vec![b"/media/ann/STICK\0".to_vec()], ..Script::default() }).await;
+    let mounted = mock.mounter.mount(Path::new(NODE)).await;
+    assert_eq!(mounted, Ok(Mounted { path: "/media/ann/STICK".into(), ours: false }));
+    assert!(mock.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_mount_that_came_first_is_used() {
+    let script = Script {
+        refuse_mount: Some(Refusal::AlreadyMounted),
+        overtaken_by: Some(b"/media/ann/STICK\0".to_vec()),
+        ..Script::default()
+    };
+    let mounted = mock(script).await.mounter.mount(Path::new(NODE)).await;
+    assert_eq!(mounted, Ok(Mounted { path: "/media/ann/STICK".into(), ours: false }));
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart() {
+    let refused =
+        mock(Script { refuse_mount: Some(Refusal::NotAuthorizedCanObtain), ..Script::default() }).await;
+    let error = refused.mounter.mount(Path::new(NODE)).await;
+    assert!(matches!(error, Err(PlayerError::NotPermitted(text)) if text.contains("because")));
+    assert_eq!(refused.mounter.mount(Path::new("/dev/no-such-node-2")).await, Err(PlayerError::Removed));
+
+    let busy = mock(Script { mounts: vec![b"/m\0".to_vec()], busy: true, ..Script::default() }).await;
+    let error = busy.mounter.eject(Path::new(NODE)).await;
+    assert!(matches!(error, Err(PlayerError::Busy(text)) if text.contains("target is busy")));
+    assert_eq!(busy.calls(), ["Unmount"], "a busy device keeps its power");
+}
+
+#[tokio::test]
+async fn ejecting_unmounts_and_powers_off() {
+    let mock = mock(Script { mounts: vec![b"/m\0".to_vec(), b"/n\0".to_vec()], ..Script::default() }).await;
+    mock.mounter.eject(Path::new(NODE)).await.unwrap();
+    assert_eq!(mock.calls(), ["Unmount", "Unmount", "PowerOff"]);
+}
+
+#[tokio::test]
+async fn without_udisks_the_error_says_so() {
+    let bus = PrivateBus::start();
+    let mounter = Udisks2::new(bus.connect().await);
+    let error = mounter.mount(Path::new(NODE)).await;
+    assert!(matches!(&error, Err(PlayerError::Other(text)) if text.contains("udisks2")), "{error:?}");
+}
+
+#[tokio::test]
+async fn agents_are_started_by_their_unit() {
+    let mock = mock(Script::default()).await;
+    let units = Arc::new(Mutex::new(Vec::new()));
+    let server = mock._service.object_server();
+    server.at("/org/freedesktop/systemd1", Manager(Arc::clone(&units))).await.unwrap();
+    mock._service.request_name("org.freedesktop.systemd1").await.unwrap();
+    let systemd = Systemd::new(mock.client.clone());
+    systemd.start(1000).await.unwrap();
+    assert_eq!(*units.lock().unwrap(), ["tandem-library@1000.service replace"]);
+    let error = systemd.start(1).await;
+    assert!(
+        matches!(error, Err(LibraryError::Unavailable(text)) if text.contains("systemctl status tandem-library@1.service"))
+    );
+}

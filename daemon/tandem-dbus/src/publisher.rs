@@ -1,0 +1,228 @@
+//! Turns what the engine announces into objects, property changes and signals, in the engine's order: the changes of
+//! a device's properties always go out before the signal that tells of them.
+//!
+//! It alone announces devices. It asks nothing of the engine but snapshots, so it never waits for a device.
+
+use crate::bus::BusError;
+use crate::changes::{Announced, Changes};
+use crate::context::Context;
+use crate::device::Device;
+use crate::guard::Guard;
+use crate::services::Services;
+use crate::{errors, paths};
+use dbus_interfaces::names;
+use futures_util::StreamExt;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tandem_model::event::EngineEvent;
+use tandem_model::id::DeviceId;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use zbus::object_server::SignalEmitter;
+use zbus::{MessageStream, ObjectPath, Variant};
+
+/// Where events go out.
+pub(crate) struct Publisher {
+    context: Arc<Context>,
+    services: SignalEmitter<'static>,
+    announced: BTreeMap<DeviceId, Announced>,
+}
+
+impl Publisher {
+    /// Puts the devices that are known now on the bus.
+    ///
+    /// # Errors
+    /// When the bus refuses an object.
+    pub(crate) async fn new(context: Arc<Context>) -> Result<Self, zbus::Error> {
+        let services = SignalEmitter::new(&context.connection, names::ROOT_PATH)?;
+        let mut publisher = Self { context, services, announced: BTreeMap::new() };
+        for snapshot in publisher.context.engine.snapshots() {
+            publisher.add(&snapshot.description.id).await?;
+        }
+        Ok(publisher)
+    }
+
+    /// Publishes until stopped, until the engine ends, or until the bus goes away.
+    ///
+    /// # Errors
+    /// `Lost` when the bus went away.
+    pub(crate) async fn run(
+        mut self,
+        mut events: mpsc::Receiver<EngineEvent>,
+        mut leavers: MessageStream,
+        stop: CancellationToken,
+    ) -> Result<(), BusError> {
+        let connection = self.context.connection.clone();
+        let outcome = loop {
+            let due = self.announced.values().filter_map(Announced::due).min();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    // what came to pass before the end is still told
+                    while let Ok(event) = events.try_recv() {
+                        self.publish(event).await;
+                    }
+                    break Ok(());
+                }
+                () = connection.closed() => break Err(BusError::Lost),
+                left = leavers.next() => match left {
+                    Some(Ok(message)) => self.left(&message),
+                    Some(Err(error)) => tracing::debug!(%error, "a message of the bus can't be read"),
+                    None => break Err(BusError::Lost),
+                },
+                event = events.recv() => match event {
+                    Some(event) => self.publish(event).await,
+                    None => break Ok(()),
+                },
+                () = until(due) => self.announce_due().await,
+            }
+        };
+        self.context.libraries.close().await;
+        outcome
+    }
+
+    /// Forgets a connection that has left the bus.
+    fn left(&self, message: &zbus::Message) {
+        let body = message.body();
+        if let Ok((name, _, _)) = body.deserialize::<(&str, &str, &str)>()
+            && name.starts_with(':')
+        {
+            self.context.callers().left(name);
+            self.context.libraries.left(name);
+        }
+    }
+
+    async fn publish(&mut self, event: EngineEvent) {
+        if let Err(error) = self.try_publish(event).await {
+            tracing::warn!(%error, "an event could not be put on the bus");
+        }
+    }
+
+    async fn try_publish(&mut self, event: EngineEvent) -> Result<(), zbus::Error> {
+        match event {
+            EngineEvent::Added(device) => {
+                if self.add(&device).await? {
+                    self.announce_device_count().await?;
+                }
+                Ok(())
+            }
+            EngineEvent::Removed(device) => self.remove(&device).await,
+            EngineEvent::Connected(device) => {
+                let path = self.announce(&device, true).await?;
+                Services::device_connect(&self.services, path).await
+            }
+            EngineEvent::Disconnected(device) => {
+                let path = self.announce(&device, true).await?;
+                Services::device_disconnect(&self.services, path).await
+            }
+            EngineEvent::StatusChanged(device, status) => {
+                let path = self.announce(&device, true).await?;
+                Services::device_status_change(&self.services, path, status.as_str()).await
+            }
+            EngineEvent::SyncStateChanged(device, state) => {
+                let path = self.announce(&device, true).await?;
+                Services::device_sync_state_change(&self.services, path, state.as_str()).await
+            }
+            EngineEvent::SnapshotChanged(device) => self.announce(&device, false).await.map(|_| ()),
+            EngineEvent::SyncError { device, owner, media, error, message } => {
+                let path = self.announce(&device, false).await?;
+                for emitter in self.context.emitters_to_owner(owner, self.services.path()) {
+                    Services::device_sync_error(&emitter, path.as_ref(), &media, error.as_str(), &message)
+                        .await?;
+                }
+                Ok(())
+            }
+            EngineEvent::CreatePartnershipComplete { device, result } => {
+                let path = self.announce(&device, true).await?;
+                let (success, error, message) = match result {
+                    Ok(()) => (true, String::new(), String::new()),
+                    Err(error) => (false, errors::name(error.clone()), error.to_string()),
+                };
+                Services::create_partnership_complete(&self.services, path, success, &error, &message).await
+            }
+            EngineEvent::EstimationComplete { device, result } => {
+                let path = self.announce(&device, true).await?;
+                let (used, left) = result.unwrap_or((0, 0));
+                Services::sync_estimation_complete(&self.services, path, result.is_some(), used, left).await
+            }
+            EngineEvent::SettingsRequested(device) => {
+                let path = self.announce(&device, false).await?;
+                Services::settings_requested(&self.services, path).await
+            }
+            EngineEvent::AssignmentsChanged(owner) => {
+                self.context.libraries.assignments_changed(owner);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a device on the bus; whether it wasn't there yet.
+    async fn add(&mut self, id: &DeviceId) -> Result<bool, zbus::Error> {
+        let Some(snapshot) = self.context.engine.snapshot(id) else {
+            tracing::warn!(device = %id, "a device was announced that the engine doesn't know");
+            return Ok(false);
+        };
+        if self.announced.contains_key(id) {
+            return Ok(false);
+        }
+        // taken before the object shows anything, so that no change in between is missed
+        self.announced.insert(id.clone(), Announced::new(&snapshot));
+        let object =
+            Guard::new(Device::new(id.clone(), Arc::clone(&self.context)), Arc::clone(&self.context));
+        self.context.connection.object_server().at(paths::device(id), object).await?;
+        Ok(self.context.add_device(id))
+    }
+
+    /// Takes a device off the bus.
+    async fn remove(&mut self, id: &DeviceId) -> Result<(), zbus::Error> {
+        if self.announced.remove(id).is_none() {
+            return Ok(());
+        }
+        self.context.remove_device(id);
+        self.context.connection.object_server().remove::<Guard<Device>, _>(paths::device(id)).await?;
+        self.announce_device_count().await
+    }
+
+    async fn announce_device_count(&self) -> Result<(), zbus::Error> {
+        let count = u32::try_from(self.context.devices().len()).unwrap_or(u32::MAX);
+        let changes =
+            Changes { changed: vec![("DeviceCount", Variant::from(count))], invalidated: Vec::new() };
+        self.context.announce(std::slice::from_ref(&self.services), names::SERVICES, &changes).await
+    }
+
+    /// Announces what is new of a device, putting it on the bus first if it isn't there; tells its path.
+    async fn announce(&mut self, id: &DeviceId, urgent: bool) -> Result<ObjectPath<'static>, zbus::Error> {
+        if self.add(id).await? {
+            self.announce_device_count().await?;
+        }
+        let path = paths::device(id).into_inner();
+        if let (Some(announced), Some(snapshot)) =
+            (self.announced.get_mut(id), self.context.engine.snapshot(id))
+        {
+            let changes = announced.update(&snapshot, Instant::now(), urgent);
+            let emitter = SignalEmitter::new(&self.context.connection, path.as_ref())?;
+            self.context.announce(&[emitter], names::DEVICE, &changes).await?;
+        }
+        Ok(path)
+    }
+
+    /// Announces what was held back and is due now.
+    async fn announce_due(&mut self) {
+        let now = Instant::now();
+        let due: Vec<_> =
+            self.announced.iter().filter(|(_, a)| a.due().is_some_and(|due| due <= now)).collect();
+        let devices: Vec<_> = due.into_iter().map(|(id, _)| id.clone()).collect();
+        for device in devices {
+            self.publish(EngineEvent::SnapshotChanged(device)).await;
+        }
+    }
+}
+
+/// Waits until this instant; for ever without one, and without a timer.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,10 @@
+//! The contract for machines: the documented XML, the names, the errors, and proxies that are made from the XML.
+//!
+//! Clients depend on this crate and on no other of the workspace; nothing of the daemon's inside belongs here.
+
+mod error;
+pub mod names;
+pub mod proxies;
+pub mod xml;
+
+pub use error::Error;

@@ -1,0 +1,352 @@
+//! Proxy of `org.tandemd.Sync1.Device`, made from `org.tandemd.Sync1.Device.xml`.
+//!
+//! Never edited by hand: change the XML and run this crate's tests with `UPDATE_PROXIES=1`.
+
+use zbus::proxy;
+
+/// One device, at a path below `/org/tandemd/Sync1/devices` that stays the same over replugging, reboots and restarts of the daemon. WMP's counterparts are IWMPSyncDevice, IWMPSyncDevice2 and IWMPSyncDevice3.
+///
+/// Sizes are in bytes; times are whole seconds since 1970-01-01 UTC, and 0 means never.
+///
+/// No method waits for the device: long work answers when it is accepted, and an event of `org.tandemd.Sync1.Services` tells the outcome.
+#[proxy(
+    interface = "org.tandemd.Sync1.Device",
+    default_service = "org.tandemd.Sync1",
+    assume_defaults = true
+)]
+pub trait Device {
+    /// DeviceId property
+    ///
+    /// Stable and unique; never derived from the port when the device has anything better. WMP's deviceId.
+    #[zbus(property)]
+    fn device_id(&self) -> zbus::Result<String>;
+
+    /// DeviceName property
+    ///
+    /// What the device calls itself. WMP's deviceName.
+    #[zbus(property)]
+    fn device_name(&self) -> zbus::Result<String>;
+
+    /// FriendlyName property
+    ///
+    /// The user's name for it; kept on the device where it can hold one, else in the store. WMP's friendlyName.
+    #[zbus(property)]
+    fn friendly_name(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn set_friendly_name(&self, value: &str) -> zbus::Result<()>;
+
+    /// Kind property
+    ///
+    /// How it is spoken to: `mtp`, `mass-storage`, `windows-ce`, `provider` or `folder`.
+    #[zbus(property)]
+    fn kind(&self) -> zbus::Result<String>;
+
+    /// Manufacturer property
+    ///
+    /// Empty when the device doesn't tell.
+    #[zbus(property)]
+    fn manufacturer(&self) -> zbus::Result<String>;
+
+    /// Model property
+    ///
+    /// Empty when the device doesn't tell.
+    #[zbus(property)]
+    fn model(&self) -> zbus::Result<String>;
+
+    /// SerialNumber property
+    ///
+    /// Empty when the device doesn't tell. WMP's attribute SerialNumber.
+    #[zbus(property)]
+    fn serial_number(&self) -> zbus::Result<String>;
+
+    /// Firmware property
+    ///
+    /// The firmware's version; empty when the device doesn't tell.
+    #[zbus(property)]
+    fn firmware(&self) -> zbus::Result<String>;
+
+    /// Connected property
+    ///
+    /// Whether it is there. WMP's connected.
+    #[zbus(property)]
+    fn connected(&self) -> zbus::Result<bool>;
+
+    /// Status property
+    ///
+    /// How it stands to this computer, WMP's status: `unknown` (wmpdsUnknown), `partnership-exists` (wmpdsPartnershipExists: with a user of this computer, `PartnershipOwner` says which), `partnership-declined` (wmpdsPartnershipDeclined), `partnership-another` (wmpdsPartnershipAnother: with another computer), `manual-device` (wmpdsManualDevice) or `new-device` (wmpdsNewDevice).
+    #[zbus(property)]
+    fn status(&self) -> zbus::Result<String>;
+
+    /// PartnershipIndex property
+    ///
+    /// 1 to 16, in the owner's library; 0 without a partnership. WMP's partnershipIndex.
+    #[zbus(property)]
+    fn partnership_index(&self) -> zbus::Result<u32>;
+
+    /// PartnershipOwner property
+    ///
+    /// The user id whose library it is partnered with; 4294967295 without a partnership.
+    #[zbus(property)]
+    fn partnership_owner(&self) -> zbus::Result<u32>;
+
+    /// SyncState property
+    ///
+    /// What its engine does, WMP's syncState: `unknown` (wmpssUnknown), `synchronizing` (wmpssSynchronizing), `stopped` (wmpssStopped) or `estimating` (wmpssEstimating).
+    #[zbus(property)]
+    fn sync_state(&self) -> zbus::Result<String>;
+
+    /// Progress property
+    ///
+    /// Percent of the whole run, weighted by bytes; never falls within a run. 100 after a run that did all it could. Announced at most four times a second. WMP's progress.
+    #[zbus(property)]
+    fn progress(&self) -> zbus::Result<u32>;
+
+    /// CurrentItem property
+    ///
+    /// The URI of the media being copied, else empty; empty to all but the owner and root, so its change is announced without its value.
+    #[zbus(property)]
+    fn current_item(&self) -> zbus::Result<String>;
+
+    /// BytesDone property
+    ///
+    /// Bytes of this run that are done.
+    #[zbus(property)]
+    fn bytes_done(&self) -> zbus::Result<u64>;
+
+    /// BytesTotal property
+    ///
+    /// Bytes of this run in all.
+    #[zbus(property)]
+    fn bytes_total(&self) -> zbus::Result<u64>;
+
+    /// Rate property
+    ///
+    /// Bytes a second over the last seconds.
+    #[zbus(property)]
+    fn rate(&self) -> zbus::Result<u64>;
+
+    /// ExpectedEndTime property
+    ///
+    /// When this run is expected to end; 0 while unknown.
+    #[zbus(property)]
+    fn expected_end_time(&self) -> zbus::Result<u64>;
+
+    /// SafeToRemove property
+    ///
+    /// Whether nothing is being written, and all that was written is on the device.
+    #[zbus(property)]
+    fn safe_to_remove(&self) -> zbus::Result<bool>;
+
+    /// TotalSpace property
+    ///
+    /// Of the storage that is synchronised to. WMP's attribute TotalSpace.
+    #[zbus(property)]
+    fn total_space(&self) -> zbus::Result<u64>;
+
+    /// FreeSpace property
+    ///
+    /// Of the storage that is synchronised to. WMP's attribute FreeSpace.
+    #[zbus(property)]
+    fn free_space(&self) -> zbus::Result<u64>;
+
+    /// PercentSpaceReserved property
+    ///
+    /// 0 to 95: this share of `TotalSpace` is left to others. Setting it needs a partnership. WMP's attribute PercentSpaceReserved.
+    #[zbus(property)]
+    fn percent_space_reserved(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn set_percent_space_reserved(&self, value: u32) -> zbus::Result<()>;
+
+    /// SyncOnConnect property
+    ///
+    /// Whether plugging in starts a run; true at first. Setting it needs a partnership. WMP's attribute SyncOnConnect.
+    #[zbus(property)]
+    fn sync_on_connect(&self) -> zbus::Result<bool>;
+    #[zbus(property)]
+    fn set_sync_on_connect(&self, value: bool) -> zbus::Result<()>;
+
+    /// LastSyncTime property
+    ///
+    /// When the last run ended. WMP's attribute LastSyncTime.
+    #[zbus(property)]
+    fn last_sync_time(&self) -> zbus::Result<u64>;
+
+    /// LastSyncErrorCount property
+    ///
+    /// How many items failed in the last run. WMP's attribute LastSyncErrorCount.
+    #[zbus(property)]
+    fn last_sync_error_count(&self) -> zbus::Result<u32>;
+
+    /// LastSyncNoFitCount property
+    ///
+    /// For how many items there was no space in the last run. WMP's attribute LastSyncNoFitCount.
+    #[zbus(property)]
+    fn last_sync_no_fit_count(&self) -> zbus::Result<u32>;
+
+    /// SyncItemCount property
+    ///
+    /// How many items the last run left on the device. WMP's attribute SyncItemCount.
+    #[zbus(property)]
+    fn sync_item_count(&self) -> zbus::Result<u32>;
+
+    /// HasSkippedFiles property
+    ///
+    /// Whether there are files that the user deleted from the device and that are therefore not copied again. WMP's attribute SkippedFiles.
+    #[zbus(property)]
+    fn has_skipped_files(&self) -> zbus::Result<bool>;
+
+    /// SupportsAudio property
+    ///
+    /// Whether it plays sound. WMP's attribute SupportsAudio.
+    #[zbus(property)]
+    fn supports_audio(&self) -> zbus::Result<bool>;
+
+    /// SupportsVideo property
+    ///
+    /// Whether it shows video. WMP's attribute SupportsVideo.
+    #[zbus(property)]
+    fn supports_video(&self) -> zbus::Result<bool>;
+
+    /// SupportsPhoto property
+    ///
+    /// Whether it shows photos. WMP's attribute SupportsPhoto.
+    #[zbus(property)]
+    fn supports_photo(&self) -> zbus::Result<bool>;
+
+    /// Formats property
+    ///
+    /// MIME types that it plays, as it declares them.
+    #[zbus(property)]
+    fn formats(&self) -> zbus::Result<Vec<String>>;
+
+    /// GetStatus method
+    ///
+    /// The status as the caller's own library sees it: a partnership with another user is `partnership-another`.
+    ///
+    /// # Arguments
+    ///
+    /// * `status` - A word of the property `Status`.
+    fn get_status(&self) -> zbus::Result<String>;
+
+    /// GetItemInfo method
+    ///
+    /// One of WMP's string-typed attributes, relative to the caller's library. WMP's getItemInfo.
+    ///
+    /// AutoSyncDefaultRules, BackgroundSyncState, PercentSpaceReserved, SkippedFiles, SyncFilter and SyncOnConnect need a partnership with the caller's library, else they fail with `PartnershipNotExist`. A device for manual transfer only fails with `ManualDevice` whatever the name.
+    ///
+    /// # Arguments
+    ///
+    /// * `name` - AutoSyncDefaultRules, BackgroundSyncState, Connected, FreeSpace, FriendlyName, LastSyncErrorCount, LastSyncNoFitCount, LastSyncTime, Name, PercentSpaceReserved, PreferredAudio, PreferredPhoto, PreferredVideo, SerialNumber, SkippedFiles, SupportsAudio, SupportsPhoto, SupportsVideo, SyncFilter, SyncIndex, SyncItemCount, SyncOnConnect, SyncPercentComplete, SyncRelationship or TotalSpace.
+    /// * `value` - Numbers in decimal, booleans as `True` and `False`, LastSyncTime in RFC 3339 and empty for never; SkippedFiles `1` or `0`; PreferredAudio, PreferredPhoto and PreferredVideo the number of the storage that is synchronised to, counted from 0; SyncRelationship is 0 none, 1 manual, 2 with the caller's library, 3 with another.
+    fn get_item_info(&self, name: &str) -> zbus::Result<String>;
+
+    /// SetItemInfo method
+    ///
+    /// Sets one of WMP's attributes. All but FriendlyName need a partnership and fail with `PartnershipNotExist` without one. WMP's setItemInfo.
+    ///
+    /// # Arguments
+    ///
+    /// * `name` - AutoSyncDefaultRules, BackgroundSyncState (while the daemon runs), FriendlyName, IncludeSkippedFiles (the next run copies skipped files again), PercentSpaceReserved, SyncFilter (for the next run), SyncOnConnect, or AllowMassDeletion (the next run may delete what the guard against mass deletion stopped).
+    /// * `value` - As `GetItemInfo` gives it; booleans are read without regard to case; IncludeSkippedFiles takes the empty value.
+    fn set_item_info(&self, name: &str, value: &str) -> zbus::Result<()>;
+
+    /// CreatePartnership method
+    ///
+    /// Makes a partnership with the caller's library; the device forgets any other partner. Returns once accepted, and `CreatePartnershipComplete` ends it. With a partnership to the same library already there it does nothing, and no event follows. WMP's createPartnership.
+    ///
+    /// # Arguments
+    ///
+    /// * `options` - `playlists` (`ao`): the caller's playlists to assign, in this order, in place of the default set.
+    fn create_partnership(
+        &self,
+        options: std::collections::HashMap<&str, &zbus::Variant<'_>>,
+    ) -> zbus::Result<()>;
+
+    /// DeletePartnership method
+    ///
+    /// Ends the device's partnership; its status becomes `partnership-declined`. Nothing to end is no error. WMP's deletePartnership.
+    ///
+    /// # Arguments
+    ///
+    /// * `options` - `remove-content` (`b`, false): also delete from the device what the engine put there.
+    fn delete_partnership(
+        &self,
+        options: std::collections::HashMap<&str, &zbus::Variant<'_>>,
+    ) -> zbus::Result<()>;
+
+    /// Start method
+    ///
+    /// Starts a run, or goes on with one that was stopped. Nothing to do is no error. WMP's start.
+    fn start(&self) -> zbus::Result<()>;
+
+    /// Stop method
+    ///
+    /// Ends a run at a safe point within two seconds. No run is no error. WMP's stop.
+    fn stop(&self) -> zbus::Result<()>;
+
+    /// IsIdentical method
+    ///
+    /// Whether two objects are the same device. WMP's isIdentical.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - Another device's object; `NotFound` if it is none.
+    /// * `identical` - Whether it is this one.
+    fn is_identical(&self, device: &zbus::ObjectPath<'_>) -> zbus::Result<bool>;
+
+    /// EstimateSyncSize method
+    ///
+    /// Estimates a run with other playlists. Returns once accepted, and `SyncEstimationComplete` ends it; a second call cancels the first. Fails with `SyncInProgress` while synchronising. WMP's estimateSyncSize.
+    ///
+    /// # Arguments
+    ///
+    /// * `non_rule_playlist` - Added to what is assigned; `/` for none.
+    /// * `rules_playlist` - In place of what is assigned; `/` for none. Both `/` is `InvalidArgument`.
+    fn estimate_sync_size(
+        &self,
+        non_rule_playlist: &zbus::ObjectPath<'_>,
+        rules_playlist: &zbus::ObjectPath<'_>,
+    ) -> zbus::Result<()>;
+
+    /// CancelEstimation method
+    ///
+    /// Cancels a running estimation. None is no error. WMP's cancelEstimation.
+    fn cancel_estimation(&self) -> zbus::Result<()>;
+
+    /// Preview method
+    ///
+    /// What `Start` would do now, without doing it. For the owner and root.
+    ///
+    /// # Arguments
+    ///
+    /// * `items` - For each item: `action` (`s`: `copy`, `replace`, `delete`, `update-metadata` or `skip`), `media` (`s`, URI, empty for a playlist), `destination` (`s`), `size` (`t`, bytes) and `reason` (`s`).
+    fn preview(&self) -> zbus::Result<Vec<std::collections::HashMap<String, zbus::OwnedVariant>>>;
+
+    /// GetSyncResults method
+    ///
+    /// What became of each item of the last run. Empty to all but the owner and root.
+    ///
+    /// # Arguments
+    ///
+    /// * `results` - For each item: media URI (empty for the whole run); `synchronized`, or an item error as in `DeviceSyncError`; message.
+    fn get_sync_results(&self) -> zbus::Result<Vec<(String, String, String)>>;
+
+    /// Transfer method
+    ///
+    /// Manual transfer: adds media to a playlist for the device, as WMP does, and starts a run.
+    ///
+    /// # Arguments
+    ///
+    /// * `media` - URIs of media in the owner's library.
+    fn transfer(&self, media: &[&str]) -> zbus::Result<()>;
+
+    /// ShowSettings method
+    ///
+    /// Emits `SettingsRequested`. WMP's showSettings.
+    fn show_settings(&self) -> zbus::Result<()>;
+
+    /// Eject method
+    ///
+    /// Stops, flushes, unmounts or closes the session, and powers off where possible; `SafeToRemove` turns true.
+    fn eject(&self) -> zbus::Result<()>;
+}

@@ -1,0 +1,144 @@
+//! Proxy of `org.tandemd.Sync1.Library`, made from `org.tandemd.Sync1.Library.xml`.
+//!
+//! Never edited by hand: change the XML and run this crate's tests with `UPDATE_PROXIES=1`.
+
+use zbus::proxy;
+
+/// One user's media library, at `/org/tandemd/Sync1/libraries/u` and the user id. Only its owner and root may call it; to others every call and property answers `NotAuthorized`, and `GetAll` is `org.freedesktop.DBus.Error.AccessDenied`.
+///
+/// On the system bus its changes are announced to connections of the owner that have called the service, and a caller of `GetManagedObjects` sees the object without its properties. Properties are kept current while a connection that has called a method of the library is on the bus. WMP's counterpart is IWMPMediaCollection.
+#[proxy(
+    interface = "org.tandemd.Sync1.Library",
+    default_service = "org.tandemd.Sync1",
+    assume_defaults = true
+)]
+pub trait Library {
+    /// Folders property
+    ///
+    /// The directories that the library holds, as absolute paths; set by `SetFolders`. Bytes that aren't UTF-8 are shown as U+FFFD.
+    #[zbus(property)]
+    fn folders(&self) -> zbus::Result<Vec<String>>;
+
+    /// TrackCount property
+    ///
+    /// How many tracks it holds.
+    #[zbus(property)]
+    fn track_count(&self) -> zbus::Result<u32>;
+
+    /// PlaylistCount property
+    ///
+    /// How many playlists it holds, those for synchronisation only among them.
+    #[zbus(property)]
+    fn playlist_count(&self) -> zbus::Result<u32>;
+
+    /// Scanning property
+    ///
+    /// Whether a scan runs.
+    #[zbus(property)]
+    fn scanning(&self) -> zbus::Result<bool>;
+
+    /// LastScanTime property
+    ///
+    /// When the last scan ended, seconds since 1970; 0: never.
+    #[zbus(property)]
+    fn last_scan_time(&self) -> zbus::Result<u64>;
+
+    /// SetFolders method
+    ///
+    /// Sets which directories the library holds, and scans them. At first it is the user's XDG music directory.
+    ///
+    /// # Arguments
+    ///
+    /// * `paths` - Absolute paths of directories, else `InvalidArgument`.
+    fn set_folders(&self, paths: &[&str]) -> zbus::Result<()>;
+
+    /// Scan method
+    ///
+    /// Starts a scan; `Scanning` turns false at its end. Changes on disk are noticed without it too.
+    fn scan(&self) -> zbus::Result<()>;
+
+    /// GetPlaylists method
+    ///
+    /// All playlists, by name.
+    ///
+    /// # Arguments
+    ///
+    /// * `playlists` - Their objects.
+    fn get_playlists(&self) -> zbus::Result<Vec<zbus::OwnedObjectPath>>;
+
+    /// GetPlaylist method
+    ///
+    /// The playlist of a name; the first, if several share it. Fails with `NotFound`.
+    ///
+    /// # Arguments
+    ///
+    /// * `name` - Its name, exactly.
+    /// * `playlist` - Its object.
+    fn get_playlist(&self, name: &str) -> zbus::Result<zbus::OwnedObjectPath>;
+
+    /// CreatePlaylist method
+    ///
+    /// Makes a static playlist.
+    ///
+    /// # Arguments
+    ///
+    /// * `name` - Its name.
+    /// * `media` - URIs of its items, in order.
+    /// * `playlist` - Its object.
+    fn create_playlist(&self, name: &str, media: &[&str]) -> zbus::Result<zbus::OwnedObjectPath>;
+
+    /// CreateAutoPlaylist method
+    ///
+    /// Makes an auto playlist: a rule that is asked anew each time.
+    ///
+    /// # Arguments
+    ///
+    /// * `name` - Its name.
+    /// * `rule` - A rule such as `(genre == "Jazz")`; `InvalidArgument` names the column of an error.
+    /// * `playlist` - Its object.
+    fn create_auto_playlist(&self, name: &str, rule: &str) -> zbus::Result<zbus::OwnedObjectPath>;
+
+    /// ImportPlaylist method
+    ///
+    /// Makes a static playlist of an M3U, M3U8, PLS, XSPF or WPL file. Entries that name no media of the library are left out, and reported in the daemon's log by their number.
+    ///
+    /// # Arguments
+    ///
+    /// * `path` - The file's absolute path.
+    /// * `playlist` - The playlist's object.
+    fn import_playlist(&self, path: &str) -> zbus::Result<zbus::OwnedObjectPath>;
+
+    /// Search method
+    ///
+    /// Media that match a rule.
+    ///
+    /// # Arguments
+    ///
+    /// * `rule` - A rule as in `CreateAutoPlaylist`.
+    /// * `media` - Their URIs.
+    fn search(&self, rule: &str) -> zbus::Result<Vec<String>>;
+
+    /// GetMediaInfo method
+    ///
+    /// A media file's attributes by WMP's names.
+    ///
+    /// # Arguments
+    ///
+    /// * `media` - Its URI.
+    /// * `info` - Text as `s` (`Title`, `Author`, `WM/AlbumTitle`, `WM/Genre` and so on); numbers as `t` (`Duration` in milliseconds, `FileSize` in bytes, `UserRating`, `UserPlayCount` and so on); `SyncState` as `u`: sixteen fields of two bits, device 1 lowest; high bit set: on the device; high bit clear and low bit set: it did not fit; both clear: not there for another reason.
+    fn get_media_info(
+        &self,
+        media: &str,
+    ) -> zbus::Result<std::collections::HashMap<String, zbus::OwnedVariant>>;
+
+    /// SetMediaInfo method
+    ///
+    /// Sets one attribute in the library's index; the file stays as it is.
+    ///
+    /// # Arguments
+    ///
+    /// * `media` - The media's URI.
+    /// * `name` - `UserRating` or `UserPlayCount`; others are `ReadOnly`.
+    /// * `value` - A string or a whole number from 0.
+    fn set_media_info(&self, media: &str, name: &str, value: &zbus::Variant<'_>) -> zbus::Result<()>;
+}

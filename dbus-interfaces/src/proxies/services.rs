@@ -1,0 +1,195 @@
+//! Proxy of `org.tandemd.Sync1.Services`, made from `org.tandemd.Sync1.Services.xml`.
+//!
+//! Never edited by hand: change the XML and run this crate's tests with `UPDATE_PROXIES=1`.
+
+use zbus::proxy;
+
+/// All devices, the caller's library, and the events of all devices. WMP's counterparts are IWMPSyncServices and the device events of IWMPEvents2 to IWMPEvents4.
+///
+/// Errors of every method are `org.tandemd.Sync1.Error.` and a word; their messages name the value that was wrong and say what to do.
+#[proxy(
+    interface = "org.tandemd.Sync1.Services",
+    default_service = "org.tandemd.Sync1",
+    default_path = "/org/tandemd/Sync1"
+)]
+pub trait Services {
+    /// Version property
+    ///
+    /// The daemon's version.
+    #[zbus(property)]
+    fn version(&self) -> zbus::Result<String>;
+
+    /// DeviceCount property
+    ///
+    /// How many devices are known: connected ones, and absent ones that have a partnership. WMP's deviceCount.
+    #[zbus(property)]
+    fn device_count(&self) -> zbus::Result<u32>;
+
+    /// MaxPartnerships property
+    ///
+    /// How many partnerships each user's library can have: 16.
+    #[zbus(property)]
+    fn max_partnerships(&self) -> zbus::Result<u32>;
+
+    /// GetDevice method
+    ///
+    /// The device at a place in the list of `GetDevices`. WMP's getDevice. Fails with `InvalidArgument` past the end.
+    ///
+    /// # Arguments
+    ///
+    /// * `index` - Counted from 0.
+    /// * `device` - The device's object.
+    fn get_device(&self, index: u32) -> zbus::Result<zbus::OwnedObjectPath>;
+
+    /// GetDevices method
+    ///
+    /// All known devices.
+    ///
+    /// # Arguments
+    ///
+    /// * `devices` - Their objects, in the order of `GetDevice`.
+    fn get_devices(&self) -> zbus::Result<Vec<zbus::OwnedObjectPath>>;
+
+    /// GetLibrary method
+    ///
+    /// The caller's own library. Its object is made when it is first asked for. Fails with `Failed` when the library can't be started.
+    ///
+    /// # Arguments
+    ///
+    /// * `library` - The library's object.
+    fn get_library(&self) -> zbus::Result<zbus::OwnedObjectPath>;
+
+    /// RegisterProvider method
+    ///
+    /// Registers a service provider that isn't installed as a file, until the caller leaves the bus. This version serves no providers: the call fails with `Failed`, once the caller is authorised.
+    ///
+    /// # Arguments
+    ///
+    /// * `name` - The provider's name, for users.
+    /// * `root` - The provider's root object on the caller's connection.
+    /// * `parameters` - Device parameters by WMDM's names, such as `UseExtendedWmdm`.
+    fn register_provider(
+        &self,
+        name: &str,
+        root: &zbus::ObjectPath<'_>,
+        parameters: std::collections::HashMap<&str, &zbus::Variant<'_>>,
+    ) -> zbus::Result<()>;
+
+    /// UnregisterProvider method
+    ///
+    /// Ends what `RegisterProvider` began. Fails with `NotFound` when the caller has registered no provider of that name.
+    ///
+    /// # Arguments
+    ///
+    /// * `name` - The name that was registered.
+    fn unregister_provider(&self, name: &str) -> zbus::Result<()>;
+
+    /// DeviceConnect signal
+    ///
+    /// The device is there and initialised: its properties can be read. WMP's DeviceConnect.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - The device's object.
+    #[zbus(signal)]
+    fn device_connect(&self, device: zbus::ObjectPath<'_>) -> zbus::Result<()>;
+
+    /// DeviceDisconnect signal
+    ///
+    /// The device is gone. WMP's DeviceDisconnect.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - The device's object.
+    #[zbus(signal)]
+    fn device_disconnect(&self, device: zbus::ObjectPath<'_>) -> zbus::Result<()>;
+
+    /// DeviceStatusChange signal
+    ///
+    /// The device's status is another. Its property `Status` was announced before. WMP's DeviceStatusChange.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - The device's object.
+    /// * `status` - A word of the property `Status` of the device.
+    #[zbus(signal)]
+    fn device_status_change(&self, device: zbus::ObjectPath<'_>, status: &str) -> zbus::Result<()>;
+
+    /// DeviceSyncStateChange signal
+    ///
+    /// The device's engine does something else. Its property `SyncState` was announced before. WMP's DeviceSyncStateChange.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - The device's object.
+    /// * `state` - A word of the property `SyncState` of the device.
+    #[zbus(signal)]
+    fn device_sync_state_change(&self, device: zbus::ObjectPath<'_>, state: &str) -> zbus::Result<()>;
+
+    /// DeviceSyncError signal
+    ///
+    /// One item failed, or the whole run. On the system bus it is sent to the connections of the device's owner that have called the service, to no others, because it names media. WMP's DeviceSyncError.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - The device's object.
+    /// * `media` - The item's URI; empty for the whole run.
+    /// * `error` - `no-fit`, `source-missing`, `source-unreadable`, `unsupported-format`, `name-rejected`, `device-write-failed`, `device-full`, `device-removed`, `device-busy`, `timed-out`, `verify-failed` or `cancelled`; for a whole run also `would-delete-too-much` and `library-unavailable`.
+    /// * `message` - For the user.
+    #[zbus(signal)]
+    fn device_sync_error(
+        &self,
+        device: zbus::ObjectPath<'_>,
+        media: &str,
+        error: &str,
+        message: &str,
+    ) -> zbus::Result<()>;
+
+    /// CreatePartnershipComplete signal
+    ///
+    /// Ends every `CreatePartnership` that was accepted, once. WMP's CreatePartnershipComplete.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - The device's object.
+    /// * `success` - Whether there is a partnership now.
+    /// * `error` - The error's name as a method would give it; empty on success.
+    /// * `message` - For the user; empty on success.
+    #[zbus(signal)]
+    fn create_partnership_complete(
+        &self,
+        device: zbus::ObjectPath<'_>,
+        success: bool,
+        error: &str,
+        message: &str,
+    ) -> zbus::Result<()>;
+
+    /// SyncEstimationComplete signal
+    ///
+    /// Ends every `EstimateSyncSize` that was accepted, once. WMP's DeviceEstimation.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - The device's object.
+    /// * `success` - False when it was cancelled or failed; the sizes are 0 then.
+    /// * `estimated_used_space` - Bytes that the items would take.
+    /// * `estimated_space` - Bytes that would be left for others.
+    #[zbus(signal)]
+    fn sync_estimation_complete(
+        &self,
+        device: zbus::ObjectPath<'_>,
+        success: bool,
+        estimated_used_space: u64,
+        estimated_space: u64,
+    ) -> zbus::Result<()>;
+
+    /// SettingsRequested signal
+    ///
+    /// `ShowSettings` was called: a desktop front end may open its settings for the device.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - The device's object.
+    #[zbus(signal)]
+    fn settings_requested(&self, device: zbus::ObjectPath<'_>) -> zbus::Result<()>;
+}
