@@ -1,0 +1,68 @@
+//! Opens the library's files for the daemon, and hashes them.
+//!
+//! Only what is in the index and below a folder of the library is opened, through no link, and only regular files.
+
+use crate::failure::{Failure, Result};
+use crate::index::Index;
+use crate::scan::walk::Root;
+use crate::text;
+use rusqlite::OptionalExtension;
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use tandem_library::uri;
+use tandem_model::error::LibraryError;
+use tandem_model::id::TrackId;
+use xxhash_rust::xxh3::Xxh3;
+
+/// Opens a track for reading.
+pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
+    let path: Option<Vec<u8>> = index.read(|connection| {
+        let mut statement = connection.prepare_cached("SELECT path FROM track WHERE id = ?1")?;
+        Ok(statement.query_row([track.0], |row| row.get(0)).optional()?)
+    })?;
+    let path =
+        path.ok_or_else(|| Failure::not_found(format!("the library has no track {} any more", track.0)))?;
+    let path = text::path(&path);
+    let media = uri::encode(path);
+    let folders = index.folders();
+    let folder = folders.iter().find(|folder| path.starts_with(folder));
+    let folder = folder
+        .ok_or_else(|| Failure::not_found(format!("`{media}` is in no folder of the library any more")))?;
+    let relative = path.strip_prefix(folder).unwrap_or(path);
+    let refused = |error: Errno| match error {
+        Errno::NOENT | Errno::NOTDIR => LibraryError::NotFound(format!("`{media}` is gone")),
+        Errno::LOOP => {
+            LibraryError::Unreadable(format!("`{media}` is a symbolic link now, which is not followed"))
+        }
+        error => LibraryError::Unreadable(format!("`{media}` can't be read: {error}")),
+    };
+    let file = Root::open(folder).and_then(|root| root.open_file(relative)).map_err(refused)?;
+    let stat = rustix::fs::fstat(&file).map_err(refused)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(LibraryError::Unreadable(format!("`{media}` is not a file any more")).into());
+    }
+    Ok(file)
+}
+
+/// XXH3-128 of each track's bytes; `None` where it can't be read to its end.
+pub(crate) fn hash(index: &Index, tracks: &[TrackId]) -> Vec<Option<u128>> {
+    let mut buffer = vec![0; 128 * 1024];
+    tracks
+        .iter()
+        .map(|track| hash_one(&mut std::fs::File::from(open(index, *track).ok()?), &mut buffer))
+        .collect()
+}
+
+fn hash_one(file: &mut std::fs::File, buffer: &mut [u8]) -> Option<u128> {
+    let mut hasher = Xxh3::new();
+    loop {
+        match file.read(buffer) {
+            Ok(0) => return Some(hasher.digest128()),
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The agent's two database files: `index.sqlite`, which a scan can make again, and `library.sqlite`, which holds what
+//! the user made (playlists, ratings, folders) and is attached to it as `lib`.
+//!
+//! A damaged index is thrown away; a damaged library file is set aside under another name, and that is remembered.
+
+mod functions;
+mod schema;
+
+use crate::failure::{Failure, Result};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tandem_model::clock::{Clock, SystemClock};
+
+/// Connections for reading that are kept open.
+const KEPT_READERS: usize = 2;
+
+/// A scan's batch is written from memory, in KiB.
+const WRITER_CACHE: &str = "PRAGMA main.cache_size = -8192";
+
+/// The library's folders, shared with the SQL function that makes paths relative.
+pub(crate) type Folders = Arc<RwLock<Vec<PathBuf>>>;
+
+/// The database files, open.
+pub(crate) struct Index {
+    file: PathBuf,
+    library_file: PathBuf,
+    folders: Folders,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl Index {
+    /// Opens or makes the files in this directory.
+    pub(crate) fn open(directory: &Path, folders: Folders) -> Result<Self> {
+        let io =
+            |error| Failure::Io(format!("the state directory {} can't be made", directory.display()), error);
+        fs::create_dir_all(directory).map_err(io)?;
+        let file = directory.join("index.sqlite");
+        let library_file = directory.join("library.sqlite");
+        let set_aside = prepare_library(&library_file)?;
+        prepare_index(&file)?;
+        let mut writer = connect(&file, &library_file, &folders)?;
+        if let Some(words) = set_aside {
+            set_lib_meta(&writer, "damage", Some(&words))?;
+        }
+        if !has_index_schema(&writer)? {
+            let transaction = writer.transaction()?;
+            let known = lib_meta(&transaction, "scanned")?.is_some();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            schema::create_index(&transaction, now, known)?;
+            transaction.commit()?;
+        }
+        writer.execute_batch(WRITER_CACHE)?;
+        Ok(Self { file, library_file, folders, writer: Mutex::new(writer), readers: Mutex::default() })
+    }
+
+    /// Runs `work` in one read transaction, so that all that it reads is of one moment.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => connect(&self.file, &self.library_file, &self.folders)?,
+        };
+        let transaction = connection.transaction()?;
+        let outcome = work(&transaction);
+        transaction.finish()?;
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < KEPT_READERS {
+            readers.push(connection);
+        }
+        outcome
+    }
+
+    /// Runs `work` in one write transaction, which is undone where it fails.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let outcome = work(&transaction)?;
+        transaction.commit()?;
+        Ok(outcome)
+    }
+
+    /// Like `write`, and the generation grows with it.
+    pub(crate) fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.write(|transaction| {
+            let outcome = work(transaction)?;
+            transaction
+                .prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'generation'")?
+                .execute([])?;
+            Ok(outcome)
+        })
+    }
+
+    /// The library's folders now.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        self.folders.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes these the library's folders for path functions; storing them is the caller's.
+    pub(crate) fn show_folders(&self, folders: Vec<PathBuf>) {
+        *self.folders.write().unwrap_or_else(PoisonError::into_inner) = folders;
+    }
+}
+
+/// A number of the index's meta table; 0 where it has none.
+pub(crate) fn meta(connection: &Connection, key: &str) -> Result<u64> {
+    let value: Option<i64> = connection
+        .prepare_cached("SELECT value FROM main.meta WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    Ok(value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0))
+}
+
+/// Sets a number of the index's meta table.
+pub(crate) fn set_meta(connection: &Connection, key: &str, value: u64) -> Result<()> {
+    let value = i64::try_from(value).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "INSERT INTO main.meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )?
+        .execute((key, value))?;
+    Ok(())
+}
+
+/// A text of the library file's meta table.
+pub(crate) fn lib_meta(connection: &Connection, key: &str) -> Result<Option<String>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM lib.meta WHERE key = ?1")?;
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+}
+
+/// Sets or removes a text of the library file's meta table.
+pub(crate) fn set_lib_meta(connection: &Connection, key: &str, value: Option<&str>) -> Result<()> {
+    match value {
+        Some(value) => connection
+            .prepare_cached(
+                "INSERT INTO lib.meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            )?
+            .execute((key, value))?,
+        None => connection.prepare_cached("DELETE FROM lib.meta WHERE key = ?1")?.execute([key])?,
+    };
+    Ok(())
+}
+
+fn connect(file: &Path, library_file: &Path, folders: &Folders) -> Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection.busy_timeout(std::time::Duration::from_secs(20))?;
+    connection.execute("ATTACH ?1 AS lib", [library_file.to_str().ok_or_else(|| not_text(library_file))?])?;
+    connection.execute_batch(
+        "PRAGMA main.journal_mode = WAL; PRAGMA main.synchronous = NORMAL; PRAGMA main.cache_size = -2048;
+         PRAGMA lib.journal_mode = WAL; PRAGMA lib.synchronous = FULL; PRAGMA lib.cache_size = -512;
+         PRAGMA temp_store = FILE; PRAGMA main.journal_size_limit = 4194304; PRAGMA trusted_schema = OFF;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(48);
+    functions::register(&connection, folders)?;
+    Ok(connection)
+}
+
+/// SQLite takes the name of an attached file as text.
+fn not_text(file: &Path) -> Failure {
+    Failure::invalid(format!("{} is not UTF-8 text; choose another state directory", file.display()))
+}
+
+fn has_index_schema(connection: &Connection) -> Result<bool> {
+    let version: i64 = connection.query_row("PRAGMA main.user_version", [], |row| row.get(0))?;
+    Ok(version == schema::INDEX_VERSION)
+}
+
+/// What is wrong with a database file; `None` where it is sound, new or missing.
+fn damage_of(file: &Path) -> Option<String> {
+    if !file.exists() {
+        return None;
+    }
+    let check = || -> rusqlite::Result<String> {
+        let connection = Connection::open(file)?;
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+    };
+    match check() {
+        Ok(answer) if answer == "ok" => None,
+        Ok(answer) => Some(answer),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn version_of(file: &Path) -> Result<i64> {
+    Ok(Connection::open(file)?.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+fn remove(file: &Path) -> Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        match fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Failure::Io(format!("{} can't be removed", Path::new(&name).display()), error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Throws the index away where it is damaged or of another version.
+fn prepare_index(file: &Path) -> Result<()> {
+    if let Some(damage) = damage_of(file) {
+        tracing::warn!(file = %file.display(), damage, "the index is damaged and is made again");
+        return remove(file);
+    }
+    if file.exists() && ![0, schema::INDEX_VERSION].contains(&version_of(file)?) {
+        tracing::info!("the index is of another version and is made again");
+        return remove(file);
+    }
+    Ok(())
+}
+
+/// Sets a damaged library file aside; tells so in words for the user. Makes the tables where there are none.
+fn prepare_library(file: &Path) -> Result<Option<String>> {
+    let mut set_aside = None;
+    if let Some(damage) = damage_of(file) {
+        let kept = file.with_extension(format!("sqlite.damaged-{}", SystemClock.now()));
+        let io = |error| Failure::Io(format!("{} can't be set aside", file.display()), error);
+        fs::rename(file, &kept).map_err(io)?;
+        remove(file)?;
+        tracing::error!(file = %file.display(), kept = %kept.display(), damage, "the library file is damaged");
+        set_aside = Some(format!(
+            "the file with the library's playlists and ratings was damaged and is kept as {}; make the playlists again, \
+             then set the library's folders to confirm",
+            kept.display()
+        ));
+    }
+    let mut connection = Connection::open(file)?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match version {
+        0 => {
+            let transaction = connection.transaction()?;
+            schema::create_library(&transaction)?;
+            transaction.commit()?;
+        }
+        schema::LIBRARY_VERSION => {}
+        newer => {
+            let (file, known) = (file.display(), schema::LIBRARY_VERSION);
+            return Err(Failure::Refused(tandem_model::error::LibraryError::Failed(format!(
+                "{file} is of format {newer}, and this version reads {known}; install the version that wrote it"
+            ))));
+        }
+    }
+    Ok(set_aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(directory: &Path) -> Index {
+        Index::open(directory, Folders::default()).unwrap()
+    }
+
+    #[test]
+    fn the_generation_grows_with_changes_and_over_a_lost_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let generation = |index: &Index| index.read(|connection| meta(connection, "generation")).unwrap();
+        let first = open(folder.path());
+        let start = generation(&first);
+        first.change(|_| Ok(())).unwrap();
+        assert_eq!(generation(&first), start + 1);
+        drop(first);
+        let second = open(folder.path());
+        assert_eq!(generation(&second), start + 1);
+        drop(second);
+        remove(&folder.path().join("index.sqlite")).unwrap();
+        assert!(generation(&open(folder.path())) > start + 1);
+    }
+
+    #[test]
+    fn a_damaged_index_is_made_again_and_a_damaged_library_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()));
+        for name in ["index.sqlite", "library.sqlite"] {
+            let file =
+                fs::OpenOptions::new().write(true).truncate(true).open(folder.path().join(name)).unwrap();
+            std::io::Write::write_all(&mut &file, &[b'x'; 9000]).unwrap();
+        }
+        let index = open(folder.path());
+        let words = index.read(|connection| lib_meta(connection, "damage")).unwrap().unwrap();
+        let kept = fs::read_dir(folder.path())
+            .unwrap()
+            .filter_map(std::result::Result::ok)
+            .find(|entry| entry.file_name().to_string_lossy().contains("damaged-"));
+        assert!(words.contains(&*kept.unwrap().file_name().to_string_lossy()), "{words}");
+    }
+
+    #[test]
+    fn a_library_of_a_later_version_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()));
+        Connection::open(folder.path().join("library.sqlite"))
+            .unwrap()
+            .execute_batch("PRAGMA user_version = 99")
+            .unwrap();
+        let error = Index::open(folder.path(), Folders::default()).err().unwrap();
+        assert!(error.to_string().contains("format 99"), "{error}");
+        assert_eq!(version_of(&folder.path().join("library.sqlite")).unwrap(), 99);
+    }
+
+    #[test]
+    fn a_failed_change_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = open(folder.path());
+        let outcome: Result<()> = index.change(|transaction| {
+            set_lib_meta(transaction, "damage", Some("x"))?;
+            Err(Failure::invalid("no"))
+        });
+        assert!(outcome.is_err());
+        assert_eq!(index.read(|connection| lib_meta(connection, "damage")).unwrap(), None);
+    }
+}

@@ -1,0 +1,72 @@
+//! The tables of both database files.
+//!
+//! Paths are absolute, as bytes. `key` is a path's hash without regard to case and composition. Times are seconds since
+//! 1970, `modified_ns` nanoseconds.
+
+use rusqlite::Transaction;
+use std::time::Duration;
+
+/// `user_version` of the index; another one means that it is made again.
+pub(super) const INDEX_VERSION: i64 = 1;
+/// `user_version` of the library file.
+pub(super) const LIBRARY_VERSION: i64 = 1;
+
+const INDEX: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE dir (id INTEGER PRIMARY KEY, parent INTEGER, path BLOB NOT NULL UNIQUE);
+CREATE INDEX dir_parent ON dir (parent);
+CREATE TABLE track (
+  id INTEGER PRIMARY KEY, dir INTEGER NOT NULL, path BLOB NOT NULL UNIQUE, key INTEGER NOT NULL,
+  size INTEGER NOT NULL, modified_ns INTEGER NOT NULL, inode INTEGER NOT NULL, added INTEGER NOT NULL,
+  mime TEXT NOT NULL, title TEXT NOT NULL, artist TEXT NOT NULL, album_artist TEXT NOT NULL, album TEXT NOT NULL,
+  genre TEXT NOT NULL, composer TEXT NOT NULL, comment TEXT NOT NULL, label TEXT NOT NULL, date TEXT NOT NULL,
+  track_number INTEGER NOT NULL, disc_number INTEGER NOT NULL, duration_ms INTEGER NOT NULL, bitrate INTEGER NOT NULL);
+CREATE INDEX track_dir ON track (dir);
+CREATE INDEX track_key ON track (key);
+CREATE TABLE playlist_file (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, dir INTEGER NOT NULL, path BLOB NOT NULL UNIQUE,
+  name TEXT NOT NULL, size INTEGER NOT NULL, modified_ns INTEGER NOT NULL, inode INTEGER NOT NULL);
+CREATE INDEX playlist_file_dir ON playlist_file (dir);
+CREATE TABLE playlist_entry (
+  playlist INTEGER NOT NULL, position INTEGER NOT NULL, rank INTEGER NOT NULL, text TEXT NOT NULL, path BLOB NOT NULL,
+  key INTEGER NOT NULL, PRIMARY KEY (playlist, position, rank)) WITHOUT ROWID;
+";
+
+const LIBRARY: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE folder (position INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);
+CREATE TABLE folder_seen (path BLOB PRIMARY KEY, tracks INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE playlist (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, kind TEXT NOT NULL, rule TEXT NOT NULL,
+  sync_only INTEGER NOT NULL, preset TEXT UNIQUE);
+CREATE TABLE playlist_item (
+  playlist INTEGER NOT NULL, position INTEGER NOT NULL, path BLOB NOT NULL, PRIMARY KEY (playlist, position))
+  WITHOUT ROWID;
+CREATE INDEX playlist_item_path ON playlist_item (path);
+CREATE TABLE media (
+  path BLOB PRIMARY KEY, rating INTEGER NOT NULL DEFAULT 0, play_count INTEGER NOT NULL DEFAULT 0,
+  last_played INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+";
+
+/// Makes the index's tables. `again`: the library was scanned before, so this index replaces a lost one.
+///
+/// Generations and track numbers go on from the time in microseconds, so that they are beyond those of a lost index.
+pub(super) fn create_index(
+    transaction: &Transaction<'_>,
+    now: Duration,
+    again: bool,
+) -> rusqlite::Result<()> {
+    transaction.execute_batch(INDEX)?;
+    let start = i64::try_from(now.as_micros()).unwrap_or(i64::MAX / 2);
+    transaction.execute(
+        "INSERT INTO main.meta VALUES ('generation', ?1), ('next_track', ?1), ('last_scan', 0), ('again', ?2)",
+        (start, again),
+    )?;
+    transaction.pragma_update(None, "user_version", INDEX_VERSION)
+}
+
+/// Makes the library file's tables.
+pub(super) fn create_library(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(LIBRARY)?;
+    transaction.pragma_update(None, "user_version", LIBRARY_VERSION)
+}

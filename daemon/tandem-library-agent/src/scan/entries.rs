@@ -1,0 +1,290 @@
+//! The rows that scans read and write: folders, tracks and playlist files.
+//!
+//! It decides nothing; what is to be written is `pass`'s business.
+
+use super::moves::Vanished;
+use super::tags::Tags;
+use super::walk::{Facts, Root};
+use crate::failure::Result;
+use crate::formats::PlaylistFormat;
+use crate::index;
+use crate::playlists::parse::{self, Entry};
+use crate::playlists::{location, store};
+use crate::text;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// A track that is to be written.
+#[derive(Debug, Clone)]
+pub(super) struct NewTrack {
+    pub(super) dir: i64,
+    pub(super) path: Vec<u8>,
+    pub(super) facts: Facts,
+    /// Seconds since 1970, where it is new.
+    pub(super) added: u64,
+}
+
+/// What the index knows of a folder, by file name.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) dir: Option<i64>,
+    pub(super) parent: Option<i64>,
+    pub(super) tracks: HashMap<Vec<u8>, (i64, Facts)>,
+    pub(super) playlists: HashMap<Vec<u8>, Facts>,
+    pub(super) folders: HashMap<Vec<u8>, i64>,
+}
+
+/// A folder's path and a name in it.
+pub(super) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    [folder.strip_suffix(b"/").unwrap_or(folder), b"/", name].concat()
+}
+
+/// These folders without those that lie in another one, and without repetitions.
+pub(super) fn outermost(mut folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    folders.sort();
+    let mut kept: Vec<PathBuf> = Vec::new();
+    for folder in folders {
+        if !kept.iter().any(|outer| folder.starts_with(outer)) {
+            kept.push(folder);
+        }
+    }
+    kept
+}
+
+fn facts(row: &Row<'_>, first: usize) -> rusqlite::Result<Facts> {
+    Ok(Facts { size: row.get(first)?, modified_ns: row.get(first + 1)?, inode: row.get(first + 2)? })
+}
+
+fn name_of(row: &Row<'_>) -> rusqlite::Result<Vec<u8>> {
+    Ok(text::file_name(row.get_ref(1)?.as_blob().unwrap_or_default()).to_vec())
+}
+
+/// What the index knows of a folder.
+pub(super) fn known(connection: &Connection, path: &[u8]) -> Result<Known> {
+    let mut find = connection.prepare_cached("SELECT id, parent FROM dir WHERE path = ?1")?;
+    let found: Option<(i64, Option<i64>)> =
+        find.query_row([path], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((dir, parent)) = found else { return Ok(Known::default()) };
+    let mut known = Known { dir: Some(dir), parent, ..Known::default() };
+    let sql = "SELECT id, path, size, modified_ns, inode FROM track WHERE dir = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([dir])?;
+    while let Some(row) = rows.next()? {
+        known.tracks.insert(name_of(row)?, (row.get(0)?, facts(row, 2)?));
+    }
+    let sql = "SELECT number, path, size, modified_ns, inode FROM playlist_file WHERE dir = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([dir])?;
+    while let Some(row) = rows.next()? {
+        known.playlists.insert(name_of(row)?, facts(row, 2)?);
+    }
+    let mut statement = connection.prepare_cached("SELECT id, path FROM dir WHERE parent = ?1")?;
+    let mut rows = statement.query([dir])?;
+    while let Some(row) = rows.next()? {
+        known.folders.insert(name_of(row)?, row.get(0)?);
+    }
+    Ok(known)
+}
+
+/// A folder's number.
+pub(super) fn dir_id(connection: &Connection, path: &[u8]) -> Result<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM dir WHERE path = ?1")?;
+    Ok(statement.query_row([path], |row| row.get(0)).optional()?)
+}
+
+/// Makes a folder known, or gives it another parent.
+pub(super) fn put_dir(transaction: &Transaction<'_>, path: &[u8], parent: Option<i64>) -> Result<i64> {
+    let sql = "INSERT INTO dir (parent, path) VALUES (?1, ?2)
+               ON CONFLICT (path) DO UPDATE SET parent = excluded.parent RETURNING id";
+    Ok(transaction.prepare_cached(sql)?.query_row((parent, path), |row| row.get(0))?)
+}
+
+/// Writes tracks. Numbers of tracks are never used again, so that a number that is out of date means no other track.
+pub(super) fn put_tracks(transaction: &Transaction<'_>, tracks: &[(NewTrack, Tags)]) -> Result<()> {
+    let first = index::meta(transaction, "next_track")?;
+    for (id, (track, tags)) in (first..).zip(tracks) {
+        put_track(transaction, i64::try_from(id).unwrap_or(i64::MAX), track, tags)?;
+    }
+    index::set_meta(transaction, "next_track", first + tracks.len() as u64)
+}
+
+/// Writes a track; one that is there keeps its number and when it was added.
+fn put_track(transaction: &Transaction<'_>, id: i64, track: &NewTrack, tags: &Tags) -> Result<()> {
+    let sql = "INSERT INTO track (dir, path, key, size, modified_ns, inode, added, mime, title, artist, album_artist,
+        album, genre, composer, comment, label, date, track_number, disc_number, duration_ms, bitrate, id)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
+        ON CONFLICT (path) DO UPDATE SET dir = excluded.dir, size = excluded.size, modified_ns = excluded.modified_ns,
+        inode = excluded.inode, mime = excluded.mime, title = excluded.title, artist = excluded.artist,
+        album_artist = excluded.album_artist, album = excluded.album, genre = excluded.genre,
+        composer = excluded.composer, comment = excluded.comment, label = excluded.label, date = excluded.date,
+        track_number = excluded.track_number, disc_number = excluded.disc_number, duration_ms = excluded.duration_ms,
+        bitrate = excluded.bitrate";
+    let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    transaction.prepare_cached(sql)?.execute(params![
+        track.dir,
+        track.path,
+        text::path_key(&track.path),
+        track.facts.size,
+        track.facts.modified_ns,
+        track.facts.inode,
+        signed(track.added),
+        tags.mime,
+        tags.title,
+        tags.artist,
+        tags.album_artist,
+        tags.album,
+        tags.genre,
+        tags.composer,
+        tags.comment,
+        tags.label,
+        tags.date,
+        tags.track_number,
+        tags.disc_number,
+        signed(tags.duration_ms),
+        tags.bitrate,
+        id,
+    ])?;
+    Ok(())
+}
+
+/// How many tracks the index has.
+pub(crate) fn track_count(connection: &Connection) -> Result<u32> {
+    Ok(connection.prepare_cached("SELECT count(*) FROM track")?.query_row([], |row| row.get(0))?)
+}
+
+/// How many tracks the index has below a folder.
+pub(super) fn tracks_below(connection: &Connection, folder: &Path) -> Result<u64> {
+    let (low, high) = text::below(text::bytes(folder));
+    let sql = "SELECT count(*) FROM track WHERE path > ?1 AND path < ?2";
+    let count: i64 = connection.prepare_cached(sql)?.query_row((low, high), |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// How many tracks a folder of the library held when it was last scanned, whatever became of the index since.
+pub(super) fn tracks_seen(connection: &Connection, folder: &Path) -> Result<u64> {
+    let sql = "SELECT tracks FROM lib.folder_seen WHERE path = ?1";
+    let seen: Option<i64> =
+        connection.prepare_cached(sql)?.query_row([text::bytes(folder)], |row| row.get(0)).optional()?;
+    Ok(seen.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+}
+
+/// Remembers how many tracks a folder of the library holds. Written only where that was none, or is.
+pub(super) fn remember_tracks(transaction: &Transaction<'_>, folder: &Path, count: u64) -> Result<()> {
+    if (tracks_seen(transaction, folder)? > 0) == (count > 0) {
+        return Ok(());
+    }
+    let sql = "INSERT INTO lib.folder_seen VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET tracks = excluded.tracks";
+    transaction
+        .prepare_cached(sql)?
+        .execute((text::bytes(folder), i64::try_from(count).unwrap_or(i64::MAX)))?;
+    Ok(())
+}
+
+/// All tracks and folders of the index below a folder, itself among them.
+pub(super) fn all_below(connection: &Connection, folder: &Path) -> Result<(Vec<Vanished>, Vec<i64>)> {
+    let path = text::bytes(folder);
+    let (low, high) = text::below(path);
+    let sql = "SELECT id, path, size, modified_ns, inode FROM track WHERE path > ?1 AND path < ?2";
+    let vanished = |row: &Row<'_>| Ok(Vanished { id: row.get(0)?, path: row.get(1)?, facts: facts(row, 2)? });
+    let tracks = connection
+        .prepare_cached(sql)?
+        .query_map((&low, &high), vanished)?
+        .collect::<rusqlite::Result<_>>()?;
+    let sql = "SELECT id FROM dir WHERE path = ?1 OR (path > ?2 AND path < ?3)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let dirs =
+        statement.query_map((path, &low, &high), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok((tracks, dirs))
+}
+
+/// The folders without a parent that are none of the library's.
+pub(super) fn outside(connection: &Connection, folders: &[PathBuf]) -> Result<Vec<i64>> {
+    let mut statement = connection.prepare_cached("SELECT id, path FROM dir WHERE parent IS NULL")?;
+    let mut rows = statement.query([])?;
+    let mut outside = Vec::new();
+    while let Some(row) = rows.next()? {
+        let path = row.get_ref(1)?.as_blob().unwrap_or_default();
+        if !folders.iter().any(|folder| text::bytes(folder) == path) {
+            outside.push(row.get(0)?);
+        }
+    }
+    Ok(outside)
+}
+
+/// Removes a folder with all that hangs on it.
+pub(super) fn remove_tree(transaction: &Transaction<'_>, dir: i64) -> Result<()> {
+    let tree = "WITH RECURSIVE tree (id) AS (SELECT ?1 UNION SELECT dir.id FROM dir JOIN tree ON dir.parent = tree.id)";
+    for rest in [
+        "DELETE FROM playlist_entry WHERE playlist IN (SELECT number FROM playlist_file WHERE dir IN tree)",
+        "DELETE FROM playlist_file WHERE dir IN tree",
+        "DELETE FROM track WHERE dir IN tree",
+        "DELETE FROM dir WHERE id IN tree",
+    ] {
+        transaction.prepare_cached(&format!("{tree} {rest}"))?.execute([dir])?;
+    }
+    Ok(())
+}
+
+/// Reads a playlist file of the library; the error is in words for the log.
+pub(super) fn read_playlist(root: &Root, relative: &Path) -> std::result::Result<Vec<Entry>, String> {
+    let file = root.open_file(relative).map_err(|error| error.to_string())?;
+    let mut content = Vec::new();
+    let read = File::from(file).take(parse::MAX_FILE + 1).read_to_end(&mut content);
+    read.map_err(|error| error.to_string())?;
+    if content.len() as u64 > parse::MAX_FILE {
+        return Err(format!("it is longer than {} bytes", parse::MAX_FILE));
+    }
+    Ok(parse::parse(PlaylistFormat::M3u, &content))
+}
+
+/// A playlist file that is to be written.
+pub(super) struct PlaylistFile<'a> {
+    pub(super) dir: i64,
+    pub(super) path: &'a [u8],
+    pub(super) facts: Facts,
+}
+
+/// Writes a playlist file and its entries.
+pub(super) fn put_playlist(
+    transaction: &Transaction<'_>,
+    file: &PlaylistFile<'_>,
+    entries: &[Entry],
+    roots: &[&[u8]],
+) -> Result<()> {
+    let sql = "INSERT INTO playlist_file (id, dir, path, name, size, modified_ns, inode)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (path) DO UPDATE SET dir = excluded.dir, size = excluded.size,
+        modified_ns = excluded.modified_ns, inode = excluded.inode RETURNING number";
+    let facts = file.facts;
+    let id = store::file_id(file.path);
+    let values = (id, file.dir, file.path, text::stem(file.path), facts.size, facts.modified_ns, facts.inode);
+    let number: i64 = transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+    transaction.prepare_cached("DELETE FROM playlist_entry WHERE playlist = ?1")?.execute([number])?;
+    let folder = &file.path[..file.path.len() - text::file_name(file.path).len()];
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO playlist_entry VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    for (position, entry) in (0i64..).zip(entries) {
+        let mut candidates = location::candidates(entry, folder, roots);
+        if candidates.is_empty() {
+            // a path that no track has: the entry is kept to be reported
+            candidates.push(Vec::new());
+        }
+        for (rank, path) in (0i64..).zip(&candidates) {
+            // only the first is ever shown
+            let text = if rank == 0 { entry.text() } else { String::new() };
+            insert.execute((number, position, rank, text, path, text::path_key(path)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a playlist file from the index.
+pub(super) fn remove_playlist(transaction: &Transaction<'_>, path: &[u8]) -> Result<()> {
+    let sql =
+        "DELETE FROM playlist_entry WHERE playlist IN (SELECT number FROM playlist_file WHERE path = ?1)";
+    transaction.prepare_cached(sql)?.execute([path])?;
+    transaction.prepare_cached("DELETE FROM playlist_file WHERE path = ?1")?.execute([path])?;
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Keeps the index equal to the folders: which scan is wanted, when it runs, and what it found wrong.
+//!
+//! One scan runs at a time, on a blocking thread; requests that come meanwhile are gathered for the next one.
+
+mod entries;
+mod intake;
+mod moves;
+mod pass;
+mod pool;
+pub(crate) mod tags;
+pub(crate) mod walk;
+
+use crate::failure::Result;
+use crate::index::{self, Index};
+use crate::watch::Watcher;
+pub(crate) use entries::track_count;
+use pass::Pass;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tandem_model::clock::{Clock, SystemClock};
+use tokio::sync::watch;
+
+/// What the next scan is to do.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Wanted {
+    /// All folders.
+    pub(crate) full: bool,
+    /// The user has confirmed that a folder may be empty.
+    pub(crate) trust_empty: bool,
+    /// Folders that changed; true: with all below.
+    pub(crate) dirty: BTreeMap<PathBuf, bool>,
+}
+
+impl Wanted {
+    fn is_empty(&self) -> bool {
+        !self.full && self.dirty.is_empty()
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.full |= other.full;
+        self.trust_empty |= other.trust_empty;
+        for (folder, deep) in other.dirty {
+            *self.dirty.entry(folder).or_default() |= deep;
+        }
+    }
+}
+
+/// What looks wrong, by the folder it is about; the empty path is the scan itself.
+pub(crate) type Troubles = BTreeMap<PathBuf, String>;
+
+/// Scans on request.
+pub(crate) struct Scanner {
+    index: Arc<Index>,
+    watcher: Arc<Watcher>,
+    wanted: Mutex<Wanted>,
+    /// How many requests there were, and how many of them are done.
+    requested: watch::Sender<u64>,
+    completed: watch::Sender<u64>,
+    scanning: watch::Sender<bool>,
+    troubles: Mutex<Troubles>,
+    ending: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Scanner {
+    /// A scanner that waits for its first request.
+    pub(crate) fn new(index: Arc<Index>, watcher: Arc<Watcher>) -> Self {
+        Self {
+            index,
+            watcher,
+            wanted: Mutex::default(),
+            requested: watch::Sender::new(0),
+            completed: watch::Sender::new(0),
+            scanning: watch::Sender::new(false),
+            troubles: Mutex::default(),
+            ending: AtomicBool::new(false),
+        }
+    }
+
+    /// Asks for a scan; returns at once.
+    pub(crate) fn request(&self, wanted: Wanted) {
+        if wanted.full {
+            self.scanning.send_replace(true);
+        }
+        lock(&self.wanted).merge(wanted);
+        self.requested.send_modify(|count| *count += 1);
+    }
+
+    /// Asks for a scan of everything.
+    pub(crate) fn request_full(&self, trust_empty: bool) {
+        self.request(Wanted { full: true, trust_empty, ..Wanted::default() });
+    }
+
+    /// Waits until all that was asked for is done, but no longer than `limit`.
+    pub(crate) async fn settle(&self, limit: Duration) {
+        let ticket = *self.requested.borrow();
+        let mut completed = self.completed.subscribe();
+        let done = completed.wait_for(|completed| *completed >= ticket);
+        if tokio::time::timeout(limit, done).await.is_err() {
+            tracing::debug!("answering before the scan has ended");
+        }
+    }
+
+    /// Whether a scan of everything runs or is about to.
+    pub(crate) fn scanning(&self) -> watch::Receiver<bool> {
+        self.scanning.subscribe()
+    }
+
+    /// Grows with each scan that has ended.
+    pub(crate) fn completed(&self) -> watch::Receiver<u64> {
+        self.completed.subscribe()
+    }
+
+    /// Why the library looks wrong, in words for the user.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let troubles = lock(&self.troubles);
+        let first = troubles.values().next()?;
+        match troubles.len() {
+            1 => Some(first.clone()),
+            count => Some(format!("{first} (and {} more)", count - 1)),
+        }
+    }
+
+    /// Lets a running scan end at the next file, and begins no other.
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Carries scans out until the task is dropped.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let mut requested = self.requested.subscribe();
+        requested.mark_changed();
+        while requested.changed().await.is_ok() && !self.ending.load(Ordering::Relaxed) {
+            let ticket = *requested.borrow_and_update();
+            let wanted = std::mem::take(&mut *lock(&self.wanted));
+            if !wanted.is_empty() {
+                let scanner = self.clone();
+                let full = wanted.full;
+                let outcome = tokio::task::spawn_blocking(move || scanner.scan(&wanted)).await;
+                let outcome = outcome
+                    .map_err(|error| error.to_string())
+                    .and_then(|done| done.map_err(|e| e.to_string()));
+                self.report(outcome, full);
+                let again = lock(&self.wanted).full;
+                self.scanning.send_if_modified(|scanning| std::mem::replace(scanning, again) != again);
+            }
+            self.completed.send_replace(ticket);
+        }
+    }
+
+    fn report(&self, outcome: std::result::Result<(), String>, full: bool) {
+        let mut troubles = lock(&self.troubles);
+        match outcome {
+            Ok(()) if full => drop(troubles.remove(&PathBuf::new())),
+            Ok(()) => {}
+            Err(error) => {
+                tracing::error!(error, "a scan failed");
+                troubles.insert(PathBuf::new(), format!("the last scan of the library failed: {error}"));
+            }
+        }
+    }
+
+    fn scan(&self, wanted: &Wanted) -> Result<()> {
+        let mut troubles = lock(&self.troubles).clone();
+        let mut pass = Pass::new(&self.index, &self.watcher, &self.ending, &mut troubles)?;
+        let outcome = pass.run(wanted);
+        let outcome = pass.finish().and(outcome);
+        if outcome.is_ok() && wanted.full && !self.ending.load(Ordering::Relaxed) {
+            self.index.write(|transaction| {
+                index::set_meta(transaction, "last_scan", SystemClock.now())?;
+                index::set_meta(transaction, "again", 0)?;
+                index::set_lib_meta(transaction, "scanned", Some("1"))
+            })?;
+        }
+        *lock(&self.troubles) = troubles;
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests;

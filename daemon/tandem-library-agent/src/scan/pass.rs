@@ -1,0 +1,348 @@
+//! One scan: visits folders, compares each with the index, and brings the index up to date in batches.
+//!
+//! A file that has not changed costs one `fstatat` and no query of its own. Nothing leaves the index because its folder
+//! can't be read, or because all of a library's folder is gone at once.
+
+use super::entries::{self, NewTrack};
+use super::intake::Intake;
+use super::moves::{self, Vanished};
+use super::walk::{self, Facts, Found, Listing, Root};
+use super::{Troubles, Wanted};
+use crate::failure::Result;
+use crate::index::{self, Index};
+use crate::text;
+use crate::watch::Watcher;
+use rustix::io::Errno;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tandem_model::clock::{Clock, SystemClock};
+
+/// The deepest nesting of folders.
+const MAX_DEPTH: usize = 100;
+
+/// A folder that a visit is to be made to.
+struct Visit {
+    path: PathBuf,
+    parent: Option<i64>,
+    deep: bool,
+}
+
+/// One scan.
+pub(super) struct Pass<'a> {
+    index: &'a Index,
+    watcher: &'a Watcher,
+    ending: &'a AtomicBool,
+    troubles: &'a mut Troubles,
+    folders: Vec<PathBuf>,
+    now: u64,
+    /// The index replaces a lost one: files get their modification time as the time they were added.
+    again: bool,
+    intake: Intake<'a>,
+    /// Files that were not in the index before, to find those that were moved.
+    fresh: HashMap<Facts, Vec<u8>>,
+    collects_fresh: bool,
+    vanished: Vec<Vanished>,
+    vanished_dirs: Vec<i64>,
+}
+
+impl<'a> Pass<'a> {
+    /// A scan of the library's folders as they are set now.
+    pub(super) fn new(
+        index: &'a Index,
+        watcher: &'a Watcher,
+        ending: &'a AtomicBool,
+        troubles: &'a mut Troubles,
+    ) -> Result<Self> {
+        let (again, known) = index.read(|connection| {
+            Ok((index::meta(connection, "again")? != 0, entries::track_count(connection)?))
+        })?;
+        Ok(Self {
+            index,
+            watcher,
+            ending,
+            troubles,
+            folders: entries::outermost(index.folders()),
+            now: SystemClock.now(),
+            again,
+            intake: Intake::new(index),
+            fresh: HashMap::new(),
+            collects_fresh: known > 0,
+            vanished: Vec::new(),
+            vanished_dirs: Vec::new(),
+        })
+    }
+
+    /// Carries the scan out.
+    pub(super) fn run(&mut self, wanted: &Wanted) -> Result<()> {
+        let folders = self.folders.clone();
+        for folder in &folders {
+            let mut visits: BTreeMap<PathBuf, bool> = BTreeMap::new();
+            if wanted.full {
+                visits.insert(folder.clone(), true);
+            } else {
+                let inside = wanted.dirty.iter().filter(|(path, _)| path.starts_with(folder));
+                visits.extend(inside.map(|(path, deep)| (path.clone(), *deep)));
+            }
+            if !visits.is_empty() {
+                self.scan_folder(folder, visits, wanted.trust_empty)?;
+            }
+        }
+        if wanted.full && !self.is_ending() {
+            self.drop_other_folders(&folders)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, and ends the threads.
+    pub(super) fn finish(self) -> Result<()> {
+        self.intake.finish()
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Visits folders below one of the library's, and then takes away what is no longer there.
+    fn scan_folder(
+        &mut self,
+        folder: &Path,
+        visits: BTreeMap<PathBuf, bool>,
+        trust_empty: bool,
+    ) -> Result<()> {
+        let root = match Root::open(folder) {
+            Ok(root) => Arc::new(root),
+            Err(error) => {
+                self.watcher.watch_for_return(folder);
+                self.trouble(
+                    folder,
+                    &format!("the library's folder {} is not there ({error})", folder.display()),
+                );
+                return Ok(());
+            }
+        };
+        let before = self.index.read(|connection| entries::tracks_below(connection, folder))?;
+        let expected = before.max(self.index.read(|connection| entries::tracks_seen(connection, folder))?);
+        for (path, deep) in visits {
+            self.visit_all(&root, folder, Visit { path, parent: None, deep })?;
+            // the next visit may come by the same files, and must find them in the index
+            self.intake.drain()?;
+        }
+        if self.is_ending() {
+            return Ok(());
+        }
+        let vanished = std::mem::take(&mut self.vanished);
+        let dirs = std::mem::take(&mut self.vanished_dirs);
+        let now = self.index.read(|connection| entries::tracks_below(connection, folder))?;
+        let left = now.saturating_sub(vanished.len() as u64);
+        if left == 0 && expected > 0 && !trust_empty && !self.troubles.contains_key(folder) {
+            let words = format!(
+                "the library's folder {} held {expected} tracks and is empty now; if that is meant, set the library's \
+                 folders again",
+                folder.display()
+            );
+            self.trouble(folder, &words);
+            return Ok(());
+        }
+        if !vanished.is_empty() || !dirs.is_empty() {
+            let fresh = std::mem::take(&mut self.fresh);
+            self.index.change(|transaction| moves::take_away(transaction, &vanished, &dirs, &fresh))?;
+        }
+        self.index.write(|transaction| entries::remember_tracks(transaction, folder, left))
+    }
+
+    fn trouble(&mut self, folder: &Path, words: &str) {
+        if self.troubles.insert(folder.to_owned(), words.to_owned()).is_none() {
+            tracing::warn!("a folder of the library can't be used; what was in it is kept");
+            tracing::debug!("{words}");
+        }
+    }
+
+    /// Visits a folder and those below it that need it.
+    fn visit_all(&mut self, root: &Arc<Root>, folder: &Path, first: Visit) -> Result<()> {
+        let mut stack = vec![first];
+        while let Some(visit) = stack.pop() {
+            if self.is_ending() {
+                return Ok(());
+            }
+            let relative = visit.path.strip_prefix(folder).unwrap_or(Path::new("")).to_owned();
+            if relative.components().count() > MAX_DEPTH || text::has_hidden_part(&relative) {
+                continue;
+            }
+            let is_root = relative.as_os_str().is_empty();
+            self.watcher.watch(&visit.path, is_root);
+            match walk::list(root, &relative) {
+                Ok(listing) => {
+                    self.recovered(&visit.path);
+                    self.compare(root, &relative, &visit, listing, &mut stack)?;
+                }
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !is_root => {
+                    self.vanish_dir(&visit.path)?;
+                }
+                Err(error) => {
+                    let words = format!("the folder {} can't be read ({error})", visit.path.display());
+                    self.trouble(&visit.path, &words);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn recovered(&mut self, path: &Path) {
+        if self.troubles.remove(path).is_some() {
+            tracing::info!("a folder of the library can be used again");
+        }
+    }
+
+    /// Compares a folder's listing with the index; folders below that are to be visited go onto the stack.
+    fn compare(
+        &mut self,
+        root: &Arc<Root>,
+        relative: &Path,
+        visit: &Visit,
+        listing: Listing,
+        stack: &mut Vec<Visit>,
+    ) -> Result<()> {
+        let path = text::bytes(&visit.path);
+        let known = self.index.read(|connection| entries::known(connection, path))?;
+        let Some(dir) = self.dir(&visit.path, relative, known.dir, known.parent, visit.parent)? else {
+            return Ok(());
+        };
+        let mut before = known.tracks;
+        for found in listing.music {
+            match before.remove(&found.name) {
+                Some((_, facts)) if facts == found.facts => {}
+                known => self.changed_track(root, relative, dir, path, found, known.is_some())?,
+            }
+        }
+        self.vanished.extend(before.into_iter().map(|(name, (id, facts))| Vanished {
+            id,
+            path: entries::join(path, &name),
+            facts,
+        }));
+        let mut before = known.playlists;
+        for found in listing.playlists {
+            if before.remove(&found.name) != Some(found.facts) {
+                self.changed_playlist(root, relative, dir, path, &found)?;
+            }
+        }
+        for name in before.into_keys() {
+            self.index
+                .change(|transaction| entries::remove_playlist(transaction, &entries::join(path, &name)))?;
+        }
+        let mut folders = known.folders;
+        for name in listing.folders {
+            let is_new = folders.remove(&name).is_none();
+            if is_new || visit.deep {
+                let path = visit.path.join(text::path(&name));
+                stack.push(Visit { path, parent: Some(dir), deep: true });
+            }
+        }
+        for name in folders.into_keys() {
+            self.vanish_dir(&visit.path.join(text::path(&name)))?;
+        }
+        Ok(())
+    }
+
+    /// The number of a folder, made known where it isn't; `None` where the folder above it isn't known either, whose
+    /// own visit leads here.
+    fn dir(
+        &self,
+        path: &Path,
+        relative: &Path,
+        known: Option<i64>,
+        known_parent: Option<i64>,
+        parent: Option<i64>,
+    ) -> Result<Option<i64>> {
+        let is_root = relative.as_os_str().is_empty();
+        let parent = match parent {
+            None if is_root => None,
+            None if known.is_some() => known_parent,
+            None => {
+                let above = path.parent().map_or(&b"/"[..], text::bytes);
+                match self.index.read(|connection| entries::dir_id(connection, above))? {
+                    None => return Ok(None),
+                    above => above,
+                }
+            }
+            parent => parent,
+        };
+        if known.is_some() && known_parent == parent {
+            return Ok(known);
+        }
+        self.index.write(|transaction| entries::put_dir(transaction, text::bytes(path), parent)).map(Some)
+    }
+
+    /// Marks a folder and all below it as gone.
+    fn vanish_dir(&mut self, path: &Path) -> Result<()> {
+        let (tracks, dirs) = self.index.read(|connection| entries::all_below(connection, path))?;
+        self.vanished.extend(tracks);
+        self.vanished_dirs.extend(dirs);
+        self.watcher.forget(path);
+        self.troubles.retain(|trouble, _| !trouble.starts_with(path));
+        Ok(())
+    }
+
+    /// Has a new or changed file parsed.
+    fn changed_track(
+        &mut self,
+        root: &Arc<Root>,
+        relative: &Path,
+        dir: i64,
+        folder: &[u8],
+        found: Found,
+        known: bool,
+    ) -> Result<()> {
+        let Found { name, facts } = found;
+        let modified = u64::try_from(facts.modified_ns / 1_000_000_000).unwrap_or(0);
+        let added = if self.again { modified.min(self.now) } else { self.now };
+        let track = NewTrack { dir, path: entries::join(folder, &name), facts, added };
+        if !known && self.collects_fresh {
+            self.fresh.insert(facts, track.path.clone());
+        }
+        self.intake.parse(track, root, relative.join(text::path(&name)))
+    }
+
+    fn changed_playlist(
+        &mut self,
+        root: &Arc<Root>,
+        relative: &Path,
+        dir: i64,
+        folder: &[u8],
+        found: &Found,
+    ) -> Result<()> {
+        let path = entries::join(folder, &found.name);
+        let entries = match entries::read_playlist(root, &relative.join(text::path(&found.name))) {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(error, "a playlist file can't be read; it is listed without items");
+                Vec::new()
+            }
+        };
+        let roots: Vec<&[u8]> = self.folders.iter().map(|folder| text::bytes(folder)).collect();
+        self.index.change(|transaction| {
+            entries::put_playlist(
+                transaction,
+                &entries::PlaylistFile { dir, path: &path, facts: found.facts },
+                &entries,
+                &roots,
+            )
+        })
+    }
+
+    /// Takes folders out of the index that the library no longer holds.
+    fn drop_other_folders(&mut self, folders: &[PathBuf]) -> Result<()> {
+        let outside = self.index.read(|connection| entries::outside(connection, folders))?;
+        if !outside.is_empty() {
+            self.index.change(|transaction| {
+                outside.iter().try_for_each(|dir| entries::remove_tree(transaction, *dir))
+            })?;
+        }
+        self.troubles.retain(|path, _| {
+            path.as_os_str().is_empty() || folders.iter().any(|folder| path.starts_with(folder))
+        });
+        self.watcher.keep_only(folders);
+        Ok(())
+    }
+}

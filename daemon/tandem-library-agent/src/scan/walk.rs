@@ -1,0 +1,152 @@
+//! Lists one folder of the library: its music, its playlists and its folders.
+//!
+//! Symbolic links below a library's folder are neither followed nor music, hidden names are skipped, and a folder is
+//! opened beneath the library's, whatever was put in its way meanwhile.
+
+use crate::{formats, text};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// A file as the file system tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) name: Vec<u8>,
+    pub(super) facts: Facts,
+}
+
+/// What tells that a file has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Facts {
+    pub(super) size: i64,
+    pub(super) modified_ns: i64,
+    pub(super) inode: i64,
+}
+
+impl From<&Stat> for Facts {
+    fn from(stat: &Stat) -> Self {
+        let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+        Self {
+            size: stat.st_size,
+            modified_ns: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(nanoseconds),
+            inode: stat.st_ino.cast_signed(),
+        }
+    }
+}
+
+/// What a folder holds.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) music: Vec<Found>,
+    pub(super) playlists: Vec<Found>,
+    pub(super) folders: Vec<Vec<u8>>,
+}
+
+/// A library's folder, to open what is beneath it. The path to it may hold links: it is the owner's choice.
+#[derive(Debug)]
+pub(crate) struct Root(OwnedFd);
+
+impl Root {
+    /// Opens the folder.
+    pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(CWD, path, flags, Mode::empty()).map(Self)
+    }
+
+    /// Opens what is at this relative path, or the folder itself where it is empty. No link is followed.
+    pub(crate) fn open_beneath(&self, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        loop {
+            // the kernel asks for a second try when something was renamed meanwhile
+            match openat2(
+                &self.0,
+                relative,
+                flags | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+                Mode::empty(),
+                resolve,
+            ) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Opens a file for reading that waits for nothing, such as a pipe's other end.
+    pub(crate) fn open_file(&self, relative: &Path) -> Result<OwnedFd, Errno> {
+        self.open_beneath(relative, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+    }
+}
+
+/// Lists a folder.
+pub(super) fn list(root: &Root, relative: &Path) -> Result<Listing, Errno> {
+    let folder = root.open_beneath(relative, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let mut listing = Listing::default();
+    for entry in Dir::read_from(&folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name.starts_with(b".") {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            FileType::Unknown => match facts(&folder, name) {
+                Ok((kind, _)) => kind,
+                Err(_) => continue,
+            },
+            kind => kind,
+        };
+        let music = formats::by_name(name).is_some();
+        match kind {
+            FileType::Directory => listing.folders.push(name.to_vec()),
+            FileType::RegularFile if music || formats::is_playlist(name) => {
+                // what vanished since it was listed isn't there
+                let Ok((FileType::RegularFile, facts)) = facts(&folder, name) else { continue };
+                let list = if music { &mut listing.music } else { &mut listing.playlists };
+                list.push(Found { name: name.to_vec(), facts });
+            }
+            _ => {}
+        }
+    }
+    listing.music.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    listing.folders.sort_unstable();
+    Ok(listing)
+}
+
+fn facts(folder: impl AsFd, name: &[u8]) -> Result<(FileType, Facts), Errno> {
+    let stat = statat(folder, text::path(name), AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((FileType::from_raw_mode(stat.st_mode), Facts::from(&stat)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_hidden_and_special_files_are_no_music() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &[u8]| folder.path().join(text::path(name));
+        for name in [&b"a.mp3"[..], b"b\n:.flac", b"\xff.ogg", b".hidden.mp3", b"cover.jpg", b"list.m3u"] {
+            File::create(at(name)).unwrap();
+        }
+        for name in [&b"sub"[..], b".git", b"looks.mp3"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        symlink("/etc", at(b"out")).unwrap();
+        symlink("a.mp3", at(b"link.mp3")).unwrap();
+        rustix::fs::mknodat(CWD, at(b"pipe.mp3"), FileType::Fifo, 0o600.into(), 0).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let listing = list(&root, Path::new("")).unwrap();
+        let names: Vec<&[u8]> = listing.music.iter().map(|found| found.name.as_slice()).collect();
+        assert_eq!(names, [&b"a.mp3"[..], b"b\n:.flac", b"\xff.ogg"]);
+        assert_eq!(listing.folders, [b"looks.mp3".to_vec(), b"sub".to_vec()]);
+        assert_eq!(listing.playlists.len(), 1);
+        assert_eq!(listing.music[2].name, std::ffi::OsStr::from_bytes(b"\xff.ogg").as_bytes());
+        for outside in ["out", "..", "/etc", "link.mp3"] {
+            assert!(root.open_file(Path::new(outside)).is_err(), "{outside}");
+        }
+    }
+}

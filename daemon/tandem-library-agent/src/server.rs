@@ -1,0 +1,144 @@
+//! The agent's end of the connection: reads requests, has them carried out side by side, and tells every change of
+//! the library's state.
+//!
+//! It ends when the daemon closes.
+
+use crate::agent::Agent;
+use crate::answers::Parts;
+use crate::failure::Failure;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tandem_library::message::{Answer, Request, ToAgent, ToDaemon, VERSION, WireState};
+use tandem_library::wire::{Frame, FrameReader, WireError, send};
+use tandem_model::error::LibraryError;
+use tandem_model::id::MediaUri;
+use tandem_model::library::LibraryState;
+use tokio::net::UnixStream;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Frames that may wait to be sent.
+const OUTGOING: usize = 8;
+/// Requests that may be under way; more wait in the socket.
+const REQUESTS: usize = 32;
+/// Hashing reads whole files; more at once would only make the disk seek.
+const HASHES: usize = 2;
+/// The most media that may wait for their request.
+const MAX_MEDIA: usize = crate::playlists::store::MAX_ITEMS * 2;
+
+/// Serves the daemon until it closes. An error is what made going on impossible.
+pub(crate) async fn serve(stream: UnixStream, agent: Arc<Agent>) -> anyhow::Result<()> {
+    let stream = Arc::new(stream);
+    let mut reader = FrameReader::new(stream.clone(), false);
+    send(&stream, &Frame::hello(VERSION)).await?;
+    reader.hello(VERSION).await?;
+    let (frames, outgoing) = mpsc::channel(OUTGOING);
+    let mut tasks = JoinSet::new();
+    let read =
+        Requests { agent: agent.clone(), frames: frames.clone(), hashes: Arc::new(Semaphore::new(HASHES)) };
+    tokio::select! {
+        outcome = read.serve(&mut reader, &mut tasks) => outcome,
+        outcome = write(&stream, outgoing) => Ok(outcome?),
+        outcome = tell_state(agent.state(), frames) => Ok(outcome?),
+    }
+}
+
+async fn write(stream: &UnixStream, mut frames: mpsc::Receiver<Frame>) -> Result<(), WireError> {
+    while let Some(frame) = frames.recv().await {
+        send(stream, &frame).await?;
+    }
+    Ok(())
+}
+
+async fn tell_state(
+    mut state: watch::Receiver<LibraryState>,
+    frames: mpsc::Sender<Frame>,
+) -> Result<(), WireError> {
+    state.mark_changed();
+    while state.changed().await.is_ok() {
+        let message = ToDaemon::State(WireState::from(&*state.borrow_and_update()));
+        if frames.send(Frame::new(&message, None)?).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What requests are carried out with.
+struct Requests {
+    agent: Arc<Agent>,
+    frames: mpsc::Sender<Frame>,
+    hashes: Arc<Semaphore>,
+}
+
+impl Requests {
+    async fn serve(
+        &self,
+        reader: &mut FrameReader,
+        tasks: &mut JoinSet<Result<(), Failure>>,
+    ) -> anyhow::Result<()> {
+        let mut waiting: HashMap<u32, Vec<MediaUri>> = HashMap::new();
+        loop {
+            let message = tokio::select! {
+                message = reader.message::<ToAgent>(), if tasks.len() < REQUESTS => message?,
+                Some(done) = tasks.join_next() => {
+                    // a database that is damaged is only repaired by a new start
+                    done??;
+                    continue;
+                }
+            };
+            match message {
+                None => return Ok(()),
+                Some(ToAgent::Media { id, media }) => {
+                    anyhow::ensure!(
+                        waiting.values().map(Vec::len).sum::<usize>() + media.len() <= MAX_MEDIA,
+                        "more than {MAX_MEDIA} media came without their request"
+                    );
+                    waiting.entry(id).or_default().extend(media);
+                }
+                Some(ToAgent::Request { id, request }) => {
+                    let media = waiting.remove(&id).unwrap_or_default();
+                    let (agent, frames, hashes) =
+                        (self.agent.clone(), self.frames.clone(), self.hashes.clone());
+                    tasks.spawn(answer(agent, frames, hashes, id, request, media));
+                }
+            }
+        }
+    }
+}
+
+/// Answers one request. An error is one after which the agent can't go on.
+async fn answer(
+    agent: Arc<Agent>,
+    frames: mpsc::Sender<Frame>,
+    hashes: Arc<Semaphore>,
+    id: u32,
+    request: Request,
+    media: Vec<MediaUri>,
+) -> Result<(), Failure> {
+    let _turn = if matches!(request, Request::Hash(_)) { hashes.acquire_owned().await.ok() } else { None };
+    agent.prepare(&request).await;
+    let parts = Parts::new(id, frames.clone());
+    let outcome = tokio::task::spawn_blocking(move || agent.answer(request, &media, &parts)).await;
+    let outcome = outcome.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request failed");
+        Err(LibraryError::Failed("the library agent failed on this request; its log tells more".into())
+            .into())
+    });
+    let (result, descriptor, fatal) = match outcome {
+        Ok((answer, descriptor)) => (Ok(answer), descriptor, None),
+        Err(Failure::Gone) => return Ok(()),
+        Err(failure) if failure.is_damage() => {
+            (Err(LibraryError::Failed(failure.to_string())), None, Some(failure))
+        }
+        Err(failure) => (Err(LibraryError::from(failure)), None, None),
+    };
+    let frame = Frame::new(&ToDaemon::Done { id, result }, descriptor).or_else(|error| {
+        let result: Result<Answer, LibraryError> = Err(LibraryError::Failed(error.to_string()));
+        Frame::new(&ToDaemon::Done { id, result }, None)
+    });
+    let Ok(frame) = frame else { return Ok(()) };
+    // the daemon may have gone meanwhile, which ends the connection anyway
+    let _ = frames.send(frame).await;
+    fatal.map_or(Ok(()), Err)
+}

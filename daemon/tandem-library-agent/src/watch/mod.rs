@@ -1,0 +1,226 @@
+//! Notices changes in the library's folders by inotify, and asks the scanner to look at those folders.
+//!
+//! It reads no folder itself. Where the system has no watches left, it says so, and a scan before each use takes over.
+
+use crate::scan::Wanted;
+use futures_util::StreamExt;
+use inotify::{Event, EventMask, EventOwned, Inotify, WatchDescriptor, WatchMask, Watches};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// Changes are gathered until nothing has happened for so long,
+const QUIET: Duration = Duration::from_millis(500);
+/// but no longer than this.
+const GATHERED: Duration = Duration::from_secs(5);
+const EVENT_BUFFER: usize = 16 * 1024;
+
+/// What a watch is there for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Purpose {
+    /// A folder of music.
+    Folder(PathBuf),
+    /// The return of missing folders of the library.
+    Return(Vec<PathBuf>),
+}
+
+#[derive(Default)]
+struct Watched {
+    watches: Option<Watches>,
+    purposes: HashMap<WatchDescriptor, Purpose>,
+}
+
+/// The watches.
+pub(crate) struct Watcher {
+    watched: Mutex<Watched>,
+    incomplete: AtomicBool,
+}
+
+impl Watcher {
+    /// The watches and their source of events; no source where the system has no inotify instance left.
+    pub(crate) fn new() -> (Self, Option<Inotify>) {
+        match Inotify::init() {
+            Ok(inotify) => {
+                let watched = Watched { watches: Some(inotify.watches()), ..Watched::default() };
+                (Self { watched: Mutex::new(watched), incomplete: AtomicBool::new(false) }, Some(inotify))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "changes in the library's folders can't be watched; they are scanned before each use");
+                (Self { watched: Mutex::default(), incomplete: AtomicBool::new(true) }, None)
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether changes may go unnoticed, so that a scan is due before the library is used.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.incomplete.load(Ordering::Relaxed)
+    }
+
+    /// Watches a folder of music, not those below it. `is_root`: it is one of the library's own, which may be reached
+    /// by a link, and whose disappearance is of interest.
+    pub(crate) fn watch(&self, folder: &Path, is_root: bool) {
+        let mut mask = WatchMask::CLOSE_WRITE
+            | WatchMask::MOVED_FROM
+            | WatchMask::MOVED_TO
+            | WatchMask::CREATE
+            | WatchMask::DELETE
+            | WatchMask::ONLYDIR
+            | WatchMask::EXCL_UNLINK;
+        mask |= if is_root { WatchMask::MOVE_SELF | WatchMask::DELETE_SELF } else { WatchMask::DONT_FOLLOW };
+        let mut watched = self.lock();
+        if let Some(descriptor) = self.add(&mut watched, folder, mask) {
+            watched.purposes.insert(descriptor, Purpose::Folder(folder.to_owned()));
+        }
+    }
+
+    /// Watches for a missing folder of the library, at the nearest folder above it that is there.
+    pub(crate) fn watch_for_return(&self, folder: &Path) {
+        let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ONLYDIR | WatchMask::MASK_ADD;
+        let Some(above) = folder.ancestors().skip(1).find(|above| above.is_dir()) else { return };
+        let mut watched = self.lock();
+        let Some(descriptor) = self.add(&mut watched, above, mask) else { return };
+        match watched.purposes.entry(descriptor).or_insert_with(|| Purpose::Return(Vec::new())) {
+            Purpose::Return(folders) if !folders.iter().any(|waiting| waiting == folder) => {
+                folders.push(folder.to_owned());
+            }
+            Purpose::Return(_) | Purpose::Folder(_) => {}
+        }
+    }
+
+    fn add(&self, watched: &mut Watched, folder: &Path, mask: WatchMask) -> Option<WatchDescriptor> {
+        match watched.watches.as_mut()?.add(folder, mask) {
+            Ok(descriptor) => Some(descriptor),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                if !self.incomplete.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "the limit of watched folders is reached; the library is scanned before each use (raise \
+                         fs.inotify.max_user_watches to avoid that)"
+                    );
+                }
+                None
+            }
+            // the folder is gone or can't be read, which its scan reports
+            Err(error) => {
+                tracing::debug!(%error, "a folder can't be watched");
+                None
+            }
+        }
+    }
+
+    /// Ends the watches of a folder and all below it.
+    pub(crate) fn forget(&self, folder: &Path) {
+        self.remove(|purpose| matches!(purpose, Purpose::Folder(path) if path.starts_with(folder)));
+    }
+
+    /// Ends the watches of all that is not in these folders.
+    pub(crate) fn keep_only(&self, folders: &[PathBuf]) {
+        let kept = |path: &Path| folders.iter().any(|folder| path.starts_with(folder));
+        self.remove(|purpose| match purpose {
+            Purpose::Folder(path) => !kept(path),
+            Purpose::Return(waiting) => !waiting.iter().any(|path| kept(path) && !path.is_dir()),
+        });
+    }
+
+    fn remove(&self, unwanted: impl Fn(&Purpose) -> bool) {
+        let mut watched = self.lock();
+        let Watched { watches, purposes } = &mut *watched;
+        purposes.retain(|descriptor, purpose| {
+            if !unwanted(purpose) {
+                return true;
+            }
+            if let Some(Err(error)) = watches.as_mut().map(|watches| watches.remove(descriptor.clone())) {
+                // the kernel ends the watch of a folder that is gone by itself
+                tracing::debug!(%error, "a watch had ended already");
+            }
+            false
+        });
+    }
+
+    /// Adds to `wanted` what an event calls for.
+    fn note(&self, event: &EventOwned, wanted: &mut Wanted) {
+        if event.mask.contains(EventMask::Q_OVERFLOW) {
+            wanted.full = true;
+            return;
+        }
+        let mut watched = self.lock();
+        if event.mask.contains(EventMask::IGNORED) {
+            watched.purposes.remove(&event.wd);
+            return;
+        }
+        let Some(purpose) = watched.purposes.get(&event.wd) else { return };
+        match purpose {
+            Purpose::Folder(folder) => note_folder(folder, event, &mut wanted.dirty),
+            Purpose::Return(waiting) => {
+                for folder in waiting.iter().filter(|folder| is_on_the_way(folder, event)) {
+                    wanted.dirty.insert(folder.clone(), true);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a name that appeared may be part of the way to a missing folder.
+fn is_on_the_way(folder: &Path, event: &EventOwned) -> bool {
+    event.name.as_ref().is_some_and(|name| folder.components().any(|part| part.as_os_str() == name))
+}
+
+fn note_folder(folder: &Path, event: &Event<std::ffi::OsString>, dirty: &mut BTreeMap<PathBuf, bool>) {
+    let Some(name) = &event.name else {
+        // the folder itself was moved, deleted or unmounted
+        dirty.insert(folder.to_owned(), true);
+        return;
+    };
+    if name.as_encoded_bytes().starts_with(b".") {
+        // a hidden name; but what was renamed from one without a dot is told as MOVED_FROM under that
+        return;
+    }
+    let path = folder.join(name);
+    let appeared = event.mask.intersects(EventMask::CREATE | EventMask::MOVED_TO);
+    if event.mask.contains(EventMask::ISDIR) {
+        dirty.entry(folder.to_owned()).or_default();
+        if appeared {
+            dirty.insert(path, true);
+        }
+        return;
+    }
+    // a new file is looked at when it is closed; a new name of a file that is there is never closed
+    let only_created = event.mask.contains(EventMask::CREATE);
+    let is_link = || path.symlink_metadata().is_ok_and(|facts| facts.is_file() && facts.nlink() > 1);
+    if !only_created || is_link() {
+        dirty.entry(folder.to_owned()).or_default();
+    }
+}
+
+/// Gathers events and hands over what they call for, until the source ends.
+pub(crate) async fn run(watcher: &Watcher, source: Inotify, request: impl Fn(Wanted)) -> io::Result<()> {
+    let mut events = source.into_event_stream(vec![0; EVENT_BUFFER])?;
+    while let Some(event) = events.next().await {
+        let mut wanted = Wanted::default();
+        let end = Instant::now() + GATHERED;
+        let mut next = Some(event);
+        while let Some(event) = next {
+            match event {
+                Ok(event) => watcher.note(&event, &mut wanted),
+                Err(error) => {
+                    tracing::warn!(%error, "changes were lost; the library is scanned");
+                    wanted.full = true;
+                }
+            }
+            let quiet = (Instant::now() + QUIET).min(end);
+            next = timeout_at(quiet, events.next()).await.ok().flatten();
+        }
+        if wanted.full || !wanted.dirty.is_empty() {
+            request(wanted);
+        }
+    }
+    Ok(())
+}

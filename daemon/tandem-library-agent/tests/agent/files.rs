@@ -1,0 +1,189 @@
+//! Music files: found, told, opened, hashed, watched, whatever they are called and hold.
+
+use crate::kit::{Fixture, LIMIT, until, until_found};
+use crate::samples;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use tandem_library::uri;
+use tandem_model::error::LibraryError;
+use tandem_model::id::{MediaUri, TrackId};
+use tandem_model::media::MediaValue;
+
+const ALL: &str = "(size >= 0)";
+
+#[tokio::test]
+async fn hostile_names_and_broken_files_are_tracks_like_any_other() {
+    let fixture = Fixture::new();
+    let names: Vec<&Path> = [
+        &b"plain.flac"[..],
+        b"sub/not\xffutf8\xfe.flac",
+        b"new\nline: a?b*.flac",
+        "a\u{308} und \u{e4}.flac".as_bytes(),
+        "\u{e4} und \u{e4}.flac".as_bytes(),
+        b"Case.flac",
+        b"case.flac",
+        b"trailing .flac",
+    ]
+    .into_iter()
+    .map(|name| Path::new(OsStr::from_bytes(name)))
+    .collect();
+    for (number, name) in names.iter().enumerate() {
+        fixture.put(name, &samples::flac(&[&format!("TITLE=t{number}"), "ARTIST=a"]));
+    }
+    fixture
+        .put(OsStr::from_bytes(&[b"x".repeat(250).as_slice(), b".mp3"].concat()), &samples::mp3("long", "a"));
+    fixture.put("beep.wav", &samples::wav());
+    fixture.put("empty.mp3", b"");
+    fixture.put("text.ogg", b"this is no music");
+    fixture.put("cut.flac", &samples::flac(&["TITLE=x"])[..30]);
+    fixture.put("cover.jpg", b"\xff\xd8");
+    fixture.put(".hidden/x.flac", &samples::flac(&[]));
+    symlink("/etc", fixture.at("out")).unwrap();
+    symlink("plain.flac", fixture.at("link.flac")).unwrap();
+    let library = fixture.open().await;
+    assert_eq!(library.state().borrow().track_count, 13);
+    let found = library.search(r#"(artist == "A")"#.into()).await.unwrap();
+    assert_eq!(found.len(), 9);
+    for name in names {
+        assert!(found.contains(&fixture.uri(name)), "{name:?}");
+    }
+    for (name, title) in [("empty.mp3", "empty"), ("text.ogg", "text"), ("cut.flac", "cut")] {
+        let info = library.media_info(fixture.uri(name)).await.unwrap();
+        assert_eq!(info["Title"], MediaValue::Text(title.into()));
+        assert_eq!(info["MediaType"], MediaValue::Text("audio".into()));
+    }
+}
+
+#[tokio::test]
+async fn tracks_are_opened_and_hashed_as_they_are() {
+    let fixture = Fixture::new();
+    let content = samples::flac(&["TITLE=one", "TRACKNUMBER=3"]);
+    fixture.put("one.flac", &content);
+    let library = fixture.open().await;
+    let id = library.default_playlists().await.unwrap().pop().unwrap();
+    let resolved = library.resolve(vec![id]).await.unwrap();
+    assert_eq!((resolved.tracks.len(), resolved.trouble, resolved.missing.len()), (1, None, 0));
+    let track = resolved.tracks[0].clone();
+    assert_eq!((&*track.file_name, &*track.mime, track.duration_ms), ("one.flac", "audio/flac", 3000));
+    let mut opened = library.open(track.id).await.unwrap();
+    let mut read = Vec::new();
+    opened.file.read_to_end(&mut read).unwrap();
+    assert_eq!((opened.size, opened.modified_ns), (track.size, track.modified_ns));
+    assert_eq!(read, content);
+    let hashes = library.hash(vec![track.id, TrackId(1), track.id]).await.unwrap();
+    assert!(hashes[0].is_some() && hashes[1].is_none() && hashes[0] == hashes[2]);
+    assert!(matches!(library.open(TrackId(1)).await, Err(LibraryError::NotFound(_))));
+    // what takes the file's place is not opened, whether it was noticed yet or not
+    fs::remove_file(fixture.at("one.flac")).unwrap();
+    symlink("/etc/hostname", fixture.at("one.flac")).unwrap();
+    let refused = library.open(track.id).await;
+    assert!(matches!(refused, Err(LibraryError::Unreadable(_) | LibraryError::NotFound(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_is_set_is_kept_and_what_is_not_is_refused() {
+    let fixture = Fixture::new();
+    fixture.put("one.flac", &samples::flac(&["TITLE=one"]));
+    let library = fixture.open().await;
+    let media = fixture.uri("one.flac");
+    let set = |name: &str, value: MediaValue| library.set_media_info(media.clone(), name.into(), value);
+    set("UserRating", MediaValue::Number(99)).await.unwrap();
+    set("UserPlayCount", MediaValue::Text("4".into())).await.unwrap();
+    let info = library.media_info(media.clone()).await.unwrap();
+    assert_eq!(
+        (&info["UserRating"], &info["UserPlayCount"]),
+        (&MediaValue::Number(99), &MediaValue::Number(4))
+    );
+    for rule in
+        ["(stars == 5)", "((rating > 90) AND (playcount == 4))", "(played-since 1h)", "(added-since 1h)"]
+    {
+        assert_eq!(library.search(rule.into()).await.unwrap(), [media.clone()], "{rule}");
+    }
+    for (name, value) in [
+        ("UserRating", MediaValue::Number(100)),
+        ("UserPlayCount", MediaValue::Text("-1".into())),
+        ("Colour", MediaValue::Number(1)),
+    ] {
+        assert!(
+            matches!(set(name, value).await, Err(LibraryError::InvalidArgument(words)) if words.contains(name))
+        );
+    }
+    assert!(matches!(set("Title", MediaValue::Number(1)).await, Err(LibraryError::ReadOnly(_))));
+    assert!(matches!(library.media_info(fixture.uri("two.flac")).await, Err(LibraryError::NotFound(_))));
+    let foreign = MediaUri("http://example.org/a.flac".into());
+    assert!(matches!(library.media_info(foreign).await, Err(LibraryError::InvalidArgument(_))));
+    assert!(matches!(library.search("(colour == 1)".into()).await, Err(LibraryError::InvalidArgument(_))));
+}
+
+#[tokio::test]
+async fn changes_are_noticed_without_being_told() {
+    let fixture = Fixture::new();
+    fixture.put("a/1.flac", &samples::flac(&["TITLE=one"]));
+    let library = fixture.open().await;
+    fixture.put("a/2.flac", &samples::flac(&["TITLE=two"]));
+    fixture.put("new/deep/3.flac", &samples::flac(&["TITLE=three"]));
+    let all = ["a/1.flac", "a/2.flac", "new/deep/3.flac"].map(|name| fixture.uri(name));
+    until_found(&*library, ALL, &all).await;
+    // in a folder that came later, too
+    fixture.put("new/deep/3.flac", &samples::flac(&["TITLE=three again"]));
+    until_found(&*library, "(title == 'three again')", &all[2..]).await;
+    fs::rename(fixture.at("new"), fixture.at("moved")).unwrap();
+    until_found(&*library, "(title starts_with 'three')", &[fixture.uri("moved/deep/3.flac")]).await;
+    fixture.put("moved/deep/4.flac", &samples::flac(&["TITLE=four"]));
+    until_found(&*library, "(title == 'four')", &[fixture.uri("moved/deep/4.flac")]).await;
+    fs::rename(fixture.at("moved"), fixture.folder.path().join("elsewhere")).unwrap();
+    fs::remove_file(fixture.at("a/1.flac")).unwrap();
+    until_found(&*library, ALL, &[fixture.uri("a/2.flac")]).await;
+    fs::hard_link(fixture.folder.path().join("elsewhere/deep/3.flac"), fixture.at("linked.flac")).unwrap();
+    until_found(&*library, ALL, &[fixture.uri("a/2.flac"), fixture.uri("linked.flac")]).await;
+}
+
+#[tokio::test]
+async fn a_folder_that_vanishes_is_trouble_until_it_is_back() {
+    let fixture = Fixture::new();
+    fixture.put("1.flac", &samples::flac(&["TITLE=one"]));
+    let library = fixture.open().await;
+    let list = library.create_playlist("mine".into(), vec![fixture.uri("1.flac")]).await.unwrap().id;
+    let (music, away) = (fixture.at(""), fixture.folder.path().join("away"));
+    fs::rename(&music, &away).unwrap();
+    library.scan().await.unwrap();
+    let resolved = library.resolve(vec![list.clone()]).await.unwrap();
+    assert!(resolved.trouble.as_ref().is_some_and(|words| words.contains("music")), "{:?}", resolved.trouble);
+    assert_eq!(resolved.tracks.len(), 1);
+    let error = library.open(resolved.tracks[0].id).await.unwrap_err();
+    assert!(matches!(error, LibraryError::NotFound(_)), "{error}");
+    // its return is noticed without a scan being asked for
+    fs::create_dir(away.join("more")).unwrap();
+    fs::File::create(away.join("more/2.mp3")).unwrap();
+    fs::rename(&away, &music).unwrap();
+    until(&*library, |state| state.track_count == 2).await;
+    assert_eq!(library.resolve(vec![list]).await.unwrap().trouble, None);
+}
+
+#[tokio::test]
+async fn folders_are_set_checked_and_kept() {
+    let fixture = Fixture::new();
+    fixture.put("a/1.flac", &samples::flac(&["TITLE=one"]));
+    fixture.put("b/2.flac", &samples::flac(&["TITLE=two"]));
+    let library = fixture.open().await;
+    for bad in [Path::new("music"), &fixture.at("a/1.flac"), &fixture.at("none")] {
+        let error = library.set_folders(vec![bad.into()]).await.unwrap_err();
+        assert!(
+            matches!(&error, LibraryError::InvalidArgument(words) if words.contains(&*bad.to_string_lossy())),
+            "{error}"
+        );
+    }
+    let odd = fixture.at(OsStr::from_bytes(b"b\xff"));
+    fs::rename(fixture.at("b"), &odd).unwrap();
+    library.set_folders(vec![odd.clone()]).await.unwrap();
+    until_found(&*library, ALL, &[uri::encode(&odd.join("2.flac"))]).await;
+    assert_eq!(library.state().borrow().folders, [odd.clone()]);
+    drop(library);
+    fixture.libraries.shut_down().await;
+    let library = tokio::time::timeout(LIMIT, fixture.open()).await.unwrap();
+    assert_eq!(library.state().borrow().folders, [odd]);
+}

@@ -1,0 +1,131 @@
+//! The agent as a process: two clients, its death, its end, damaged files, a socket of another kind.
+
+use crate::kit::{Fixture, LIMIT, own, until};
+use crate::samples;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::Write;
+use std::process::Stdio;
+use tandem_model::error::LibraryError;
+use tandem_model::library::Libraries;
+
+fn kill(fixture: &Fixture, signal: Signal) {
+    let pid = *fixture.recorder.pids.lock().unwrap().last().unwrap();
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_agent_is_started_again_and_has_lost_nothing() {
+    let fixture = Fixture::new();
+    fixture.put("one.flac", &samples::flac(&["TITLE=one"]));
+    let library = fixture.open().await;
+    let id = library.create_playlist("Mine".into(), vec![fixture.uri("one.flac")]).await.unwrap().id;
+    let before = library.state().borrow().clone();
+    for round in 2..5 {
+        kill(&fixture, Signal::KILL);
+        // the call that meets the death fails, the next one doesn't
+        let items = async {
+            loop {
+                match library.playlist_items(id.clone(), 0, 0).await {
+                    Err(LibraryError::Unavailable(_)) => {}
+                    outcome => return outcome.unwrap(),
+                }
+            }
+        };
+        let items = tokio::time::timeout(LIMIT, items).await.unwrap();
+        assert_eq!(items, [fixture.uri("one.flac")]);
+        assert_eq!(fixture.recorder.pids.lock().unwrap().len(), round);
+    }
+    until(&*library, |state| !state.scanning).await;
+    let after = library.state().borrow().clone();
+    assert_eq!((after.generation, after.track_count), (before.generation, before.track_count));
+}
+
+#[tokio::test]
+async fn two_holders_share_an_agent_that_ends_after_them() {
+    let fixture = Fixture::new();
+    fixture.put("one.flac", &samples::flac(&["TITLE=one"]));
+    let (one, two) = (fixture.open().await, fixture.open().await);
+    one.create_playlist("Mine".into(), Vec::new()).await.unwrap();
+    assert_eq!(two.playlists().await.unwrap().len(), 1);
+    until(&*two, |state| state.playlist_count == 1).await;
+    drop(one);
+    assert!(two.playlists().await.is_ok());
+    assert_eq!(fixture.recorder.pids.lock().unwrap().len(), 1);
+    drop(two);
+    fixture.libraries.shut_down().await;
+    let pid = i32::try_from(fixture.recorder.pids.lock().unwrap()[0]).unwrap();
+    assert!(rustix::process::test_kill_process(Pid::from_raw(pid).unwrap()).is_err(), "the agent still runs");
+}
+
+#[tokio::test]
+async fn damaged_files_are_replaced_and_told() {
+    let fixture = Fixture::new();
+    fixture.put("one.flac", &samples::flac(&["TITLE=one"]));
+    let library = fixture.open().await;
+    let id = library.create_playlist("Mine".into(), Vec::new()).await.unwrap().id;
+    let generation = library.state().borrow().generation;
+    drop(library);
+    fixture.libraries.shut_down().await;
+    let state = fixture.folder.path().join("state");
+    for name in ["index.sqlite", "library.sqlite"] {
+        std::fs::File::create(state.join(name)).unwrap().write_all(&[7; 20_000]).unwrap();
+    }
+    let library = fixture.open().await;
+    assert!(library.state().borrow().generation > generation);
+    assert_eq!(library.state().borrow().track_count, 1);
+    let resolved = library.resolve(vec![id.clone()]).await.unwrap();
+    assert!(resolved.trouble.unwrap().contains("damaged"));
+    assert_eq!(resolved.missing, [id.clone()]);
+    library.set_folders(vec![fixture.at("")]).await.unwrap();
+    assert_eq!(library.resolve(vec![id]).await.unwrap().trouble, None);
+}
+
+#[tokio::test]
+async fn another_user_and_a_terminal_are_refused() {
+    let fixture = Fixture::new();
+    let error = fixture.libraries.open(own() + 1).await.err().unwrap();
+    assert!(matches!(error, LibraryError::Unavailable(_)));
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_tandem-library-agent"))
+        .args(["--stdin", "--state"])
+        .arg(fixture.folder.path())
+        .stdin(Stdio::null())
+        .output();
+    let output = tokio::time::timeout(LIMIT, output).await.unwrap().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not a socket"), "{output:?}");
+}
+
+#[tokio::test]
+async fn it_ends_cleanly_when_it_is_told_to() {
+    let fixture = Fixture::new();
+    fixture.put("one.flac", &samples::flac(&["TITLE=one"]));
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    for ended_by_signal in [true, false] {
+        let theirs = theirs.try_clone().unwrap();
+        let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_tandem-library-agent"))
+            .args(["--stdin", "--state"])
+            .arg(fixture.folder.path().join("state"))
+            .arg("--music")
+            .arg(fixture.at(""))
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        if ended_by_signal {
+            // its greeting shows that it runs and listens to signals
+            let mut greeting = [0; 16];
+            let mut stream = ours.try_clone().unwrap();
+            tokio::task::spawn_blocking(move || std::io::Read::read_exact(&mut stream, &mut greeting))
+                .await
+                .unwrap()
+                .unwrap();
+            let pid = i32::try_from(child.id().unwrap()).unwrap();
+            kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+        } else {
+            ours.shutdown(std::net::Shutdown::Both).unwrap();
+        }
+        let status = tokio::time::timeout(LIMIT, child.wait()).await.unwrap().unwrap();
+        // a daemon that is gone before it has greeted is an error, a signal is not
+        assert_eq!(status.success(), ended_by_signal, "{status}");
+    }
+}
