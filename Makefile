@@ -1,0 +1,142 @@
+# Building, checking and installing Tandem. `make help` lists what there is.
+#
+#   make demo                                shows the main job on files of its own
+#   make demo MUSIC=~/Music PLAYER=/media/me/STICK
+#   make test                                everything that continuous integration says
+#   make build && sudo make install          into /usr, as a distribution's package would
+#   make install DESTDIR=/tmp/root           into a directory, for packaging
+#
+# With another PREFIX, systemd, udev and D-Bus find their files in /usr/local as well; polkit reads /usr/share alone.
+
+PREFIX ?= /usr
+DESTDIR ?=
+# release, or debug for trying the installation out
+PROFILE ?= release
+CARGO ?= cargo
+CARGO_TARGET_DIR ?= target
+INSTALL ?= install
+
+bindir = $(PREFIX)/bin
+libexecdir = $(PREFIX)/libexec
+libdir = $(PREFIX)/lib
+datadir = $(PREFIX)/share
+mandir = $(datadir)/man
+docdir = $(datadir)/doc/tandem
+
+programs = $(CARGO_TARGET_DIR)/$(PROFILE)
+# What the programs write about themselves at installation: man pages and completions.
+generated = $(CARGO_TARGET_DIR)/generated
+documents = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE
+interfaces = Services Device Library Playlist
+
+root = $(DESTDIR)
+substitute = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexecdir@|$(libexecdir)|g'
+
+# Debian packages: to build, to show the main job, and for the suites.
+packages_build = gcc libc6-dev pkg-config libudev-dev
+packages_demo = $(packages_build) dbus ffmpeg
+packages_test = $(packages_build) dbus systemd udev e2fsprogs exfatprogs exfat-fuse dosfstools ffmpeg groff-base \
+	libxml2-utils rsync
+
+# Installs those of the named packages that are missing; anywhere but on Debian it says which programs are wanted.
+install_packages = missing=$$(for package in $(1); do \
+	  dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || printf '%s ' $$package; done); \
+	if [ -n "$$missing" ]; then \
+	  command -v apt-get >/dev/null || { echo "install what these packages of Debian hold: $$missing" >&2; exit 1; }; \
+	  as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	  $$as_root apt-get update -qq && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## the main job on real files: partner, synchronise, change, synchronise again (MUSIC=, PLAYER= for your own)
+	@$(call install_packages,$(packages_demo))
+	@$(MAKE) --no-print-directory build PROFILE=$(PROFILE)
+	@PROGRAMS="$(programs)" MUSIC="$(MUSIC)" PLAYER="$(PLAYER)" demo/demo.sh
+
+.PHONY: test
+test: ## all suites, formatting and lints, as continuous integration runs them
+	@$(call install_packages,$(packages_test))
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory build PROFILE=debug
+	$(CARGO) test --locked --workspace
+	@PROGRAMS="$(CARGO_TARGET_DIR)/debug" demo/demo.sh >"$(CARGO_TARGET_DIR)/demo.log" 2>&1 || { cat "$(CARGO_TARGET_DIR)/demo.log"; exit 1; }
+	@echo "the demonstration works"
+
+.PHONY: build
+build: ## the programs, with PROFILE=release or debug
+	$(CARGO) build --locked $(if $(filter release,$(PROFILE)),--release) -p tandemd -p tandem-library-agent -p tandemctl
+
+.PHONY: fmt
+fmt: ## formats every crate
+	$(CARGO) fmt --all
+
+.PHONY: lint
+lint: ## formatting, clippy, licences and sources of dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check licenses bans sources; \
+	else echo "skipped: cargo-deny isn't installed; deny.toml was not checked"; fi
+
+.PHONY: generate
+generate:
+	@for program in tandemd tandemctl tandem-library-agent; do \
+	  test -x "$(programs)/$$program" || { echo "$(programs)/$$program isn't there: run \`make build PROFILE=$(PROFILE)\` first" >&2; exit 1; }; \
+	done
+	rm -rf "$(generated)"
+	mkdir -p "$(generated)/man" "$(generated)/completions"
+	"$(programs)/tandemd" --generate-man "$(generated)/man"
+	"$(programs)/tandemctl" man "$(generated)/man"
+	for shell in bash zsh fish; do "$(programs)/tandemctl" completions $$shell > "$(generated)/completions/$$shell" || exit 1; done
+
+.PHONY: install
+install: generate ## into DESTDIR and PREFIX, from what `make build` built
+	$(INSTALL) -D -m 755 "$(programs)/tandemd" "$(root)$(bindir)/tandemd"
+	$(INSTALL) -D -m 755 "$(programs)/tandemctl" "$(root)$(bindir)/tandemctl"
+	$(INSTALL) -D -m 755 "$(programs)/tandem-library-agent" "$(root)$(libexecdir)/tandem-library-agent"
+	$(INSTALL) -d "$(root)$(libdir)/systemd/system"
+	for unit in tandemd.service tandem-library@.service; do \
+	  $(substitute) "systemd/$$unit" > "$(generated)/$$unit" && \
+	  $(INSTALL) -m 644 "$(generated)/$$unit" "$(root)$(libdir)/systemd/system/$$unit" || exit 1; \
+	done
+	$(INSTALL) -D -m 644 systemd/tandem.sysusers "$(root)$(libdir)/sysusers.d/tandem.conf"
+	$(INSTALL) -D -m 644 systemd/tandem.tmpfiles "$(root)$(libdir)/tmpfiles.d/tandem.conf"
+	$(INSTALL) -D -m 644 config/tandemd.toml "$(root)$(libdir)/tandem/tandemd.toml"
+	$(INSTALL) -D -m 644 config/udev/90-tandem.rules "$(root)$(libdir)/udev/rules.d/90-tandem.rules"
+	$(INSTALL) -D -m 644 config/dbus-1/org.tandemd.Sync1.conf "$(root)$(datadir)/dbus-1/system.d/org.tandemd.Sync1.conf"
+	$(INSTALL) -D -m 644 config/dbus-1/org.tandemd.Sync1.service "$(root)$(datadir)/dbus-1/system-services/org.tandemd.Sync1.service"
+	$(INSTALL) -D -m 644 config/polkit-1/org.tandemd.Sync1.policy "$(root)$(datadir)/polkit-1/actions/org.tandemd.Sync1.policy"
+	$(INSTALL) -D -m 644 config/polkit-1/org.tandemd.Sync1.rules "$(root)$(datadir)/polkit-1/rules.d/org.tandemd.Sync1.rules"
+	$(INSTALL) -d "$(root)$(datadir)/dbus-1/interfaces" "$(root)$(mandir)/man1" "$(root)$(docdir)"
+	for interface in $(interfaces); do \
+	  $(INSTALL) -m 644 "dbus-interfaces/org.tandemd.Sync1.$$interface.xml" "$(root)$(datadir)/dbus-1/interfaces/" || exit 1; \
+	done
+	$(INSTALL) -m 644 "$(generated)"/man/tandemctl*.1 "$(root)$(mandir)/man1/"
+	$(INSTALL) -D -m 644 config/man/tandemd.toml.5 "$(root)$(mandir)/man5/tandemd.toml.5"
+	$(INSTALL) -D -m 644 "$(generated)/man/tandemd.8" "$(root)$(mandir)/man8/tandemd.8"
+	$(INSTALL) -D -m 644 "$(generated)/completions/bash" "$(root)$(datadir)/bash-completion/completions/tandemctl"
+	$(INSTALL) -D -m 644 "$(generated)/completions/zsh" "$(root)$(datadir)/zsh/site-functions/_tandemctl"
+	$(INSTALL) -D -m 644 "$(generated)/completions/fish" "$(root)$(datadir)/fish/vendor_completions.d/tandemctl.fish"
+	$(INSTALL) -m 644 $(documents) "$(root)$(docdir)/"
+
+.PHONY: uninstall
+uninstall: ## what `make install` with the same DESTDIR and PREFIX put there; state stays
+	rm -f "$(root)$(bindir)/tandemd" "$(root)$(bindir)/tandemctl" "$(root)$(libexecdir)/tandem-library-agent"
+	rm -f "$(root)$(libdir)/systemd/system/tandemd.service" "$(root)$(libdir)/systemd/system/tandem-library@.service"
+	rm -f "$(root)$(libdir)/sysusers.d/tandem.conf" "$(root)$(libdir)/tmpfiles.d/tandem.conf"
+	rm -f "$(root)$(libdir)/tandem/tandemd.toml" "$(root)$(libdir)/udev/rules.d/90-tandem.rules"
+	rm -f "$(root)$(datadir)/dbus-1/system.d/org.tandemd.Sync1.conf"
+	rm -f "$(root)$(datadir)/dbus-1/system-services/org.tandemd.Sync1.service"
+	rm -f "$(root)$(datadir)/polkit-1/actions/org.tandemd.Sync1.policy"
+	rm -f "$(root)$(datadir)/polkit-1/rules.d/org.tandemd.Sync1.rules"
+	for interface in $(interfaces); do rm -f "$(root)$(datadir)/dbus-1/interfaces/org.tandemd.Sync1.$$interface.xml"; done
+	rm -f "$(root)$(mandir)"/man1/tandemctl.1 "$(root)$(mandir)"/man1/tandemctl-*.1
+	rm -f "$(root)$(mandir)/man5/tandemd.toml.5" "$(root)$(mandir)/man8/tandemd.8"
+	rm -f "$(root)$(datadir)/bash-completion/completions/tandemctl" "$(root)$(datadir)/zsh/site-functions/_tandemctl"
+	rm -f "$(root)$(datadir)/fish/vendor_completions.d/tandemctl.fish"
+	for document in $(documents); do rm -f "$(root)$(docdir)/$$document"; done
+	rmdir "$(root)$(libdir)/tandem" "$(root)$(docdir)" 2>/dev/null || true

@@ -1,0 +1,85 @@
+//! Makes sure that no two daemons use one state directory. The kernel lets go of the lock when the process ends, so
+//! nothing is left over by a crash.
+
+use anyhow::{Context, bail};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// The lock on a state directory, held as long as the value lives.
+#[derive(Debug)]
+pub(crate) struct StateLock {
+    _file: File,
+}
+
+impl StateLock {
+    /// Makes the state directory where it isn't there yet, readable for its owner alone, and locks it.
+    ///
+    /// # Errors
+    /// When another process holds it, with that process's id; when the directory can't be written.
+    pub(crate) fn take(state: &Path) -> anyhow::Result<Self> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
+        made.with_context(|| format!("the state directory {} can't be made", state.display()))?;
+        let path = state.join("lock");
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let mut file = opened.with_context(|| format!("{} can't be written", path.display()))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => bail!(
+                "another tandemd runs already: {} holds {}; end it, or give this one a directory of its own with --state",
+                holder(&mut file),
+                path.display()
+            ),
+            Err(error) => return Err(error).with_context(|| format!("{} can't be locked", path.display())),
+        }
+        let note = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        note.with_context(|| format!("{} can't be written", path.display()))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The process that wrote its id into the lock file, with its name where that can be found out.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let pid = file
+        .rewind()
+        .and_then(|()| file.take(32).read_to_string(&mut text))
+        .ok()
+        .and_then(|_| text.trim().parse::<u32>().ok());
+    let Some(pid) = pid else { return "an unknown process".to_owned() };
+    match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Ok(name) => format!("process {pid} ({})", name.trim().escape_debug()),
+        Err(_) => format!("process {pid}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_second_lock_names_the_first_one() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let state = dir.path().join("deep/state");
+        let first = StateLock::take(&state).unwrap();
+        assert_eq!(state.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        let text = StateLock::take(&state).unwrap_err().to_string();
+        assert!(text.contains(&format!("process {} (", std::process::id())), "{text}");
+        drop(first);
+        StateLock::take(&state).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let file = dir.path().join("file");
+        File::create(&file).unwrap();
+        let text = StateLock::take(&file.join("state")).unwrap_err().to_string();
+        assert!(text.contains("file/state can't be made"), "{text}");
+    }
+}
