@@ -1,0 +1,196 @@
+//! The command line's definition: the one source of parsing, help, completions and man pages. It does nothing.
+
+use crate::commands::{
+    assign, completions, eject, folders, get, info, list, man, monitor, partner, playlist, playlists,
+    preview, results, scan, search, set, show, status, stop, sync, transfer, unassign, unpartner,
+};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::time::Duration;
+
+/// The end of the help text and of the man page.
+pub(crate) const EXIT_CODES: &str = "\
+Devices are named by id, by name, or by an unambiguous beginning of either; playlists by name, by an unambiguous \
+beginning of it, or by object path. Names are compared without regard to case where that is unambiguous. \
+Media are named by path or by file:// URI.
+
+Exit codes:
+  0  done
+  1  failed
+  2  the command line, or a value on it, can't be
+  3  no such device, playlist or media, or more than one
+  4  not authorised
+  5  done but for some items, which failed or did not fit
+  6  the device is absent, being set up, synchronising, or held by another program
+  7  the daemon can't be reached, or does not answer
+  8  interrupted while waiting, or the run was stopped
+
+JSON: every command prints one document with --json; sync and monitor print one document on each line. Sizes are in \
+bytes, rates in bytes a second, times in seconds since 1970 with 0 for never, media as URIs. Fields are only ever \
+added. A device is an object with: id, path, name, friendly_name, kind, manufacturer, model, serial_number, firmware, \
+connected, status, partnership_index and partnership_owner (null without a partnership), sync_state, progress, \
+current_item, bytes_done, bytes_total, rate, expected_end_time, safe_to_remove, total_space, free_space, \
+percent_space_reserved, sync_on_connect, last_sync_time, last_sync_error_count, last_sync_no_fit_count, \
+sync_item_count, has_skipped_files, supports_audio, supports_video, supports_photo, formats. A playlist is an object \
+with: path, name, kind, rule, count, sync_priorities (an object: partnership index to priority), sync_only. Where a \
+command refers to a device or playlist that it changed, it gives its id or its name. Messages go to standard error as \
+text.";
+
+/// Fill portable players from your music library
+///
+/// Talks to tandemd, which keeps players in step with your playlists. Without --session it talks to the system's
+/// daemon.
+#[derive(Debug, Parser)]
+#[command(name = "tandemctl", version, after_long_help = EXIT_CODES, after_help = "See `tandemctl --help` for exit codes and JSON.", max_term_width = 110)]
+pub(crate) struct Cli {
+    /// Where to talk, and how to print.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Talk to `tandemd --session` on the session bus; same as --bus session
+    #[arg(long, global = true)]
+    pub(crate) session: bool,
+    /// The bus on which the daemon is: system or session
+    #[arg(long, global = true, env = "TANDEM_BUS", value_enum, hide_possible_values = true, default_value_t = Bus::System, hide_env_values = true)]
+    pub(crate) bus: Bus,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print no confirmations and no progress
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colours: auto, always or never; auto respects NO_COLOR
+    #[arg(long, global = true, value_enum, hide_possible_values = true, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
+    /// How many seconds the daemon may take to answer a call
+    #[arg(long, global = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), value_name = "SECONDS")]
+    pub(crate) timeout: u64,
+}
+
+impl Global {
+    /// The bus that is meant.
+    pub(crate) fn bus(&self) -> Bus {
+        if self.session { Bus::Session } else { self.bus }
+    }
+
+    /// How long a call may take.
+    pub(crate) fn limit(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+/// A message bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Bus {
+    /// The system's.
+    System,
+    /// The user session's.
+    Session,
+}
+
+impl std::fmt::Display for Bus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::System => "system",
+            Self::Session => "session",
+        })
+    }
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal.
+    Auto,
+    /// Also into pipes and files.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// A device on the command line.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArg {
+    /// A device: its id, its name, or an unambiguous beginning of either
+    pub(crate) device: String,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    List(list::Args),
+    Show(show::Args),
+    Status(status::Args),
+    Partner(partner::Args),
+    Unpartner(unpartner::Args),
+    Sync(sync::Args),
+    Stop(stop::Args),
+    Preview(preview::Args),
+    Results(results::Args),
+    Transfer(transfer::Args),
+    Eject(eject::Args),
+    Playlists(playlists::Args),
+    Playlist(playlist::Args),
+    Assign(assign::Args),
+    Unassign(unassign::Args),
+    Folders(folders::Args),
+    Scan(scan::Args),
+    Search(search::Args),
+    Info(info::Args),
+    Get(get::Args),
+    Set(set::Args),
+    Monitor(monitor::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    fn each(command: &clap::Command, path: &str, check: &mut impl FnMut(&clap::Command, &str)) {
+        for sub in command.get_subcommands() {
+            let path = format!("{path} {}", sub.get_name());
+            check(sub, &path);
+            each(sub, &path, check);
+        }
+    }
+
+    #[test]
+    fn every_command_and_argument_says_what_it_is() {
+        let mut seen = 0;
+        each(&Cli::command(), "tandemctl", &mut |command, path| {
+            seen += 1;
+            assert!(command.get_about().is_some(), "{path} is not documented");
+            let json = path.ends_with("completions") || path.ends_with("man") || path.ends_with(" playlist");
+            let long = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            assert!(json || long.contains("JSON"), "{path} does not document its JSON form");
+            for argument in command.get_arguments() {
+                let id = argument.get_id();
+                assert!(argument.get_help().is_some(), "{path}: {id} is not documented");
+            }
+        });
+        assert!(seen > 28, "{seen}");
+    }
+
+    #[test]
+    fn session_and_bus_choose_the_same_thing() {
+        let bus = |arguments: &[&str]| Cli::try_parse_from(arguments).map(|cli| cli.global.bus());
+        assert_eq!(bus(&["tandemctl", "list", "--session"]).unwrap(), Bus::Session);
+        assert_eq!(bus(&["tandemctl", "--bus", "session", "list"]).unwrap(), Bus::Session);
+        assert_eq!(bus(&["tandemctl", "list", "--bus", "system"]).unwrap(), Bus::System);
+    }
+}

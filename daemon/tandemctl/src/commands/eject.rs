@@ -1,0 +1,74 @@
+//! `tandemctl eject`: makes a device safe to remove and waits until it is.
+
+use super::Context;
+use crate::device::Device;
+use crate::error::{Error, Exit};
+use crate::events::{Event, Events, Notice};
+use crate::interrupt::Interrupt;
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// How long a device that is safe to remove may take to go: some stay connected when they are ejected.
+const GOING: Duration = Duration::from_secs(2);
+
+/// Make a device safe to remove, and wait until it is
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "JSON: {device: id, safe_to_remove: true, connected}.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    device: crate::cli::DeviceArg,
+}
+
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let device = context.client.find_device(&args.device.device).await?;
+    let proxy = context.client.device_proxy(&device).await?;
+    let mut interrupt = Interrupt::listen()?;
+    let mut events = Events::subscribe(&context.client).await?;
+    events.during(proxy.eject()).await?;
+    let device = wait(context, device, &mut events, &mut interrupt).await?;
+    context.output.done(
+        &json!({"device": device.id, "safe_to_remove": true, "connected": device.connected}),
+        &format!("{} is safe to remove.", device.label()),
+    )?;
+    Ok(Exit::Ok)
+}
+
+async fn wait(
+    context: &Context,
+    mut device: Device,
+    events: &mut Events,
+    interrupt: &mut Interrupt,
+) -> Result<Device, Error> {
+    let mut safe_since = None;
+    loop {
+        device = events.during(context.client.device(device.path)).await?;
+        let safe = device.safe_to_remove && !device.is_synchronizing();
+        if safe && !device.connected {
+            return Ok(device);
+        }
+        safe_since = if safe { safe_since.or_else(|| Some(Instant::now())) } else { None };
+        loop {
+            let deadline = safe_since.map(|since| since + GOING);
+            tokio::select! {
+                notice = events.next() => if concerns(&device, &notice?) { break },
+                () = interrupt.next() => {
+                    let text = format!("interrupted; `{}` is still being ejected: do not remove it yet", device.label());
+                    return Err(Error::Interrupted(text));
+                }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return Ok(device),
+            }
+        }
+    }
+}
+
+/// Whether the device may be in another state now.
+fn concerns(device: &Device, notice: &Notice) -> bool {
+    match notice {
+        Notice::Event(path, event) => {
+            *path == device.path
+                && matches!(event, Event::DeviceDisconnect | Event::DeviceSyncStateChange { .. })
+        }
+        Notice::Changed(change) => change.path == device.path,
+    }
+}

@@ -1,0 +1,122 @@
+//! `tandemctl partner`: makes a partnership and waits until it is there.
+
+use super::Context;
+use crate::device::Device;
+use crate::error::{Error, Exit};
+use crate::events::{Event, Events, Notice};
+use crate::interrupt::Interrupt;
+use crate::select::select;
+use serde_json::json;
+use std::collections::HashMap;
+use std::time::Duration;
+use zbus::{ObjectPath, Variant};
+
+/// How long after its acceptance the outcome is asked for, if none was announced. Another program may have made the
+/// same partnership in the meantime, and then none will be.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Partner a device with your library
+///
+/// The device forgets any other partner. What other computers put on it stays there.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "JSON: {device: id, partnership_index, created: false where the partnership was already there}."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    device: crate::cli::DeviceArg,
+    /// Assign this playlist in place of the default set; may be repeated, in priority order
+    #[arg(long = "playlist", short, value_name = "NAME")]
+    playlists: Vec<String>,
+}
+
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let client = &context.client;
+    let device = client.find_device(&args.device.device).await?;
+    let proxy = client.device_proxy(&device).await?;
+    if proxy.get_status().await? == "partnership-exists" {
+        if !args.playlists.is_empty() {
+            complain_of_playlists(&device);
+        }
+        return report(context, &device, false).await;
+    }
+    let playlists = chosen_playlists(context, &args.playlists).await?;
+    let playlists = playlists.map(Variant::from);
+    let options: HashMap<&str, &Variant<'_>> = playlists.iter().map(|paths| ("playlists", paths)).collect();
+
+    let mut interrupt = Interrupt::listen()?;
+    let mut events = Events::subscribe(client).await?;
+    events.during(proxy.create_partnership(options)).await?;
+    loop {
+        tokio::select! {
+            notice = events.next() => {
+                if let Some(result) = outcome(&device, notice?) {
+                    result?;
+                    break;
+                }
+            }
+            () = interrupt.next() => {
+                return Err(Error::Interrupted(format!("interrupted; `{}` is still being partnered", device.label())));
+            }
+            () = tokio::time::sleep(PATIENCE) => {
+                if events.during(proxy.get_status()).await? == "partnership-exists" {
+                    break;
+                }
+            }
+        }
+    }
+    report(context, &device, true).await
+}
+
+fn complain_of_playlists(device: &Device) {
+    crate::output::complain(&format!(
+        "`{}` is partnered with your library already, so its playlists stay as they are; \
+         `tandemctl assign` and `tandemctl unassign` change them",
+        device.label()
+    ));
+}
+
+/// The objects of the playlists that the user named; `None` for the default set.
+async fn chosen_playlists(
+    context: &Context,
+    names: &[String],
+) -> Result<Option<Vec<ObjectPath<'static>>>, Error> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let all = context.client.playlists().await?;
+    let paths = names.iter().map(|name| select(&all, name).map(|playlist| playlist.path.into_inner()));
+    paths.collect::<Result<Vec<_>, Error>>().map(Some)
+}
+
+/// How the partnership came out, if that is what was announced.
+fn outcome(device: &Device, notice: Notice) -> Option<Result<(), Error>> {
+    match notice {
+        Notice::Event(path, Event::CreatePartnershipComplete { success, error, message })
+            if path == device.path =>
+        {
+            Some(if success { Ok(()) } else { Err(Error::refused(&error, &message)) })
+        }
+        Notice::Event(path, Event::DeviceDisconnect) if path == device.path => {
+            let text = format!("`{}` was unplugged; plug it in and try again", device.label());
+            Some(Err(Error::refused("NotConnected", &text)))
+        }
+        _ => None,
+    }
+}
+
+async fn report(context: &Context, device: &Device, created: bool) -> Result<Exit, Error> {
+    let device = context.client.device(device.path.clone()).await?;
+    let index = device.partnership_index;
+    let line = match (created, index) {
+        (true, Some(index)) => {
+            format!("{} is partnered with your library, as number {index}.", device.label())
+        }
+        (true, None) => format!("{} is partnered with your library.", device.label()),
+        (false, _) => format!("{} is partnered with your library already.", device.label()),
+    };
+    context
+        .output
+        .done(&json!({"device": device.id, "partnership_index": index, "created": created}), &line)?;
+    Ok(Exit::Ok)
+}

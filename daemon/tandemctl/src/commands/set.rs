@@ -1,0 +1,35 @@
+//! `tandemctl set`: sets one of WMP's attributes of a device.
+
+use super::Context;
+use crate::error::{Error, Exit};
+use serde_json::json;
+
+/// Set an attribute of a device
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Attributes: FriendlyName, PercentSpaceReserved (0 to 95), SyncOnConnect (True or False), \
+                             AutoSyncDefaultRules (True assigns the default set anew), BackgroundSyncState, \
+                             SyncFilter, IncludeSkippedFiles (an empty value: the next run copies again what you \
+                             deleted on the device), AllowMassDeletion (True: the next run may delete what the guard \
+                             against mass deletion stopped).\n\n\
+                             JSON: {device: id, name, value: text}."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    device: crate::cli::DeviceArg,
+    /// One of the attributes that `--help` lists
+    name: String,
+    /// Its new value
+    #[arg(allow_hyphen_values = true)]
+    value: String,
+}
+
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let device = context.client.find_device(&args.device.device).await?;
+    context.client.device_proxy(&device).await?.set_item_info(&args.name, &args.value).await?;
+    context.output.done(
+        &json!({"device": device.id, "name": args.name, "value": args.value}),
+        &format!("{} of {} is `{}`.", args.name, device.label(), args.value),
+    )?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,32 @@
+//! `tandemctl transfer`: manual transfer of files of the library.
+
+use super::Context;
+use crate::error::{Error, Exit};
+use crate::output::units;
+use crate::uri;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Transfer files to a device by hand
+///
+/// The files join a playlist of the device's own, which stays assigned to it, and a run starts. `status` and `sync`
+/// show how it goes on.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "JSON: {device: id, media: array of URIs}.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    device: crate::cli::DeviceArg,
+    /// Media of your library: paths or file:// URIs
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
+    let media = uri::from_arguments(&args.files)?;
+    let device = context.client.find_device(&args.device.device).await?;
+    let references: Vec<&str> = media.iter().map(String::as_str).collect();
+    context.client.device_proxy(&device).await?.transfer(&references).await?;
+    let line = format!("{} will be transferred to {}.", units::count(media.len(), "file"), device.label());
+    context.output.done(&json!({"device": device.id, "media": media}), &line)?;
+    Ok(Exit::Ok)
+}

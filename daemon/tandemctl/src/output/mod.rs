@@ -1,0 +1,103 @@
+//! Everything that goes to standard output: text and tables for people, JSON for programs. A reader that has had
+//! enough ends the program quietly; nothing here panics on a closed pipe.
+
+pub(crate) mod table;
+pub(crate) mod text;
+pub(crate) mod units;
+
+use crate::cli::ColorChoice;
+use crate::error::Error;
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+
+/// How results are shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    /// JSON in place of text.
+    pub(crate) json: bool,
+    /// No confirmations and no progress.
+    pub(crate) quiet: bool,
+    /// Colours on standard output.
+    pub(crate) color: bool,
+}
+
+impl Output {
+    /// Settles colours: `auto` means a terminal, and no `NO_COLOR` in the environment.
+    pub(crate) fn new(json: bool, quiet: bool, color: ColorChoice) -> Self {
+        let color = match color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+                !refused && !dumb && io::stdout().is_terminal()
+            }
+        };
+        Self { json, quiet, color }
+    }
+
+    /// Writes a text as it is; the caller has made it safe.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub(crate) fn text(&self, text: &str) -> Result<(), Error> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()?;
+        Ok(())
+    }
+
+    /// Writes lines of text that the caller has made safe.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub(crate) fn lines<T: AsRef<str>>(&self, lines: impl IntoIterator<Item = T>) -> Result<(), Error> {
+        let mut all = String::new();
+        for line in lines {
+            all.push_str(line.as_ref());
+            all.push('\n');
+        }
+        self.text(&all)
+    }
+
+    /// The one JSON document of a command.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub(crate) fn document<T: Serialize>(&self, value: &T) -> Result<(), Error> {
+        self.json_text(serde_json::to_string_pretty(value))
+    }
+
+    /// One of many JSON documents, on one line.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub(crate) fn json_line<T: Serialize>(&self, value: &T) -> Result<(), Error> {
+        self.json_text(serde_json::to_string(value))
+    }
+
+    fn json_text(&self, json: serde_json::Result<String>) -> Result<(), Error> {
+        let json = json.map_err(|cause| Error::Failed(format!("can't be written as JSON: {cause}")))?;
+        self.lines([text::safe_json(&json)])
+    }
+
+    /// Says what was done: as a JSON document, or as a line for people unless they want quiet.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub(crate) fn done<T: Serialize>(&self, value: &T, line: &str) -> Result<(), Error> {
+        if self.json {
+            self.document(value)
+        } else if self.quiet {
+            Ok(())
+        } else {
+            self.lines([text::safe(line)])
+        }
+    }
+}
+
+/// A line on standard error for people: `tandemctl: …`. Without a reader there is nobody to tell.
+pub(crate) fn complain(message: &str) {
+    let line = format!("tandemctl: {}\n", text::safe(message));
+    io::stderr().write_all(line.as_bytes()).ok();
+}

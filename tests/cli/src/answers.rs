@@ -1,0 +1,214 @@
+//! What the stand-in answers to each method, in the contract's types. Calls that change something are written down.
+
+use crate::fake::object;
+use crate::objects::{LIBRARY, Playlist, Properties, World};
+use dbus_interfaces::names::ERROR_PREFIX;
+use serde::Serialize;
+use std::collections::HashMap;
+use zbus::message::Message;
+use zbus::{DynamicType, OwnedObjectPath, OwnedVariant, Variant};
+
+/// An answer with this body.
+pub(crate) fn answer<B: Serialize + DynamicType>(call: &Message, body: &B) -> zbus::Result<Message> {
+    Message::method_return(&call.header()).build(body)
+}
+
+/// A refusal with one of the contract's words.
+pub(crate) fn refusal(call: &Message, word: &str, text: &str) -> zbus::Result<Message> {
+    Message::error(&call.header(), format!("{ERROR_PREFIX}{word}")).build(&text)
+}
+
+/// What `GetAll` answers for an object.
+pub(crate) fn properties(world: &World, path: &str) -> Option<Properties> {
+    if path == LIBRARY {
+        return Some(Properties::from([
+            ("Folders".to_owned(), world.folders.clone().into()),
+            ("TrackCount".to_owned(), 12u32.into()),
+            ("PlaylistCount".to_owned(), u32::try_from(world.playlists.len()).unwrap_or(u32::MAX).into()),
+            ("Scanning".to_owned(), false.into()),
+            ("LastScanTime".to_owned(), (1_700_000_000 + world.scans).into()),
+        ]));
+    }
+    let copy = |properties: &Properties| {
+        properties.iter().filter_map(|(name, value)| Some((name.clone(), value.try_clone().ok()?))).collect()
+    };
+    let device =
+        world.devices.iter().find(|device| device.path() == path).map(|device| copy(&device.properties));
+    device.or_else(|| world.playlists.iter().find(|list| list.path() == path).map(Playlist::properties))
+}
+
+/// The answer of a device's method that has no script.
+pub(crate) fn device_answer(
+    world: &mut World,
+    calls: &mut Vec<String>,
+    call: &Message,
+    key: &str,
+    member: &str,
+) -> zbus::Result<Message> {
+    let Some(device) = world.devices.iter_mut().find(|device| device.key == key) else {
+        return refusal(call, "NotFound", &format!("there is no device `{key}`"));
+    };
+    let body = call.body();
+    match member {
+        "GetStatus" => answer(call, &device.status()),
+        "GetItemInfo" => {
+            let name: String = body.deserialize()?;
+            match device.properties.get(&name).and_then(|value| String::try_from(value).ok()) {
+                Some(value) => answer(call, &value),
+                None => refusal(call, "InvalidArgument", &format!("`{name}` is no attribute")),
+            }
+        }
+        "SetItemInfo" => {
+            let (name, value): (String, String) = body.deserialize()?;
+            calls.push(format!("{key} SetItemInfo {name}={value}"));
+            device.properties.insert(name, value.into());
+            answer(call, &())
+        }
+        "CreatePartnership" | "DeletePartnership" => {
+            let options: HashMap<String, OwnedVariant> = body.deserialize()?;
+            let mut texts: Vec<_> =
+                options.iter().map(|(name, value)| format!("{name}={}", **value)).collect();
+            texts.sort();
+            calls.push(format!("{key} {member} {}", texts.join(" ")));
+            if member == "DeletePartnership" {
+                device.properties.insert("Status".to_owned(), "partnership-declined".into());
+            }
+            answer(call, &())
+        }
+        "Preview" => {
+            let item = HashMap::from([
+                ("action", Variant::from("copy")),
+                ("media", "file:///m/a.mp3".into()),
+                ("destination", "Music/a.mp3".into()),
+                ("size", 5_000_000u64.into()),
+                ("reason", "not on the device".into()),
+            ]);
+            answer(call, &vec![item])
+        }
+        "GetSyncResults" => answer(call, &device.results),
+        "Transfer" => {
+            let media: Vec<String> = body.deserialize()?;
+            calls.push(format!("{key} Transfer {}", media.join(" ")));
+            answer(call, &())
+        }
+        "Start" | "Stop" | "Eject" => {
+            calls.push(format!("{key} {member}"));
+            answer(call, &())
+        }
+        _ => refusal(call, "Failed", &format!("the stand-in has no {member}")),
+    }
+}
+
+/// The answer of a method of the library.
+pub(crate) fn library_answer(
+    world: &mut World,
+    calls: &mut Vec<String>,
+    call: &Message,
+    member: &str,
+) -> zbus::Result<Message> {
+    let body = call.body();
+    match member {
+        "SetFolders" => {
+            world.folders = body.deserialize()?;
+            answer(call, &())
+        }
+        "Scan" => {
+            world.scans += 1;
+            answer(call, &())
+        }
+        "GetPlaylists" => {
+            answer(call, &world.playlists.iter().map(|list| object(list.path())).collect::<Vec<_>>())
+        }
+        "CreatePlaylist" => {
+            let (name, items): (String, Vec<String>) = body.deserialize()?;
+            add(world, call, Playlist { items, ..Playlist::new("made", &name, &[]) })
+        }
+        "CreateAutoPlaylist" => {
+            let (name, rule): (String, String) = body.deserialize()?;
+            if rule.starts_with('(') {
+                add(world, call, Playlist { rule, ..Playlist::new("auto", &name, &[]) })
+            } else {
+                refusal(call, "InvalidArgument", "column 1: a rule begins with `(`")
+            }
+        }
+        "ImportPlaylist" => {
+            let path: String = body.deserialize()?;
+            calls.push(format!("ImportPlaylist {path}"));
+            add(world, call, Playlist::new("imported", "Imported", &["file:///m/a.mp3"]))
+        }
+        "Search" => {
+            answer(call, &vec!["file:///m/%C3%84.mp3", "file:///m/%FF.mp3", "file:///m/%1B%5B2J.mp3"])
+        }
+        "GetMediaInfo" => {
+            let media: String = body.deserialize()?;
+            if !media.ends_with(".mp3") {
+                return refusal(call, "NotFound", &format!("`{media}` is not in the library"));
+            }
+            let info = HashMap::from([
+                ("Title", Variant::from("\u{1b}]0;owned\u{7}Title")),
+                ("Duration", 185_000u64.into()),
+                ("SyncState", 0b10u32.into()),
+            ]);
+            answer(call, &info)
+        }
+        _ => refusal(call, "Failed", &format!("the stand-in has no {member}")),
+    }
+}
+
+fn add(world: &mut World, call: &Message, playlist: Playlist) -> zbus::Result<Message> {
+    let path: OwnedObjectPath = object(playlist.path());
+    world.playlists.push(playlist);
+    answer(call, &path)
+}
+
+/// The answer of a method of a playlist.
+pub(crate) fn playlist_answer(
+    world: &mut World,
+    calls: &mut Vec<String>,
+    call: &Message,
+    path: &str,
+    member: &str,
+) -> zbus::Result<Message> {
+    let Some(index) = world.playlists.iter().position(|list| list.path() == path) else {
+        return refusal(call, "NotFound", &format!("there is no `{path}`"));
+    };
+    let list = &mut world.playlists[index];
+    let body = call.body();
+    match member {
+        "GetItems" => answer(call, &list.items),
+        "Append" => {
+            list.items.extend(body.deserialize::<Vec<String>>()?);
+            answer(call, &())
+        }
+        "Insert" => {
+            let (at, items): (u32, Vec<String>) = body.deserialize()?;
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            if at > list.items.len() {
+                return refusal(call, "InvalidArgument", &format!("there is no position {at}"));
+            }
+            list.items.splice(at..at, items);
+            answer(call, &())
+        }
+        "Remove" => {
+            let (first, count): (u32, u32) = body.deserialize()?;
+            let first = usize::try_from(first).unwrap_or(usize::MAX);
+            list.items.drain(first..first.saturating_add(usize::try_from(count).unwrap_or(usize::MAX)));
+            answer(call, &())
+        }
+        "SetItemInfo" => {
+            let (name, value): (String, String) = body.deserialize()?;
+            calls.push(format!("{} SetItemInfo {name}={value}", list.key));
+            if name == "Name" {
+                list.name = value;
+            } else if let Some(Ok(index)) = name.strip_prefix("Sync").map(str::parse) {
+                list.priorities.insert(index, value.parse().unwrap_or_default());
+            }
+            answer(call, &())
+        }
+        "Delete" => {
+            world.playlists.remove(index);
+            answer(call, &())
+        }
+        _ => refusal(call, "Failed", &format!("the stand-in has no {member}")),
+    }
+}

@@ -1,0 +1,198 @@
+//! Every command that does not wait, for people and as JSON.
+
+use cli::{Device, Fake, LIBRARY, Playlist, World};
+use serde_json::{Value, json};
+
+async fn fake() -> Fake {
+    let devices = vec![
+        Device::new("a", "Sansa").partnered(1).with("LastSyncTime", 951_786_245u64).with_results(&[
+            ("file:///m/a.mp3", "synchronized", ""),
+            ("file:///m/b.mp3", "no-fit", "too large"),
+        ]),
+        Device::new("b", "Zen"),
+        Device::new("c", "Away").partnered(3).with("Connected", false).with("SyncState", "unknown"),
+    ];
+    let playlists = vec![
+        Playlist::new("jazz", "Jazz", &["file:///m/a.mp3", "file:///m/b.mp3", "file:///m/a.mp3"])
+            .assigned(1, 2),
+        Playlist::new("rock", "Rock", &[]).assigned(1, 7).assigned(3, 1),
+        Playlist::new("new", "New", &[]),
+    ];
+    Fake::start(World { devices, playlists, folders: vec!["/home/ann/Music".to_owned()], scans: 0 }).await
+}
+
+async fn json_of(fake: &Fake, arguments: &[&str]) -> Value {
+    let ended = fake.ctl(&[&["--json"], arguments].concat()).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
+    ended.json()
+}
+
+async fn text_of(fake: &Fake, arguments: &[&str]) -> String {
+    let ended = fake.ctl(arguments).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
+    ended.stdout
+}
+
+#[tokio::test]
+async fn devices_are_listed() {
+    let fake = fake().await;
+    let text = text_of(&fake, &["list"]).await;
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("NAME") && lines.len() == 4, "{text}");
+    assert!(lines[1].contains("2000-02-29 01:04:05") && lines[1].contains("8.00 GB"), "{text}");
+    assert!(lines[3].contains("absent"), "{text}");
+    assert_eq!(text_of(&fake, &["list", "--connected"]).await.lines().count(), 3);
+    let json = json_of(&fake, &["list"]).await;
+    assert_eq!((&json[0]["id"], &json[0]["total_space"]), (&json!("id-a"), &json!(8_000_000_000u64)));
+    assert_eq!((&json[0]["partnership_owner"], &json[1]["partnership_owner"]), (&json!(1000), &Value::Null));
+    assert_eq!(json[0]["formats"], json!(["audio/mpeg", "audio/flac"]));
+}
+
+#[tokio::test]
+async fn a_device_is_shown_with_what_is_assigned_to_it() {
+    let fake = fake().await;
+    let text = text_of(&fake, &["show", "sansa"]).await;
+    assert!(text.contains("Jazz (2), Rock (7)") && text.contains("id-a"), "{text}");
+    let json = json_of(&fake, &["show", "id-a"]).await;
+    assert_eq!(json["kind"], "folder");
+    assert_eq!(
+        (&json["playlists"][1]["name"], &json["playlists"][1]["priority"]),
+        (&json!("Rock"), &json!(7))
+    );
+    assert_eq!(json_of(&fake, &["show", "Zen"]).await["playlists"], json!([]));
+}
+
+#[tokio::test]
+async fn status_has_one_line_for_each_device() {
+    let fake = fake().await;
+    let text = text_of(&fake, &["status"]).await;
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.contains("stopped, safe to remove") && text.contains("absent"), "{text}");
+    assert_eq!(json_of(&fake, &["status", "Away"]).await[0]["connected"], false);
+}
+
+#[tokio::test]
+async fn results_and_previews_are_listed() {
+    let fake = fake().await;
+    let text = text_of(&fake, &["results", "Sansa"]).await;
+    assert!(
+        text.contains("/m/b.mp3") && !text.contains("/m/a.mp3") && text.contains("1 of 2 items"),
+        "{text}"
+    );
+    assert!(text_of(&fake, &["results", "--all", "Sansa"]).await.contains("/m/a.mp3"));
+    let json = json_of(&fake, &["results", "Sansa"]).await;
+    assert_eq!(
+        json["items"][1],
+        json!({"media": "file:///m/b.mp3", "result": "no-fit", "message": "too large"})
+    );
+    let text = text_of(&fake, &["preview", "Sansa"]).await;
+    assert!(text.contains("Music/a.mp3") && text.contains("1 to copy"), "{text}");
+    let json = json_of(&fake, &["preview", "Sansa"]).await;
+    assert_eq!((&json[0]["action"], &json[0]["size"]), (&json!("copy"), &json!(5_000_000)));
+}
+
+#[tokio::test]
+async fn attributes_are_got_and_set() {
+    let fake = fake().await;
+    assert_eq!(text_of(&fake, &["get", "Sansa", "FriendlyName"]).await, "Sansa\n");
+    let json = json_of(&fake, &["set", "Sansa", "FriendlyName", "-Clip-"]).await;
+    assert_eq!(json, json!({"device": "id-a", "name": "FriendlyName", "value": "-Clip-"}));
+    assert_eq!(json_of(&fake, &["get", "Sansa", "FriendlyName"]).await["value"], "-Clip-");
+    let ended = fake.ctl(&["get", "Sansa", "Colour"]).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (2, "tandemctl: `Colour` is no attribute\n"));
+}
+
+#[tokio::test]
+async fn runs_are_stopped_and_partnerships_ended() {
+    let fake = fake().await;
+    assert_eq!(text_of(&fake, &["stop", "Sansa"]).await, "Sansa stops.\n");
+    assert_eq!(json_of(&fake, &["stop", "--all"]).await, json!({"devices": []}));
+    assert_eq!(json_of(&fake, &["unpartner", "Sansa"]).await["status"], "partnership-declined");
+    text_of(&fake, &["unpartner", "--remove-content", "Away"]).await;
+    let calls = fake.calls();
+    assert_eq!(
+        calls[1..],
+        ["a DeletePartnership remove-content=false", "c DeletePartnership remove-content=true"]
+    );
+}
+
+#[tokio::test]
+async fn playlists_are_listed_shown_and_changed() {
+    let fake = fake().await;
+    let text = text_of(&fake, &["playlists"]).await;
+    assert!(text.contains("Sansa (7), Away (1)"), "{text}");
+    assert_eq!(json_of(&fake, &["playlists"]).await[0]["sync_priorities"], json!({"1": 2}));
+
+    let text = text_of(&fake, &["playlist", "show", "ja"]).await;
+    assert!(text.contains("3  /m/a.mp3"), "{text}");
+    assert_eq!(json_of(&fake, &["playlist", "show", "Jazz"]).await["items"].as_array().unwrap().len(), 3);
+
+    let made = json_of(&fake, &["playlist", "create", "Mine", "/m/x y.mp3", "file:///m/z.mp3"]).await;
+    assert_eq!((&made["count"], &made["path"]), (&json!(2), &json!(format!("{LIBRARY}/playlists/made"))));
+    text_of(&fake, &["playlist", "add", "Mine", "/m/first.mp3", "--at", "1"]).await;
+    assert_eq!(text_of(&fake, &["playlist", "add", "Mine", "/m/last.mp3"]).await, "`Mine` has 4 items.\n");
+    text_of(&fake, &["playlist", "remove", "Mine", "/m/x y.mp3", "--at", "4"]).await;
+    let items = &json_of(&fake, &["playlist", "show", "Mine"]).await["items"];
+    assert_eq!(items, &json!(["file:///m/first.mp3", "file:///m/z.mp3"]));
+    assert_eq!(json_of(&fake, &["playlist", "rename", "Mine", "Yours"]).await["name"], "Yours");
+    assert_eq!(json_of(&fake, &["playlist", "delete", "Yours"]).await["name"], "Yours");
+
+    let auto = json_of(&fake, &["playlist", "create", "Auto", "--rule", "(stars >= 4)"]).await;
+    assert_eq!((&auto["kind"], &auto["rule"]), (&json!("auto"), &json!("(stars >= 4)")));
+    let ended = fake.ctl(&["playlist", "create", "Bad", "--rule", "stars"]).await;
+    assert_eq!((ended.code, ended.stderr.contains("column 1")), (2, true), "{ended:?}");
+    assert_eq!(json_of(&fake, &["playlist", "import", "/m/list.m3u"]).await["name"], "Imported");
+}
+
+#[tokio::test]
+async fn playlists_are_assigned_after_the_last() {
+    let fake = fake().await;
+    assert_eq!(json_of(&fake, &["assign", "New", "Sansa"]).await["priority"], 8);
+    assert_eq!(json_of(&fake, &["assign", "Jazz", "Sansa"]).await["priority"], 2);
+    text_of(&fake, &["assign", "Jazz", "Sansa", "--priority", "1"]).await;
+    text_of(&fake, &["unassign", "Rock", "Sansa"]).await;
+    let calls = fake.calls();
+    assert_eq!(calls[2..], ["jazz SetItemInfo Sync01=1", "rock SetItemInfo Sync01=0"]);
+    let ended = fake.ctl(&["assign", "New", "Zen"]).await;
+    assert_eq!((ended.code, ended.stderr.contains("`tandemctl partner DEVICE`")), (1, true), "{ended:?}");
+    assert_eq!(fake.ctl(&["assign", "New", "Sansa", "--priority", "0"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn the_library_is_set_scanned_and_searched() {
+    let fake = fake().await;
+    assert_eq!(text_of(&fake, &["folders"]).await, "/home/ann/Music\n");
+    let json = json_of(&fake, &["folders", "--add", "/srv/../srv/Music"]).await;
+    assert_eq!(json, json!({"folders": ["/home/ann/Music", "/srv/Music"]}));
+    assert_eq!(text_of(&fake, &["folders", "--remove", "/srv/Music"]).await, "/home/ann/Music\n");
+    assert_eq!(fake.ctl(&["folders", "--remove", "/none"]).await.code, 3);
+
+    assert_eq!(text_of(&fake, &["scan"]).await, "12 tracks, 3 playlists.\n");
+    assert_eq!(json_of(&fake, &["scan", "--wait"]).await["last_scan_time"], 1_700_000_002);
+
+    let text = text_of(&fake, &["search", "(title contains 'x')"]).await;
+    assert_eq!(text, "/m/Ä.mp3\nfile:///m/%FF.mp3\nfile:///m/%1B%5B2J.mp3\n");
+    assert_eq!(json_of(&fake, &["search", "x"]).await[0], "file:///m/%C3%84.mp3");
+
+    let text = text_of(&fake, &["info", "/m/a.mp3"]).await;
+    assert!(text.contains("3:05") && text.contains("on partnership 1") && !text.contains('\x1b'), "{text}");
+    let json = json_of(&fake, &["info", "/m/a.mp3"]).await;
+    assert_eq!((&json["media"], &json["Duration"]), (&json!("file:///m/a.mp3"), &json!(185_000)));
+    assert_eq!(fake.ctl(&["info", "/m/a.txt"]).await.code, 3);
+}
+
+#[tokio::test]
+async fn files_are_transferred_by_uri() {
+    let fake = fake().await;
+    text_of(&fake, &["transfer", "Sansa", "/m/a b.mp3"]).await;
+    let json = json_of(&fake, &["transfer", "Sansa", "/m/c.mp3", "/m/d.mp3"]).await;
+    assert_eq!(json["media"], json!(["file:///m/c.mp3", "file:///m/d.mp3"]));
+    assert_eq!(fake.calls()[0], "a Transfer file:///m/a%20b.mp3");
+}
+
+#[tokio::test]
+async fn colours_are_used_where_they_are_asked_for() {
+    let fake = fake().await;
+    assert!(!text_of(&fake, &["list"]).await.contains('\x1b'));
+    assert!(text_of(&fake, &["list", "--color", "always"]).await.contains('\x1b'));
+}
