@@ -1,0 +1,1 @@
+//! Whole runs of the real daemon on real files, as prose.
