@@ -24,7 +24,7 @@ enum Manner {
 }
 
 /// Properties that can change, with their values, always in this order.
-fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 31] {
+fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 32] {
     use Manner::{Hidden, Paced, Prompt};
     let text = |text: &str| Variant::from(text.to_owned());
     let description = &snapshot.description;
@@ -54,6 +54,7 @@ fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 31]
         ("LastSyncTime", Prompt, Variant::from(snapshot.last_sync.time)),
         ("LastSyncErrorCount", Prompt, Variant::from(snapshot.last_sync.error_count)),
         ("LastSyncNoFitCount", Prompt, Variant::from(snapshot.last_sync.no_fit_count)),
+        ("LastSyncChangeCount", Prompt, Variant::from(snapshot.last_sync.change_count)),
         ("SyncItemCount", Prompt, Variant::from(snapshot.last_sync.item_count)),
         ("HasSkippedFiles", Prompt, Variant::from(snapshot.has_skipped_files)),
         ("SupportsAudio", Prompt, Variant::from(snapshot.supports_audio)),
@@ -97,7 +98,7 @@ impl Changes {
 /// A device's announcements: what was sent last, and when moving values may be sent again.
 #[derive(Debug)]
 pub(crate) struct Announced {
-    values: [(&'static str, Manner, Variant<'static>); 31],
+    values: [(&'static str, Manner, Variant<'static>); 32],
     /// When a moving value was sent last.
     paced_at: Option<Instant>,
     /// When what is held back is due; `None`: nothing is.

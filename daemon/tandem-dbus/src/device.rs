@@ -231,6 +231,11 @@ impl Device {
     }
 
     #[zbus(property)]
+    fn last_sync_change_count(&self) -> Result<u32, Error> {
+        Ok(self.now()?.last_sync.change_count)
+    }
+
+    #[zbus(property)]
     fn sync_item_count(&self) -> Result<u32, Error> {
         Ok(self.now()?.last_sync.item_count)
     }

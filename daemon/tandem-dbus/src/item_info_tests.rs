@@ -27,7 +27,8 @@ fn partnered() -> Snapshot {
     let mut snapshot = new_device();
     snapshot.status = Status::PartnershipExists;
     snapshot.partnership = PartnershipIndex::new(3).map(|index| (index, OWNER));
-    snapshot.last_sync = LastSync { time: 1_700_000_000, error_count: 1, no_fit_count: 2, item_count: 30 };
+    snapshot.last_sync =
+        LastSync { time: 1_700_000_000, error_count: 1, no_fit_count: 2, item_count: 30, change_count: 4 };
     snapshot.percent_space_reserved = 5;
     snapshot
 }

@@ -25,6 +25,9 @@ pub struct LastSync {
     pub no_fit_count: u32,
     /// Items that were on the device at its end.
     pub item_count: u32,
+    /// Files that it wrote to the device or deleted there; 0: it was in step.
+    #[serde(default)]
+    pub change_count: u32,
 }
 
 /// One device's tie to one user's library on this computer.

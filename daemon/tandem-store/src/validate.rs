@@ -125,6 +125,7 @@ pub(crate) mod tests {
                     error_count: last.1,
                     no_fit_count: last.2,
                     item_count: last.3,
+                    change_count: last.3 / 2,
                 },
                 assignments,
             },

@@ -44,6 +44,8 @@ pub(crate) struct Device {
     pub(crate) last_sync_time: u64,
     pub(crate) last_sync_error_count: u32,
     pub(crate) last_sync_no_fit_count: u32,
+    /// Files that the last run wrote or deleted.
+    pub(crate) last_sync_change_count: u32,
     pub(crate) sync_item_count: u32,
     pub(crate) has_skipped_files: bool,
     pub(crate) supports_audio: bool,
@@ -87,6 +89,7 @@ impl Device {
             last_sync_time: p.large("LastSyncTime")?,
             last_sync_error_count: p.small("LastSyncErrorCount")?,
             last_sync_no_fit_count: p.small("LastSyncNoFitCount")?,
+            last_sync_change_count: p.small("LastSyncChangeCount")?,
             sync_item_count: p.small("SyncItemCount")?,
             has_skipped_files: p.flag("HasSkippedFiles")?,
             supports_audio: p.flag("SupportsAudio")?,

@@ -183,6 +183,12 @@ pub trait Device {
     #[zbus(property)]
     fn last_sync_no_fit_count(&self) -> zbus::Result<u32>;
 
+    /// LastSyncChangeCount property
+    ///
+    /// How many files the last run wrote to the device or deleted there; 0 when it was in step already.
+    #[zbus(property)]
+    fn last_sync_change_count(&self) -> zbus::Result<u32>;
+
     /// SyncItemCount property
     ///
     /// How many items the last run left on the device. WMP's attribute SyncItemCount.

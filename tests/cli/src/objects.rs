@@ -58,6 +58,7 @@ impl Device {
         ] {
             set(number, 0u32.into());
         }
+        set("LastSyncChangeCount", 1u32.into());
         for flag in ["Connected", "SafeToRemove", "SyncOnConnect", "SupportsAudio"] {
             set(flag, true.into());
         }

@@ -71,8 +71,6 @@ pub(crate) struct RunReport {
     pub(crate) has_skipped_files: bool,
     /// What the assigned playlists held.
     pub(crate) fingerprint: Option<u64>,
-    /// Files written and deleted.
-    pub(crate) changed_files: u32,
     /// Everything that was written is on the device.
     pub(crate) flushed: bool,
 }
@@ -111,7 +109,6 @@ pub(crate) async fn run(input: RunInput, observer: Observer) -> RunReport {
         space: None,
         has_skipped_files: false,
         fingerprint: None,
-        changed_files: 0,
         flushed: true,
     };
     let player = match input.parts.opener.open(&input.arrival).await {
@@ -140,7 +137,7 @@ pub(crate) async fn run(input: RunInput, observer: Observer) -> RunReport {
     let failed_whole = report.failure.as_ref().is_some_and(|failure| failure.error != ItemError::Cancelled);
     report.last_sync.error_count = results.errors + u32::from(failed_whole);
     report.last_sync.no_fit_count = results.no_fit;
-    report.changed_files = results.changed_files;
+    report.last_sync.change_count = results.changed_files;
     info!(
         written_and_deleted = results.changed_files,
         errors = report.last_sync.error_count,
@@ -198,7 +195,10 @@ async fn carry_out(
 
 /// Records the results and reads the closing figures, as far as the device still answers.
 async fn finish(prepared: &mut Prepared, results: &mut Results, report: &mut RunReport) {
-    let rows = std::mem::take(&mut results.rows);
+    let mut rows = std::mem::take(&mut results.rows);
+    if let Some(RunError { error, message }) = report.failure.clone() {
+        rows.push(ItemResult { media: String::new(), error: Some(error), message });
+    }
     if let Err(error) = prepared.journal.with(move |manifest| manifest.set_results(&rows)).await {
         report.failure.get_or_insert(error);
     }

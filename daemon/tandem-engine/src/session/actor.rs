@@ -424,7 +424,6 @@ async fn run_job(bench: Bench, passing: Passing, observer: Observer) -> RunRepor
         space: None,
         has_skipped_files: false,
         fingerprint: None,
-        changed_files: 0,
         flushed: true,
     };
     let cancelled = Arc::clone(&observer.transfer);

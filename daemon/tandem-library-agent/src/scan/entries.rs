@@ -27,6 +27,14 @@ pub(super) struct NewTrack {
     pub(super) added: u64,
 }
 
+/// A folder that is to be written.
+#[derive(Debug, Clone)]
+pub(super) struct NewDir {
+    pub(super) id: i64,
+    pub(super) parent: Option<i64>,
+    pub(super) path: Vec<u8>,
+}
+
 /// What the index knows of a folder, by file name.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -95,11 +103,26 @@ pub(super) fn dir_id(connection: &Connection, path: &[u8]) -> Result<Option<i64>
     Ok(statement.query_row([path], |row| row.get(0)).optional()?)
 }
 
-/// Makes a folder known, or gives it another parent.
-pub(super) fn put_dir(transaction: &Transaction<'_>, path: &[u8], parent: Option<i64>) -> Result<i64> {
-    let sql = "INSERT INTO dir (parent, path) VALUES (?1, ?2)
-               ON CONFLICT (path) DO UPDATE SET parent = excluded.parent RETURNING id";
-    Ok(transaction.prepare_cached(sql)?.query_row((parent, path), |row| row.get(0))?)
+/// A number that no folder has, and none above it.
+pub(super) fn next_dir(connection: &Connection) -> Result<i64> {
+    Ok(connection
+        .prepare_cached("SELECT ifnull(max(id), 0) + 1 FROM dir")?
+        .query_row([], |row| row.get(0))?)
+}
+
+/// Writes new folders.
+pub(super) fn put_dirs(transaction: &Transaction<'_>, dirs: &[NewDir]) -> Result<()> {
+    let mut insert = transaction.prepare_cached("INSERT INTO dir (id, parent, path) VALUES (?1, ?2, ?3)")?;
+    for dir in dirs {
+        insert.execute((dir.id, dir.parent, &dir.path))?;
+    }
+    Ok(())
+}
+
+/// Gives a folder another parent.
+pub(super) fn set_parent(transaction: &Transaction<'_>, dir: i64, parent: Option<i64>) -> Result<()> {
+    transaction.prepare_cached("UPDATE dir SET parent = ?2 WHERE id = ?1")?.execute((dir, parent))?;
+    Ok(())
 }
 
 /// Writes tracks. Numbers of tracks are never used again, so that a number that is out of date means no other track.

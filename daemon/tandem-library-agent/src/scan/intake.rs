@@ -2,7 +2,7 @@
 //!
 //! A bounded number of files is under way at once, so a large library needs no more memory than a small one.
 
-use super::entries::{self, NewTrack};
+use super::entries::{self, NewDir, NewTrack};
 use super::pool::{Outcome, ParsePool};
 use super::tags::{self, Tags};
 use super::walk::Root;
@@ -26,12 +26,24 @@ pub(super) struct Intake<'a> {
     under_way: HashMap<u64, NewTrack>,
     tickets: u64,
     batch: Vec<(NewTrack, Tags)>,
+    new_dirs: Vec<NewDir>,
+    next_dir: i64,
 }
 
 impl<'a> Intake<'a> {
     /// Writes into this index.
-    pub(super) fn new(index: &'a Index) -> Self {
-        Self { index, pool: None, under_way: HashMap::new(), tickets: 0, batch: Vec::new() }
+    pub(super) fn new(index: &'a Index) -> Result<Self> {
+        let next_dir = index.read(entries::next_dir)?;
+        let (under_way, batch, new_dirs) = (HashMap::new(), Vec::new(), Vec::new());
+        Ok(Self { index, pool: None, under_way, tickets: 0, batch, new_dirs, next_dir })
+    }
+
+    /// Gives a new folder its number, and has its row written before those of its files.
+    pub(super) fn add_dir(&mut self, path: &[u8], parent: Option<i64>) -> i64 {
+        let id = self.next_dir;
+        self.next_dir += 1;
+        self.new_dirs.push(NewDir { id, parent, path: path.to_vec() });
+        id
     }
 
     /// Has a file parsed, and its row written then.
@@ -98,7 +110,11 @@ impl<'a> Intake<'a> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let batch = std::mem::take(&mut self.batch);
+        let (batch, dirs) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.new_dirs));
+        if !dirs.is_empty() {
+            // a folder alone changes nothing that anyone is told
+            self.index.write(|transaction| entries::put_dirs(transaction, &dirs))?;
+        }
         if batch.is_empty() {
             return Ok(());
         }

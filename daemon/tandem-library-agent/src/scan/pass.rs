@@ -66,7 +66,7 @@ impl<'a> Pass<'a> {
             folders: entries::outermost(index.folders()),
             now: SystemClock.now(),
             again,
-            intake: Intake::new(index),
+            intake: Intake::new(index)?,
             fresh: HashMap::new(),
             collects_fresh: known > 0,
             vanished: Vec::new(),
@@ -248,7 +248,7 @@ impl<'a> Pass<'a> {
     /// The number of a folder, made known where it isn't; `None` where the folder above it isn't known either, whose
     /// own visit leads here.
     fn dir(
-        &self,
+        &mut self,
         path: &Path,
         relative: &Path,
         known: Option<i64>,
@@ -268,10 +268,11 @@ impl<'a> Pass<'a> {
             }
             parent => parent,
         };
-        if known.is_some() && known_parent == parent {
-            return Ok(known);
+        let Some(dir) = known else { return Ok(Some(self.intake.add_dir(text::bytes(path), parent))) };
+        if known_parent != parent {
+            self.index.write(|transaction| entries::set_parent(transaction, dir, parent))?;
         }
-        self.index.write(|transaction| entries::put_dir(transaction, text::bytes(path), parent)).map(Some)
+        Ok(known)
     }
 
     /// Marks a folder and all below it as gone.

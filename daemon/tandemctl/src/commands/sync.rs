@@ -295,6 +295,8 @@ struct Summary {
     failure: Option<(String, String)>,
     errors: u32,
     no_fit: u32,
+    /// The run had nothing to do.
+    unchanged: bool,
 }
 
 impl Summary {
@@ -310,7 +312,14 @@ impl Summary {
             _ => followed.failure.clone().or(recorded),
         };
         let device = &followed.device;
-        Self { phase, failure, errors: device.last_sync_error_count, no_fit: device.last_sync_no_fit_count }
+        let unchanged = device.last_sync_change_count == 0;
+        Self {
+            phase,
+            failure,
+            errors: device.last_sync_error_count,
+            no_fit: device.last_sync_no_fit_count,
+            unchanged,
+        }
     }
 
     fn exit(&self) -> Exit {
@@ -330,6 +339,7 @@ impl Summary {
             (Some(_), _) => "failed",
             (None, _) if self.errors > 0 || self.no_fit > 0 => "partial",
             (None, Phase::Idle) => "idle",
+            (None, _) if self.unchanged => "idle",
             (None, _) => "complete",
         }
     }

@@ -8,7 +8,7 @@ use crate::session::settings::Passing;
 use crate::session::view;
 use std::sync::Arc;
 use tandem_model::device::{Status, SyncState};
-use tandem_model::error::{ItemError, RequestError};
+use tandem_model::error::{ItemError, PlayerError, RequestError};
 use tandem_model::event::EngineEvent;
 use tandem_model::library::Library;
 use tandem_model::manifest::ItemResult;
@@ -157,9 +157,11 @@ impl Session {
         let complete = report.failure.is_none();
         self.fingerprint = report.fingerprint;
         let last_sync = self.record_run(&report).await;
-        if let Some(failure) = report.failure.clone().filter(|failure| failure.error != ItemError::Cancelled)
-        {
-            warn!(error = failure.error.as_str(), "the run failed: {}", failure.message);
+        if let Some(mut failure) = report.failure.clone() {
+            if self.state.phase == Phase::Absent {
+                failure = PlayerError::Removed.into();
+            }
+            warn!(error = failure.error.as_str(), "the run did not come to its end: {}", failure.message);
             self.whole_run_failed(failure.error, failure.message).await;
         }
         let still_here = matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
