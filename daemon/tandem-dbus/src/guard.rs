@@ -24,8 +24,8 @@ use zbus::names::{InterfaceName, MemberName};
 use zbus::object_server::{DispatchResult, Interface, SignalEmitter};
 use zbus::{BoxDBusError, Connection, DBusError, Message, ObjectServer, OwnedVariant, Variant, fdo};
 
-/// How long a property's setter may take.
-const SET_LIMIT: Duration = Duration::from_secs(1);
+/// How long a property's getter or setter may take.
+const LIMIT: Duration = Duration::from_secs(1);
 
 /// An interface behind the gate.
 pub(crate) trait Guarded: Interface {
@@ -34,6 +34,12 @@ pub(crate) trait Guarded: Interface {
 
     /// Whether its properties are for its owner and root alone.
     const PRIVATE: bool;
+
+    /// Brings what the properties tell up to date for a reader who may see them. A library whose agent has ended in
+    /// the meantime is started again for it.
+    fn freshen(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// Puts an interface behind the gate.
@@ -59,7 +65,13 @@ impl<I: Guarded> Guard<I> {
         }
         match header {
             Some(header) => {
-                self.context.gate.admit(header, Access::OwnerOnly, &self.inner.about(), false).await
+                self.context.gate.admit(header, Access::OwnerOnly, &self.inner.about(), false).await?;
+                if tokio::time::timeout(LIMIT, self.inner.freshen()).await.is_err() {
+                    tracing::debug!(
+                        "the library did not answer in time; its properties are as they were seen last"
+                    );
+                }
+                Ok(())
             }
             None if self.context.callers().only_user().is_some() => Ok(()),
             None => Err(Error::NotAuthorized("properties of a library are its owner's alone".to_owned())),
@@ -149,7 +161,7 @@ impl<I: Guarded> Interface for Guard<I> {
                     }
                 }
             };
-            match tokio::time::timeout(SET_LIMIT, set).await {
+            match tokio::time::timeout(LIMIT, set).await {
                 Ok(answer) => answer,
                 Err(_) => Err(Box::new(errors::set_timed_out(property_name))),
             }

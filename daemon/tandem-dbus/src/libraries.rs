@@ -170,6 +170,11 @@ impl Shelf {
                 lock(&self.users).remove(sender.as_str());
             }
         }
+        self.opened(context).await
+    }
+
+    /// The library, for as long as somebody else uses it.
+    async fn opened(self: &Arc<Self>, context: &Arc<Context>) -> Result<Arc<dyn OwnersLibrary>, Error> {
         let mut opened = self.opened.lock().await;
         if let Some(opened) = &*opened {
             return Ok(Arc::clone(&opened.library));
@@ -178,6 +183,23 @@ impl Shelf {
         let watcher = tokio::spawn(watch(Arc::clone(self), Arc::clone(context), Arc::clone(&library)));
         *opened = Some(Opened { library: Arc::clone(&library), _watcher: AbortOnDropHandle::new(watcher) });
         Ok(library)
+    }
+
+    /// Takes note of what is true now of the library, and of one playlist. What can't be told stays as it was seen.
+    pub(crate) async fn freshen(self: &Arc<Self>, context: &Arc<Context>, playlist: Option<&PlaylistId>) {
+        let library = match self.opened(context).await {
+            Ok(library) => library,
+            Err(error) => return tracing::debug!(%error, "the library can't be asked"),
+        };
+        let state = library.state().borrow().clone();
+        lock(&self.shown).state = state;
+        let Some(id) = playlist else { return };
+        match library.playlist(id.clone()).await {
+            Ok(info) => {
+                lock(&self.shown).playlists.insert(id.clone(), info);
+            }
+            Err(error) => tracing::debug!(%error, "the playlist can't be asked"),
+        }
     }
 
     /// Puts the library and its playlists on the bus.

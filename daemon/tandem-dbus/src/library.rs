@@ -1,6 +1,6 @@
 //! `org.tandemd.Sync1.Library`: one owner's library, for its owner and root alone; the guard sees to that.
 //!
-//! Properties are what was seen last; methods ask the library.
+//! Properties are what the library says of itself; methods ask it.
 
 use crate::arguments::{self};
 use crate::authorization::About;
@@ -49,6 +49,10 @@ impl Guarded for Library {
 
     fn about(&self) -> About {
         self.shelf.about()
+    }
+
+    async fn freshen(&self) {
+        self.shelf.freshen(&self.context, None).await;
     }
 }
 

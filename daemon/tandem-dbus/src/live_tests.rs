@@ -240,7 +240,7 @@ async fn the_library_is_held_while_its_user_is_there_or_it_scans() {
     assert_eq!(other.track_count().await.unwrap(), 0);
     assert_eq!(stage.libraries.open_now(), 1);
     stays.close().await.unwrap();
-    // reading properties needs no library: this one only watches
+    // who reads properties is told what is true, and holds nothing: this one only watches
     let watcher = stage.bus.connect().await;
     let path = other.inner().path().to_owned();
     assert!(kit::property::<bool>(&watcher, &path, names::LIBRARY, "Scanning").await.is_ok());

@@ -1,6 +1,6 @@
 //! `org.tandemd.Sync1.Playlist`: one playlist, for its library's owner and root alone; the guard sees to that.
 //!
-//! Properties are what was seen last; methods ask the library, and the engine for assignments.
+//! Properties are what the library says now; methods ask it, and the engine for assignments.
 
 use crate::arguments::{self, PlaylistAttribute};
 use crate::authorization::About;
@@ -49,6 +49,10 @@ impl Guarded for Playlist {
 
     fn about(&self) -> About {
         self.shelf.about()
+    }
+
+    async fn freshen(&self) {
+        self.shelf.freshen(&self.context, Some(&self.id)).await;
     }
 }
 

@@ -6,7 +6,7 @@ use zbus::proxy;
 
 /// One user's media library, at `/org/tandemd/Sync1/libraries/u` and the user id. Only its owner and root may call it; to others every call and property answers `NotAuthorized`, and `GetAll` is `org.freedesktop.DBus.Error.AccessDenied`.
 ///
-/// On the system bus its changes are announced to connections of the owner that have called the service, and a caller of `GetManagedObjects` sees the object without its properties. Properties are kept current while a connection that has called a method of the library is on the bus. WMP's counterpart is IWMPMediaCollection.
+/// On the system bus its changes are announced to connections of the owner that have called the service, and a caller of `GetManagedObjects` sees the object without its properties. Changes of the properties are announced while a connection that has called a method of the library is on the bus; reading one always tells what is true then. WMP's counterpart is IWMPMediaCollection.
 #[proxy(
     interface = "org.tandemd.Sync1.Library",
     default_service = "org.tandemd.Sync1",
