@@ -333,3 +333,16 @@ async fn a_stopped_run_goes_on_where_it_was() {
         "what was there was not sent again"
     );
 }
+
+#[tokio::test]
+async fn a_filter_without_music_leaves_the_music_for_one_run() {
+    let (mut world, device) = filled().await;
+    world.engine.set(&device, Setting::SyncOnConnect(false)).await.unwrap();
+    world.library.set("P", &["b.mp3"]);
+    world.engine.set(&device, Setting::SyncFilter("6".to_owned())).await.unwrap();
+    world.sync(&device).await;
+    assert_eq!(names(&world.tree("player")).len(), 3);
+    assert_eq!(world.engine.snapshot(&device).unwrap().last_sync.error_count, 0);
+    world.sync(&device).await;
+    assert_eq!(names(&world.tree("player")).len(), 2);
+}

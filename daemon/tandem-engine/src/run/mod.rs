@@ -119,7 +119,7 @@ pub(crate) async fn run(input: RunInput, observer: Observer) -> RunReport {
             return report;
         }
     };
-    let prepared = prepare::prepare(&input, Arc::clone(&player), Question::Run).await;
+    let prepared = prepare::prepare(&input, Arc::clone(&player), Question::Run, &observer.transfer).await;
     match prepared {
         Ok(mut prepared) => {
             let outcome = carry_out(&input, &mut prepared, &observer, &mut results).await;

@@ -12,7 +12,10 @@ use std::sync::Arc;
 use tandem_model::id::{Guid, PlaylistId};
 use tandem_model::library::{Library, Resolved};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
-use tandem_model::player::{Mark, Player, Space, Storage};
+use tandem_model::player::{Mark, Player, Space, Storage, Transfer};
+
+/// Tracks whose bytes are looked at between two looks at the wish to stop.
+const HASHED_TOGETHER: usize = 8;
 
 /// What the preparation is for.
 pub(crate) enum Question {
@@ -44,6 +47,7 @@ pub(crate) async fn prepare(
     input: &RunInput,
     player: Arc<dyn Player>,
     question: Question,
+    cancel: &Transfer,
 ) -> Result<Prepared, RunError> {
     let for_run = matches!(question, Question::Run);
     let storage = player.storage();
@@ -62,7 +66,7 @@ pub(crate) async fn prepare(
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
     let playlists = playlists_of(input, question);
     let library = input.library.resolve(playlists).await?;
-    let found = unchanged_bytes(&*input.library, &library, &entries).await?;
+    let found = unchanged_bytes(&*input.library, &library, &entries, cancel).await?;
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
     let space = storage.space().await?;
     let plan = plan::build(&PlanInput {
@@ -128,6 +132,7 @@ async fn unchanged_bytes(
     owner: &dyn Library,
     library: &Resolved,
     entries: &[Entry],
+    cancel: &Transfer,
 ) -> Result<Vec<Correction>, RunError> {
     let candidates = changes::candidates(library, entries);
     if candidates.is_empty() {
@@ -135,10 +140,15 @@ async fn unchanged_bytes(
     }
     let mut tracks: Vec<u32> = candidates.iter().map(|candidate| candidate.track).collect();
     tracks.dedup();
-    let ids = tracks.iter().map(|&track| library.tracks[track as usize].id).collect();
-    let hashes = owner.hash(ids).await?;
-    let hashes: HashMap<u32, u128> =
-        tracks.iter().zip(hashes).filter_map(|(&track, hash)| hash.map(|hash| (track, hash))).collect();
+    let mut hashes = HashMap::new();
+    for group in tracks.chunks(HASHED_TOGETHER) {
+        if cancel.is_cancelled() {
+            return Err(RunError::cancelled());
+        }
+        let ids = group.iter().map(|&track| library.tracks[track as usize].id).collect();
+        let found = group.iter().zip(owner.hash(ids).await?);
+        hashes.extend(found.filter_map(|(&track, hash)| hash.map(|hash| (track, hash))));
+    }
     Ok(changes::corrections(library, entries, &candidates, &hashes))
 }
 

@@ -25,7 +25,7 @@ use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, PlaylistId};
 use tandem_model::library::{Library, LibraryState};
 use tandem_model::manifest::ItemResult;
-use tandem_model::partnership::Partnership;
+use tandem_model::partnership::{LastSync, Partnership};
 use tandem_model::player::Transfer;
 use tandem_model::presence::Arrival;
 use tandem_model::snapshot::Snapshot;
@@ -418,9 +418,9 @@ async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInput, run::er
 
 /// A run, from the owner's library to the report.
 async fn run_job(bench: Bench, passing: Passing, observer: Observer) -> RunReport {
-    let failed = |failure| RunReport {
-        failure: Some(failure),
-        last_sync: tandem_model::partnership::LastSync { error_count: 1, ..Default::default() },
+    let ended = |failure: Option<run::error::RunError>| RunReport {
+        last_sync: LastSync { error_count: u32::from(failure.is_some()), ..LastSync::default() },
+        failure,
         space: None,
         has_skipped_files: false,
         fingerprint: None,
@@ -432,11 +432,9 @@ async fn run_job(bench: Bench, passing: Passing, observer: Observer) -> RunRepor
         () = cancellation(&cancelled) => Err(run::error::RunError::cancelled()),
     };
     match input {
-        Ok(_) if !passing.takes_music() => {
-            RunReport { failure: None, ..failed(run::error::RunError::cancelled()) }
-        }
+        Ok(_) if !passing.takes_music() => ended(None),
         Ok(input) => run::run(input, observer).await,
-        Err(error) => failed(error),
+        Err(error) => ended(Some(error)),
     }
 }
 

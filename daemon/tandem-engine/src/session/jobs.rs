@@ -294,7 +294,7 @@ async fn with_plan<T>(
     answer: impl FnOnce(crate::run::prepare::Prepared) -> T,
 ) -> Result<T, RequestError> {
     let player = input.parts.opener.open(&input.arrival).await?;
-    let prepared = prepare(&input, Arc::clone(&player), question).await;
+    let prepared = prepare(&input, Arc::clone(&player), question, &Transfer::default()).await;
     let answer = prepared.map(answer).map_err(|error| RequestError::Failed(error.message));
     player.close(Close::Release).await?;
     answer
