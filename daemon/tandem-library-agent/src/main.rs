@@ -76,7 +76,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         None => standard_input().context("standard input is not a socket; the daemon starts this program")?,
     };
     let state = state_directory(arguments.state.as_deref())?;
-    let music = if arguments.music.is_empty() { default_music()? } else { arguments.music.clone() };
+    let music = if arguments.music.is_empty() { default_music()? } else { absolute(&arguments.music)? };
     let (watcher, events) = watch::Watcher::new();
     let watcher = Arc::new(watcher);
     let agent = Arc::new(Agent::open(&state, music, watcher.clone())?);
@@ -131,6 +131,11 @@ fn standard_input() -> std::io::Result<UnixStream> {
 fn state_directory(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let set = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
     given.map(Path::to_owned).or_else(set).context("no state directory: give --state or set STATE_DIRECTORY")
+}
+
+fn absolute(folders: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let absolute = |folder: &PathBuf| std::path::absolute(folder).map(|path| path.components().collect());
+    folders.iter().map(absolute).collect::<std::io::Result<_>>().context("--music")
 }
 
 fn default_music() -> anyhow::Result<Vec<PathBuf>> {

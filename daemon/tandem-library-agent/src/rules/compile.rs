@@ -46,6 +46,7 @@ impl Compiler {
             Expression::Text(tag, operator, value) => self.text_condition(*tag, *operator, value),
             Expression::Number(tag, operator, value) => {
                 let column = self.number(*tag);
+                let is_less = matches!(operator, NumberOperator::Less | NumberOperator::LessOrEqual);
                 let operator = match operator {
                     NumberOperator::Equal => "=",
                     NumberOperator::NotEqual => "<>",
@@ -56,11 +57,8 @@ impl Compiler {
                 };
                 let value = self.parameter(*value);
                 // 0 means that the tag isn't there, which is not less than anything
-                let there = if is_optional(*tag) && operator.starts_with('<') && operator != "<>" {
-                    format!("{column} > 0 AND ")
-                } else {
-                    String::new()
-                };
+                let optional = is_less && is_optional(*tag);
+                let there = if optional { format!("{column} > 0 AND ") } else { String::new() };
                 format!("({there}{column} {operator} {value})")
             }
             Expression::Since(tag, time) => {

@@ -97,12 +97,9 @@ impl Parser {
 
     fn combination(&mut self) -> Outcome<Expression> {
         let mut parts = vec![self.expression()?];
-        let (word, other, combine): (_, _, fn(Vec<Expression>) -> Expression) = if matches!(self.peek(), Token::Word(word) if word == "OR")
-        {
-            ("OR", "AND", Expression::Or)
-        } else {
-            ("AND", "OR", Expression::And)
-        };
+        let is_or = matches!(self.peek(), Token::Word(word) if word == "OR");
+        let combine = if is_or { Expression::Or } else { Expression::And };
+        let (word, other) = if is_or { ("OR", "AND") } else { ("AND", "OR") };
         while self.takes_word(word) {
             parts.push(self.expression()?);
         }

@@ -1,3 +1,7 @@
+//! Rules: what they mean, how they are refused, and that no text breaks the parser or reaches SQL.
+//!
+//! What they find in a library is shown by the tests of the whole agent.
+
 use super::*;
 use proptest::prelude::*;
 

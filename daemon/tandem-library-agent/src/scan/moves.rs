@@ -32,9 +32,13 @@ pub(super) fn take_away(
         }
     }
     for dir in dirs {
-        transaction.prepare_cached("DELETE FROM playlist_entry WHERE playlist IN (SELECT number FROM playlist_file WHERE dir = ?1)")?.execute([dir])?;
-        transaction.prepare_cached("DELETE FROM playlist_file WHERE dir = ?1")?.execute([dir])?;
-        transaction.prepare_cached("DELETE FROM dir WHERE id = ?1")?.execute([dir])?;
+        for sql in [
+            "DELETE FROM playlist_entry WHERE playlist IN (SELECT number FROM playlist_file WHERE dir = ?1)",
+            "DELETE FROM playlist_file WHERE dir = ?1",
+            "DELETE FROM dir WHERE id = ?1",
+        ] {
+            transaction.prepare_cached(sql)?.execute([dir])?;
+        }
     }
     Ok(())
 }

@@ -5,11 +5,12 @@
 use super::walk::Root;
 use crate::{formats, text};
 use lofty::config::{GlobalOptions, ParseOptions, apply_global_options};
-use lofty::file::{AudioFile, TaggedFile, TaggedFileExt};
+use lofty::file::{AudioFile, FileType, TaggedFile, TaggedFileExt};
 use lofty::probe::Probe;
 use lofty::tag::{Accessor, ItemKey, Tag, TagExt};
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Seek};
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -78,12 +79,22 @@ fn read(file: File, name: &[u8]) -> Tags {
     }
 }
 
-fn parse(file: File, name: &[u8]) -> Result<TaggedFile, String> {
+/// Parses a file as what its first bytes say, or else as what its name says, or else as what a search finds.
+fn parse(mut file: File, name: &[u8]) -> Result<TaggedFile, String> {
     let options = ParseOptions::new().read_cover_art(false);
-    let mut probe = Probe::new(BufReader::new(file)).options(options);
-    if let Some(found) = lofty::file::FileType::from_path(text::path(text::file_name(name)) as &Path) {
-        probe = probe.set_file_type(found);
+    let mut start = [0; 36];
+    let length = file.read_at(&mut start, 0).map_err(|error| error.to_string())?;
+    let by_content = FileType::from_buffer(&start[..length]);
+    let by_name = || FileType::from_path(text::path(text::file_name(name)) as &Path);
+    if let Some(found) = by_content.or_else(by_name) {
+        let parsed = Probe::with_file_type(BufReader::new(&mut file), found).options(options).read();
+        match parsed {
+            Ok(tagged) => return Ok(tagged),
+            Err(error) if by_content.is_some() => return Err(error.to_string()),
+            Err(_) => file.rewind().map_err(|error| error.to_string())?,
+        }
     }
+    let probe = Probe::new(BufReader::new(file)).options(options);
     let probe = probe.guess_file_type().map_err(|error| error.to_string())?;
     probe.read().map_err(|error| error.to_string())
 }
@@ -146,7 +157,7 @@ mod tests {
     use super::*;
     use crate::samples;
     use proptest::prelude::*;
-    use std::io::{Seek, Write};
+    use std::io::Write;
 
     fn tags(content: &[u8], name: &str) -> Tags {
         let mut file = tempfile::tempfile().unwrap();

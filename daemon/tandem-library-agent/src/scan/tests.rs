@@ -1,3 +1,7 @@
+//! Scans over real folders: what changes the index, what must not, and what counts as trouble.
+//!
+//! Watching isn't tested here; the tests of the whole agent do that.
+
 use super::*;
 use crate::samples;
 use std::fs;

@@ -75,7 +75,7 @@ async fn damaged_files_are_replaced_and_told() {
     assert_eq!(library.state().borrow().track_count, 1);
     let resolved = library.resolve(vec![id.clone()]).await.unwrap();
     assert!(resolved.trouble.unwrap().contains("damaged"));
-    assert_eq!(resolved.missing, [id.clone()]);
+    assert_eq!(resolved.missing, std::slice::from_ref(&id));
     library.set_folders(vec![fixture.at("")]).await.unwrap();
     assert_eq!(library.resolve(vec![id]).await.unwrap().trouble, None);
 }

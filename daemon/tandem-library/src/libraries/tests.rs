@@ -1,3 +1,7 @@
+//! Agents that are shared, die, linger and end, with a scripted agent in place of the process.
+//!
+//! No process is started here; the agent's own tests do that.
+
 use super::*;
 use crate::launch::Launched;
 use crate::message::{Answer, Part, Request, ToAgent, ToDaemon, VERSION, WireState};
