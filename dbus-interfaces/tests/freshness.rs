@@ -26,22 +26,6 @@ fn formatted(code: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The code with every method allowed to make polkit ask the user: a person waits at the other end.
-fn interactive(code: &str) -> String {
-    let mut marked = String::with_capacity(code.len());
-    let mut attributed = false;
-    for line in code.lines() {
-        let declares = line.trim_start().starts_with("fn ") && !attributed;
-        attributed = line.trim_start().starts_with("#[zbus(");
-        if declares {
-            marked.push_str("    #[zbus(allow_interactive_auth)]\n");
-        }
-        marked.push_str(line);
-        marked.push('\n');
-    }
-    marked
-}
-
 /// What the proxy's file should hold, and the file's name.
 fn proxy(xml: &str) -> (String, String) {
     let node = Node::from_reader(xml.as_bytes()).unwrap();
@@ -59,7 +43,7 @@ fn proxy(xml: &str) -> (String, String) {
         "//! Proxy of `{full_name}`, made from `{full_name}.xml`.\n//!\n//! Never edited by hand: change the XML and \
          run this crate's tests with `UPDATE_PROXIES=1`.\n\nuse zbus::proxy;\n\n"
     );
-    (formatted(&(header + &interactive(&code))), format!("{}.rs", name.to_lowercase()))
+    (formatted(&(header + &code)), format!("{}.rs", name.to_lowercase()))
 }
 
 #[test]

@@ -232,7 +232,6 @@ pub trait Device {
     /// # Arguments
     ///
     /// * `status` - A word of the property `Status`.
-    #[zbus(allow_interactive_auth)]
     fn get_status(&self) -> zbus::Result<String>;
 
     /// GetItemInfo method
@@ -245,7 +244,6 @@ pub trait Device {
     ///
     /// * `name` - AutoSyncDefaultRules, BackgroundSyncState, Connected, FreeSpace, FriendlyName, LastSyncErrorCount, LastSyncNoFitCount, LastSyncTime, Name, PercentSpaceReserved, PreferredAudio, PreferredPhoto, PreferredVideo, SerialNumber, SkippedFiles, SupportsAudio, SupportsPhoto, SupportsVideo, SyncFilter, SyncIndex, SyncItemCount, SyncOnConnect, SyncPercentComplete, SyncRelationship or TotalSpace.
     /// * `value` - Numbers in decimal, booleans as `True` and `False`, LastSyncTime in RFC 3339 and empty for never; SkippedFiles `1` or `0`; PreferredAudio, PreferredPhoto and PreferredVideo the number of the storage that is synchronised to, counted from 0; SyncRelationship is 0 none, 1 manual, 2 with the caller's library, 3 with another.
-    #[zbus(allow_interactive_auth)]
     fn get_item_info(&self, name: &str) -> zbus::Result<String>;
 
     /// SetItemInfo method
@@ -256,7 +254,6 @@ pub trait Device {
     ///
     /// * `name` - AutoSyncDefaultRules, BackgroundSyncState (while the daemon runs), FriendlyName, IncludeSkippedFiles (the next run copies skipped files again), PercentSpaceReserved, SyncFilter (for the next run), SyncOnConnect, or AllowMassDeletion (the next run may delete what the guard against mass deletion stopped).
     /// * `value` - As `GetItemInfo` gives it; booleans are read without regard to case; IncludeSkippedFiles takes the empty value.
-    #[zbus(allow_interactive_auth)]
     fn set_item_info(&self, name: &str, value: &str) -> zbus::Result<()>;
 
     /// CreatePartnership method
@@ -266,7 +263,6 @@ pub trait Device {
     /// # Arguments
     ///
     /// * `options` - `playlists` (`ao`): the caller's playlists to assign, in this order, in place of the default set.
-    #[zbus(allow_interactive_auth)]
     fn create_partnership(
         &self,
         options: std::collections::HashMap<&str, &zbus::Variant<'_>>,
@@ -279,7 +275,6 @@ pub trait Device {
     /// # Arguments
     ///
     /// * `options` - `remove-content` (`b`, false): also delete from the device what the engine put there.
-    #[zbus(allow_interactive_auth)]
     fn delete_partnership(
         &self,
         options: std::collections::HashMap<&str, &zbus::Variant<'_>>,
@@ -288,13 +283,11 @@ pub trait Device {
     /// Start method
     ///
     /// Starts a run, or goes on with one that was stopped. Nothing to do is no error. WMP's start.
-    #[zbus(allow_interactive_auth)]
     fn start(&self) -> zbus::Result<()>;
 
     /// Stop method
     ///
     /// Ends a run at a safe point within two seconds. No run is no error. WMP's stop.
-    #[zbus(allow_interactive_auth)]
     fn stop(&self) -> zbus::Result<()>;
 
     /// IsIdentical method
@@ -305,7 +298,6 @@ pub trait Device {
     ///
     /// * `device` - Another device's object; `NotFound` if it is none.
     /// * `identical` - Whether it is this one.
-    #[zbus(allow_interactive_auth)]
     fn is_identical(&self, device: &zbus::ObjectPath<'_>) -> zbus::Result<bool>;
 
     /// EstimateSyncSize method
@@ -316,7 +308,6 @@ pub trait Device {
     ///
     /// * `non_rule_playlist` - Added to what is assigned; `/` for none.
     /// * `rules_playlist` - In place of what is assigned; `/` for none. Both `/` is `InvalidArgument`.
-    #[zbus(allow_interactive_auth)]
     fn estimate_sync_size(
         &self,
         non_rule_playlist: &zbus::ObjectPath<'_>,
@@ -326,7 +317,6 @@ pub trait Device {
     /// CancelEstimation method
     ///
     /// Cancels a running estimation. None is no error. WMP's cancelEstimation.
-    #[zbus(allow_interactive_auth)]
     fn cancel_estimation(&self) -> zbus::Result<()>;
 
     /// Preview method
@@ -336,7 +326,6 @@ pub trait Device {
     /// # Arguments
     ///
     /// * `items` - For each item: `action` (`s`: `copy`, `replace`, `delete`, `update-metadata` or `skip`), `media` (`s`, URI, empty for a playlist), `destination` (`s`), `size` (`t`, bytes) and `reason` (`s`).
-    #[zbus(allow_interactive_auth)]
     fn preview(&self) -> zbus::Result<Vec<std::collections::HashMap<String, zbus::OwnedVariant>>>;
 
     /// GetSyncResults method
@@ -346,7 +335,6 @@ pub trait Device {
     /// # Arguments
     ///
     /// * `results` - For each item: media URI (empty for the whole run); `synchronized`, or an item error as in `DeviceSyncError`; message.
-    #[zbus(allow_interactive_auth)]
     fn get_sync_results(&self) -> zbus::Result<Vec<(String, String, String)>>;
 
     /// Transfer method
@@ -356,18 +344,15 @@ pub trait Device {
     /// # Arguments
     ///
     /// * `media` - URIs of media in the owner's library.
-    #[zbus(allow_interactive_auth)]
     fn transfer(&self, media: &[&str]) -> zbus::Result<()>;
 
     /// ShowSettings method
     ///
     /// Emits `SettingsRequested`. WMP's showSettings.
-    #[zbus(allow_interactive_auth)]
     fn show_settings(&self) -> zbus::Result<()>;
 
     /// Eject method
     ///
     /// Stops, flushes, unmounts or closes the session, and powers off where possible; `SafeToRemove` turns true.
-    #[zbus(allow_interactive_auth)]
     fn eject(&self) -> zbus::Result<()>;
 }

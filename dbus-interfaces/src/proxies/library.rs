@@ -50,13 +50,11 @@ pub trait Library {
     /// # Arguments
     ///
     /// * `paths` - Absolute paths of directories, else `InvalidArgument`.
-    #[zbus(allow_interactive_auth)]
     fn set_folders(&self, paths: &[&str]) -> zbus::Result<()>;
 
     /// Scan method
     ///
     /// Starts a scan; `Scanning` turns false at its end. Changes on disk are noticed without it too.
-    #[zbus(allow_interactive_auth)]
     fn scan(&self) -> zbus::Result<()>;
 
     /// GetPlaylists method
@@ -66,7 +64,6 @@ pub trait Library {
     /// # Arguments
     ///
     /// * `playlists` - Their objects.
-    #[zbus(allow_interactive_auth)]
     fn get_playlists(&self) -> zbus::Result<Vec<zbus::OwnedObjectPath>>;
 
     /// GetPlaylist method
@@ -77,7 +74,6 @@ pub trait Library {
     ///
     /// * `name` - Its name, exactly.
     /// * `playlist` - Its object.
-    #[zbus(allow_interactive_auth)]
     fn get_playlist(&self, name: &str) -> zbus::Result<zbus::OwnedObjectPath>;
 
     /// CreatePlaylist method
@@ -89,7 +85,6 @@ pub trait Library {
     /// * `name` - Its name.
     /// * `media` - URIs of its items, in order.
     /// * `playlist` - Its object.
-    #[zbus(allow_interactive_auth)]
     fn create_playlist(&self, name: &str, media: &[&str]) -> zbus::Result<zbus::OwnedObjectPath>;
 
     /// CreateAutoPlaylist method
@@ -101,7 +96,6 @@ pub trait Library {
     /// * `name` - Its name.
     /// * `rule` - A rule such as `(genre == "Jazz")`; `InvalidArgument` names the column of an error.
     /// * `playlist` - Its object.
-    #[zbus(allow_interactive_auth)]
     fn create_auto_playlist(&self, name: &str, rule: &str) -> zbus::Result<zbus::OwnedObjectPath>;
 
     /// ImportPlaylist method
@@ -112,7 +106,6 @@ pub trait Library {
     ///
     /// * `path` - The file's absolute path.
     /// * `playlist` - The playlist's object.
-    #[zbus(allow_interactive_auth)]
     fn import_playlist(&self, path: &str) -> zbus::Result<zbus::OwnedObjectPath>;
 
     /// Search method
@@ -123,7 +116,6 @@ pub trait Library {
     ///
     /// * `rule` - A rule as in `CreateAutoPlaylist`.
     /// * `media` - Their URIs.
-    #[zbus(allow_interactive_auth)]
     fn search(&self, rule: &str) -> zbus::Result<Vec<String>>;
 
     /// GetMediaInfo method
@@ -134,7 +126,6 @@ pub trait Library {
     ///
     /// * `media` - Its URI.
     /// * `info` - Text as `s` (`Title`, `Author`, `WM/AlbumTitle`, `WM/Genre` and so on); numbers as `t` (`Duration` in milliseconds, `FileSize` in bytes, `UserRating`, `UserPlayCount` and so on); `SyncState` as `u`: sixteen fields of two bits, device 1 lowest; high bit set: on the device; high bit clear and low bit set: it did not fit; both clear: not there for another reason.
-    #[zbus(allow_interactive_auth)]
     fn get_media_info(
         &self,
         media: &str,
@@ -149,6 +140,5 @@ pub trait Library {
     /// * `media` - The media's URI.
     /// * `name` - `UserRating` or `UserPlayCount`; others are `ReadOnly`.
     /// * `value` - A string or a whole number from 0.
-    #[zbus(allow_interactive_auth)]
     fn set_media_info(&self, media: &str, name: &str, value: &zbus::Variant<'_>) -> zbus::Result<()>;
 }

@@ -60,7 +60,6 @@ pub trait Playlist {
     /// * `first` - From this position.
     /// * `count` - So many; 0: to the end.
     /// * `media` - Their URIs.
-    #[zbus(allow_interactive_auth)]
     fn get_items(&self, first: u32, count: u32) -> zbus::Result<Vec<String>>;
 
     /// Append method
@@ -70,7 +69,6 @@ pub trait Playlist {
     /// # Arguments
     ///
     /// * `media` - URIs, in order.
-    #[zbus(allow_interactive_auth)]
     fn append(&self, media: &[&str]) -> zbus::Result<()>;
 
     /// Insert method
@@ -81,7 +79,6 @@ pub trait Playlist {
     ///
     /// * `index` - Before the item at this position; the count itself is the end.
     /// * `media` - URIs, in order.
-    #[zbus(allow_interactive_auth)]
     fn insert(&self, index: u32, media: &[&str]) -> zbus::Result<()>;
 
     /// Remove method
@@ -92,7 +89,6 @@ pub trait Playlist {
     ///
     /// * `index` - From this position.
     /// * `count` - So many.
-    #[zbus(allow_interactive_auth)]
     fn remove(&self, index: u32, count: u32) -> zbus::Result<()>;
 
     /// Move method
@@ -103,13 +99,11 @@ pub trait Playlist {
     ///
     /// * `from` - Its position.
     /// * `to` - Its new position.
-    #[zbus(allow_interactive_auth)]
     fn move_(&self, from: u32, to: u32) -> zbus::Result<()>;
 
     /// Clear method
     ///
     /// Removes all items; static playlists only. WMP's clear.
-    #[zbus(allow_interactive_auth)]
     fn clear(&self) -> zbus::Result<()>;
 
     /// GetItemInfo method
@@ -120,7 +114,6 @@ pub trait Playlist {
     ///
     /// * `name` - `Name`, `SyncOnly`, or `Sync01` to `Sync16`.
     /// * `value` - `SyncOnly`: `True` or `False`. `SyncNN`: the priority for the partnership of that index in decimal; `0`: not synchronised.
-    #[zbus(allow_interactive_auth)]
     fn get_item_info(&self, name: &str) -> zbus::Result<String>;
 
     /// SetItemInfo method
@@ -131,12 +124,10 @@ pub trait Playlist {
     ///
     /// * `name` - As in `GetItemInfo`.
     /// * `value` - `SyncNN`: the priority in decimal or as `0x` and hexadecimal, lower goes first; `0` ends the assignment.
-    #[zbus(allow_interactive_auth)]
     fn set_item_info(&self, name: &str, value: &str) -> zbus::Result<()>;
 
     /// Delete method
     ///
     /// Deletes a static or auto playlist, and its assignments. A playlist file is `ReadOnly`.
-    #[zbus(allow_interactive_auth)]
     fn delete(&self) -> zbus::Result<()>;
 }

@@ -39,7 +39,6 @@ pub trait Services {
     ///
     /// * `index` - Counted from 0.
     /// * `device` - The device's object.
-    #[zbus(allow_interactive_auth)]
     fn get_device(&self, index: u32) -> zbus::Result<zbus::OwnedObjectPath>;
 
     /// GetDevices method
@@ -49,7 +48,6 @@ pub trait Services {
     /// # Arguments
     ///
     /// * `devices` - Their objects, in the order of `GetDevice`.
-    #[zbus(allow_interactive_auth)]
     fn get_devices(&self) -> zbus::Result<Vec<zbus::OwnedObjectPath>>;
 
     /// GetLibrary method
@@ -59,7 +57,6 @@ pub trait Services {
     /// # Arguments
     ///
     /// * `library` - The library's object.
-    #[zbus(allow_interactive_auth)]
     fn get_library(&self) -> zbus::Result<zbus::OwnedObjectPath>;
 
     /// RegisterProvider method
@@ -71,7 +68,6 @@ pub trait Services {
     /// * `name` - The provider's name, for users.
     /// * `root` - The provider's root object on the caller's connection.
     /// * `parameters` - Device parameters by WMDM's names, such as `UseExtendedWmdm`.
-    #[zbus(allow_interactive_auth)]
     fn register_provider(
         &self,
         name: &str,
@@ -86,7 +82,6 @@ pub trait Services {
     /// # Arguments
     ///
     /// * `name` - The name that was registered.
-    #[zbus(allow_interactive_auth)]
     fn unregister_provider(&self, name: &str) -> zbus::Result<()>;
 
     /// DeviceConnect signal
