@@ -1,5 +1,7 @@
 //! The commands of the README's busctl transcript, run as they stand there, answer what stands there.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use kit::{Daemon, LIMIT, MusicLibrary};
 use std::process::Stdio;
 use tokio::process::Command;
