@@ -84,6 +84,9 @@ pub(crate) fn folders(state: &LibraryState) -> Vec<String> {
 #[derive(Default)]
 struct Shown {
     state: LibraryState,
+    /// Told to readers since the last announcement: whoever saw a value must hear that it is another again, even if it
+    /// is what was announced before.
+    told: Vec<LibraryState>,
     playlists: BTreeMap<PlaylistId, PlaylistInfo>,
 }
 
@@ -192,7 +195,13 @@ impl Shelf {
             Err(error) => return tracing::debug!(%error, "the library can't be asked"),
         };
         let state = library.state().borrow().clone();
-        lock(&self.shown).state = state;
+        {
+            let mut shown = lock(&self.shown);
+            shown.state = state.clone();
+            if !shown.told.contains(&state) {
+                shown.told.push(state);
+            }
+        }
         let Some(id) = playlist else { return };
         match library.playlist(id.clone()).await {
             Ok(info) => {
@@ -296,7 +305,8 @@ impl Shelf {
                 .announce(&context.emitters_to_owner(self.owner, &path), names::PLAYLIST, &changes)
                 .await?;
         }
-        let changes = library_changes(&announced.state, &state);
+        let told = std::mem::take(&mut lock(&self.shown).told);
+        let changes = library_changes(&announced.state, &told, &state);
         announced.state = state;
         let path = paths::library(self.owner);
         context.announce(&context.emitters_to_owner(self.owner, &path), names::LIBRARY, &changes).await
@@ -336,18 +346,28 @@ async fn watch(shelf: Arc<Shelf>, context: Arc<Context>, library: Arc<dyn Owners
     }
 }
 
-fn library_changes(old: &LibraryState, new: &LibraryState) -> Changes {
+/// What differs from the state that was announced last, or from one that somebody has read since.
+fn library_changes(announced: &LibraryState, told: &[LibraryState], new: &LibraryState) -> Changes {
     let mut changes = Changes::default();
-    let mut note = |differs: bool, name: &'static str, value: Variant<'static>| {
-        if differs {
-            changes.changed.push((name, value));
-        }
-    };
-    note(old.folders != new.folders, "Folders", Variant::from(folders(new)));
-    note(old.track_count != new.track_count, "TrackCount", Variant::from(new.track_count));
-    note(old.playlist_count != new.playlist_count, "PlaylistCount", Variant::from(new.playlist_count));
-    note(old.scanning != new.scanning, "Scanning", Variant::from(new.scanning));
-    note(old.last_scan_time != new.last_scan_time, "LastScanTime", Variant::from(new.last_scan_time));
+    let mut note =
+        |differs: fn(&LibraryState, &LibraryState) -> bool, name: &'static str, value: Variant<'static>| {
+            if std::iter::once(announced).chain(told).any(|old| differs(old, new)) {
+                changes.changed.push((name, value));
+            }
+        };
+    note(|old, new| old.folders != new.folders, "Folders", Variant::from(folders(new)));
+    note(|old, new| old.track_count != new.track_count, "TrackCount", Variant::from(new.track_count));
+    note(
+        |old, new| old.playlist_count != new.playlist_count,
+        "PlaylistCount",
+        Variant::from(new.playlist_count),
+    );
+    note(|old, new| old.scanning != new.scanning, "Scanning", Variant::from(new.scanning));
+    note(
+        |old, new| old.last_scan_time != new.last_scan_time,
+        "LastScanTime",
+        Variant::from(new.last_scan_time),
+    );
     changes
 }
 
@@ -372,4 +392,20 @@ fn playlist_changes(
     );
     note(old.0.sync_only != new.0.sync_only, "SyncOnly", Variant::from(new.0.sync_only));
     changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_read_that_it_scans_hears_that_it_ended() {
+        let idle = LibraryState { track_count: 3, ..LibraryState::default() };
+        let scanning = LibraryState { scanning: true, ..idle.clone() };
+        let names = |told: &[LibraryState]| -> Vec<&str> {
+            library_changes(&idle, told, &idle).changed.iter().map(|(name, _)| *name).collect()
+        };
+        assert_eq!(names(&[]), [""; 0]);
+        assert_eq!(names(&[idle.clone(), scanning]), ["Scanning"]);
+    }
 }

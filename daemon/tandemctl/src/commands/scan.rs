@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// How long a scan may take to be announced; one that found nothing to do may never be.
 const BEGINNING: Duration = Duration::from_secs(1);
+/// How long to wait for the next notice before the library is looked at all the same.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Read the folders of your library again
 ///
@@ -88,6 +90,7 @@ async fn scan_and_wait(context: &Context, library: &Library) -> Result<State, Er
                     break;
                 },
                 () = interrupt.next() => return Err(Error::Interrupted("interrupted; the scan goes on".to_owned())),
+                () = sleep_until(Instant::now() + LOOK), if seen => break,
                 () = sleep_until(deadline), if !seen => {
                     seen = true;
                     break;
