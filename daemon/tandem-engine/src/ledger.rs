@@ -4,7 +4,9 @@
 
 mod changes;
 
-pub(crate) use changes::{Creation, create, default_assignments, end, forget_playlist, set_assignment};
+pub(crate) use changes::{
+    Creation, create, default_assignments, end, forget_playlist, set_assignment, take_back,
+};
 
 use crate::parts::Parts;
 use std::sync::Arc;

@@ -13,6 +13,8 @@ pub(crate) struct Creation {
     /// Whether `playlists` is the default set.
     pub(crate) default_rules: bool,
     pub(crate) now: u64,
+    /// The mark that the device still carries, of a partnership that ends with this.
+    pub(crate) old_mark: Option<Guid>,
 }
 
 /// Makes a partnership, ending the one that the device had here. It gets the lowest free index of its owner's.
@@ -38,9 +40,20 @@ pub(crate) fn create(record: &mut Partnerships, creation: Creation) -> Result<Pa
     record.partnerships.push(partnership.clone());
     if let Some(known) = device(record, &creation.device) {
         known.declined = false;
-        known.ended_relationship = None;
+        known.ended_relationship = creation.old_mark;
     }
     Ok(partnership)
+}
+
+/// Takes back the making of a partnership: all that is recorded of the device is as it was in `before`.
+pub(crate) fn take_back(record: &mut Partnerships, id: &DeviceId, before: &Partnerships) {
+    record.partnerships.retain(|partnership| partnership.device != *id);
+    let partnership = before.partnerships.iter().find(|partnership| partnership.device == *id);
+    record.partnerships.extend(partnership.cloned());
+    let known_before = before.devices.iter().find(|known| known.description.id == *id);
+    if let (Some(known), Some(before)) = (device(record, id), known_before) {
+        known.clone_from(before);
+    }
 }
 
 /// Playlists as assignments, in this order; a playlist that occurs twice counts where it is first.
@@ -151,6 +164,7 @@ mod tests {
             playlists: Vec::new(),
             default_rules: false,
             now: 1,
+            old_mark: None,
         }
     }
 
@@ -171,6 +185,18 @@ mod tests {
             4,
             "a device keeps to one slot"
         );
+    }
+
+    #[test]
+    fn a_partnership_that_is_taken_back_leaves_no_trace() {
+        let mut record = Partnerships::default();
+        create(&mut record, creation("d", 1000)).unwrap();
+        create(&mut record, creation("other", 1000)).unwrap();
+        let before = record.clone();
+        create(&mut record, creation("d", 1001)).unwrap();
+        take_back(&mut record, &DeviceId("d".to_owned()), &before);
+        assert_eq!(record.partnerships.len(), 2);
+        assert!(before.partnerships.iter().all(|partnership| record.partnerships.contains(partnership)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A run owns nothing of the session's state. It tells its progress, and what failed, through [`Observer`].
 
+pub(crate) mod cancel;
 pub(crate) mod error;
 pub(crate) mod journal;
 pub(crate) mod playlists;
@@ -33,6 +34,8 @@ pub(crate) struct RunInput {
     pub(crate) arrival: Arrival,
     pub(crate) device_guid: tandem_model::id::Guid,
     pub(crate) partnership: Partnership,
+    /// The mark of an ended partnership that the device may still carry; a run puts ours in its place.
+    pub(crate) ended_relationship: Option<tandem_model::id::Guid>,
     pub(crate) library: Arc<dyn Library>,
     pub(crate) include_skipped: bool,
     pub(crate) allow_mass_deletion: bool,

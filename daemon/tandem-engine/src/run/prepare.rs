@@ -2,6 +2,7 @@
 //! the device, the owner's playlists, and the plan. Previews and estimates end here and change nothing.
 
 use super::RunInput;
+use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::journal::Journal;
 use super::recover;
@@ -51,7 +52,7 @@ pub(crate) async fn prepare(
 ) -> Result<Prepared, RunError> {
     let for_run = matches!(question, Question::Run);
     let storage = player.storage();
-    check_mark(&*player, input.device_guid, input.partnership.relationship, for_run).await?;
+    check_mark(&*player, input, for_run).await?;
     let journal = Journal::open(&input.parts.manifests, input.partnership.relationship).await?;
     let mut entries = journal.with(|manifest| manifest.entries()).await?;
     if for_run {
@@ -65,7 +66,7 @@ pub(crate) async fn prepare(
     let found = compare(&*storage, &entries).await?;
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
     let playlists = playlists_of(input, question);
-    let library = input.library.resolve(playlists).await?;
+    let library = unless_cancelled(cancel, input.library.resolve(playlists)).await??;
     let found = unchanged_bytes(&*input.library, &library, &entries, cancel).await?;
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
     let space = storage.space().await?;
@@ -81,15 +82,12 @@ pub(crate) async fn prepare(
 }
 
 /// Refuses a device that carries another partnership's mark; gives one that carries none its mark again.
-async fn check_mark(
-    player: &dyn Player,
-    device: Guid,
-    relationship: Guid,
-    may_write: bool,
-) -> Result<(), RunError> {
-    match player.mark().await? {
-        Some(mark) if mark.relationship == relationship => Ok(()),
-        Some(mark) if mark.relationship != Guid::ZERO => Err(RunError::partnership_lost()),
+async fn check_mark(player: &dyn Player, input: &RunInput, may_write: bool) -> Result<(), RunError> {
+    let (device, relationship) = (input.device_guid, input.partnership.relationship);
+    let carried = player.mark().await?.map(|mark| mark.relationship);
+    match carried.filter(|carried| *carried != Guid::ZERO && Some(*carried) != input.ended_relationship) {
+        Some(carried) if carried == relationship => Ok(()),
+        Some(_) => Err(RunError::partnership_lost()),
         _ if may_write => Ok(player.set_mark(Mark { device, relationship }).await?),
         _ => Ok(()),
     }
@@ -142,11 +140,8 @@ async fn unchanged_bytes(
     tracks.dedup();
     let mut hashes = HashMap::new();
     for group in tracks.chunks(HASHED_TOGETHER) {
-        if cancel.is_cancelled() {
-            return Err(RunError::cancelled());
-        }
         let ids = group.iter().map(|&track| library.tracks[track as usize].id).collect();
-        let found = group.iter().zip(owner.hash(ids).await?);
+        let found = group.iter().zip(unless_cancelled(cancel, owner.hash(ids)).await??);
         hashes.extend(found.filter_map(|(&track, hash)| hash.map(|hash| (track, hash))));
     }
     Ok(changes::corrections(library, entries, &candidates, &hashes))

@@ -2,6 +2,7 @@
 //! are made to last together, and its outcomes are recorded with the next group's intents. A cut leaves at most one
 //! file half-written, and the record tells which group it was in.
 
+use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::prepare::Prepared;
 use super::{Observer, Results};
@@ -13,7 +14,7 @@ use tandem_model::id::TrackId;
 use tandem_model::library::{Library, OpenedTrack};
 use tandem_model::manifest::{Correction, EntryState, Intent, Origin, Outcome};
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, Source, WriteRequest, Written};
+use tandem_model::player::{Expect, Source, Transfer, WriteRequest, Written};
 
 /// Items recorded together, at most.
 const GROUP_ITEMS: usize = 16;
@@ -113,6 +114,7 @@ impl Group<'_> {
         if self.observer.transfer.is_cancelled() {
             return Err(RunError::cancelled());
         }
+        let steps = self.with_free_names(steps).await?;
         let intents = steps.iter().enumerate().map(|(slot, step)| self.intent(step, slot)).collect();
         let outcomes = std::mem::take(&mut self.outcomes);
         let numbers = self.prepared.journal.commit(outcomes, intents).await?;
@@ -144,6 +146,39 @@ impl Group<'_> {
             self.prepared.journal.with(move |manifest| manifest.correct(&[made])).await?;
         }
         end
+    }
+
+    /// These steps, with another name for each new file whose name somebody else's has. No intent may name a file that
+    /// isn't ours: after a cut, what is found under a recorded name counts as sent.
+    async fn with_free_names(&mut self, steps: &[Step]) -> Result<Vec<Step>, RunError> {
+        let fresh = |step: &Step| match step {
+            Step::Write { path, replaces: None, .. } => Some(path.clone()),
+            Step::Write { .. } | Step::Delete(_) => None,
+        };
+        let paths = steps.iter().filter_map(fresh).collect();
+        let mut facts = self.prepared.storage.facts(paths).await?.into_iter();
+        let mut named = Vec::with_capacity(steps.len());
+        for step in steps {
+            let taken = fresh(step).filter(|path| facts.next().flatten().is_some() && !self.is_ours(path));
+            match (step, taken) {
+                (Step::Write { track, .. }, Some(taken)) => match self.free_name(&taken, &mut 2).await? {
+                    Some(path) => named.push(Step::Write { track: *track, path, replaces: None }),
+                    None => {
+                        let track = &self.prepared.library.tracks[*track as usize];
+                        self.observer.transfer.add(track.size);
+                        let (media, message) = (track.uri.0.to_string(), all_taken(&taken));
+                        self.results.fail(self.observer, &media, ItemError::NameRejected, message).await;
+                    }
+                },
+                (step, _) => named.push(step.clone()),
+            }
+        }
+        Ok(named)
+    }
+
+    /// Whether what is at this path is ours, there to be deleted before the new file is written.
+    fn is_ours(&self, path: &DevicePath) -> bool {
+        self.prepared.entries.iter().any(|entry| entry.state == EntryState::Present && entry.path == *path)
     }
 
     fn intent(&self, step: &Step, slot: usize) -> Intent {
@@ -251,42 +286,42 @@ impl Group<'_> {
         loop {
             match self.attempt(item, following).await? {
                 Attempt::Written(written) => return Ok(written),
-                Attempt::Taken if number <= NAME_TRIES => {
+                Attempt::Taken => {
                     self.observer.transfer.set(before);
-                    item.path = self.free_name(&wanted, &mut number);
+                    let free = self.free_name(&wanted, &mut number).await.map_err(Failure::Run)?;
+                    let taken = || Failure::Item(ItemError::NameRejected, all_taken(&wanted));
+                    item.path = free.ok_or_else(taken)?;
                     let intent = self.write_intent(item.track, &item.path, item.replaces, item.slot);
                     let abandoned = vec![Outcome::Abandoned { intent: item.intent }];
                     let numbers =
                         self.prepared.journal.commit(abandoned, vec![intent]).await.map_err(Failure::Run)?;
                     item.intent = numbers.first().copied().unwrap_or(item.intent);
                 }
-                Attempt::Taken => {
-                    let message =
-                        format!("`{wanted}` and {NAME_TRIES} names like it are taken by other files");
-                    return Err(Failure::Item(ItemError::NameRejected, message));
-                }
             }
         }
     }
 
-    /// The next numbered name that this run doesn't use itself.
-    fn free_name(&self, wanted: &DevicePath, number: &mut u32) -> DevicePath {
-        loop {
+    /// The next numbered name that neither this run nor anybody else uses; none when too many are taken.
+    async fn free_name(&self, wanted: &DevicePath, number: &mut u32) -> Result<Option<DevicePath>, RunError> {
+        while *number <= NAME_TRIES {
             let path = numbered(wanted, *number);
             *number += 1;
             let planned = self.prepared.plan.writes.iter().any(|write| write.path == path);
             let recorded = self.prepared.entries.iter().any(|entry| entry.path == path);
-            if !planned && !recorded {
-                return path;
+            if !planned && !recorded && self.prepared.storage.object(&path).facts().await?.is_none() {
+                return Ok(Some(path));
             }
         }
+        Ok(None)
     }
 
     async fn attempt(&mut self, item: &Item, following: Option<&Step>) -> Result<Attempt, Failure> {
         let track = &self.prepared.library.tracks[item.track as usize];
         let opened = match self.opened.take() {
             Some((id, opened)) if id == track.id => opened,
-            _ => self.owner.open(track.id).await,
+            _ => unless_cancelled(&self.observer.transfer, self.owner.open(track.id))
+                .await
+                .map_err(Failure::Run)?,
         };
         let opened = opened.map_err(|error| match error {
             LibraryError::NotFound(text) => Failure::Item(ItemError::SourceMissing, text),
@@ -308,8 +343,10 @@ impl Group<'_> {
             source: Source::File(opened.file),
         };
         let write = self.prepared.storage.write(request, &self.observer.transfer);
-        let (written, next) =
-            tokio::join!(write, open_next(self.owner, &self.prepared.library.tracks, following));
+        let (written, next) = tokio::join!(
+            write,
+            open_next(self.owner, &self.prepared.library.tracks, following, &self.observer.transfer)
+        );
         self.opened = next;
         match written {
             Ok(written) => Ok(Attempt::Written(written)),
@@ -320,15 +357,20 @@ impl Group<'_> {
     }
 }
 
+fn all_taken(wanted: &DevicePath) -> String {
+    format!("`{wanted}` and {NAME_TRIES} names like it are taken by other files")
+}
+
 /// Opens the source of the step that follows, so that the device needn't wait for it.
 async fn open_next(
     owner: &dyn Library,
     tracks: &[tandem_model::media::Track],
     following: Option<&Step>,
+    transfer: &Transfer,
 ) -> Option<(TrackId, Result<OpenedTrack, LibraryError>)> {
     let Some(Step::Write { track, .. }) = following else { return None };
     let id = tracks[*track as usize].id;
-    Some((id, owner.open(id).await))
+    unless_cancelled(transfer, owner.open(id)).await.ok().map(|opened| (id, opened))
 }
 
 /// One track on its way.

@@ -15,6 +15,7 @@ use super::settings::Passing;
 use crate::ledger::Ledger;
 use crate::parts::Parts;
 use crate::registry::Registry;
+use crate::run::cancel::unless_cancelled;
 use crate::run::{self, Observer, Progress, RunInput, RunReport};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -107,6 +108,8 @@ pub(super) struct Session {
     /// Asks the job that holds the device to end.
     cancel: Arc<Transfer>,
     waiting: VecDeque<Waiting>,
+    /// The job that holds the device is a preview.
+    previewing: bool,
     held: Option<Held>,
     /// When changes will have been quiet for long enough.
     settle_at: Option<Instant>,
@@ -134,6 +137,7 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, context: Context, snapshot: Snapsho
         watched: None,
         cancel: Arc::new(Transfer::default()),
         waiting: VecDeque::new(),
+        previewing: false,
         held: None,
         settle_at: None,
         passing: Passing::default(),
@@ -165,6 +169,7 @@ impl Session {
                 () = reached(self.settle_at), if self.state.phase == Phase::Stopped => self.consider_run().await,
             }
             self.start_waiting().await;
+            self.start_next_estimate().await;
         }
         self.wind_down().await;
     }
@@ -214,6 +219,7 @@ impl Session {
     ) {
         let Some(arrival) = self.arrival.clone() else { return };
         self.cancel = Arc::new(Transfer::default());
+        self.previewing = false;
         let bench = self.bench(arrival);
         self.tasks.spawn(job(bench, Arc::clone(&self.cancel)).in_current_span());
     }
@@ -222,7 +228,10 @@ impl Session {
         let (failures, failed) = mpsc::channel(FAILURES);
         let progress = watch::Sender::new(Progress::default());
         let watching = progress.subscribe();
-        let passing = self.passing.clone();
+        // what is set from here on is for the run after this one
+        let background_sync_state = self.passing.background_sync_state;
+        let passing =
+            std::mem::replace(&mut self.passing, Passing { background_sync_state, ..Passing::default() });
         self.settle_at = None;
         self.start_job(|bench, transfer| {
             let observer = Observer { transfer, progress, failures };
@@ -250,10 +259,10 @@ impl Session {
     async fn start_estimate(&mut self) {
         let EstimateRequest { non_rule, rules } = self.estimate.clone();
         self.estimate_cancelled = false;
-        self.start_job(|bench, _| async move {
-            let input = run_input(&bench, &Passing::default()).await;
-            Done::Estimated(match input {
-                Ok(input) => jobs::estimate(input, rules.map(|rules| vec![rules]), non_rule).await,
+        self.start_job(|bench, transfer| async move {
+            let input = unless_cancelled(&transfer, run_input(&bench, &Passing::default())).await;
+            Done::Estimated(match input.flatten() {
+                Ok(input) => jobs::estimate(input, rules.map(|rules| vec![rules]), non_rule, &transfer).await,
                 Err(error) => Err(RequestError::Failed(error.message)),
             })
         });
@@ -410,6 +419,7 @@ async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInput, run::er
         arrival: bench.arrival.clone(),
         device_guid: bench.device_guid(),
         partnership,
+        ended_relationship: bench.ledger.device(&bench.device).and_then(|known| known.ended_relationship),
         library,
         include_skipped: passing.include_skipped,
         allow_mass_deletion: passing.allow_mass_deletion,
@@ -429,19 +439,12 @@ async fn run_job(bench: Bench, passing: Passing, observer: Observer) -> RunRepor
     let cancelled = Arc::clone(&observer.transfer);
     let input = tokio::select! {
         input = run_input(&bench, &passing) => input,
-        () = cancellation(&cancelled) => Err(run::error::RunError::cancelled()),
+        () = run::cancel::cancellation(&cancelled) => Err(run::error::RunError::cancelled()),
     };
     match input {
         Ok(_) if !passing.takes_music() => ended(None),
         Ok(input) => run::run(input, observer).await,
         Err(error) => ended(Some(error)),
-    }
-}
-
-/// Returns when the job was asked to end.
-async fn cancellation(transfer: &Transfer) {
-    while !transfer.is_cancelled() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

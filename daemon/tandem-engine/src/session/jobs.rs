@@ -1,7 +1,7 @@
 //! The jobs that hold a device, one at a time: looking at it, making and ending its partnership, previews, estimates,
 //! ejection. A run is a job too; it has a folder of its own. Jobs own what they work on and return what they found.
 
-use crate::ledger::{Creation, Ledger, create, end};
+use crate::ledger::{Creation, Ledger, create, end, take_back};
 use crate::parts::Parts;
 use crate::preview::{self, PreviewItem};
 use crate::run::journal::blocking;
@@ -177,8 +177,9 @@ async fn open_library(parts: &Parts, owner: Uid) -> Option<Arc<dyn Library>> {
     }
 }
 
-/// Makes a partnership: chooses the playlists, marks the device, then records it. A mark whose record could not be
-/// kept is taken back.
+/// Makes a partnership: chooses the playlists, records it, then marks the device. A record whose mark could not be
+/// written is taken back. A cut between the two leaves a whole partnership: the old mark is known to have ended, and the
+/// next run puts ours in its place.
 pub(crate) async fn create_partnership(
     bench: Bench,
     owner: Uid,
@@ -195,12 +196,11 @@ pub(crate) async fn create_partnership(
         }
         None => library.default_playlists().await?,
     };
-    let before = bench.ledger.partnership(&bench.device);
+    let before = bench.ledger.current();
     let mark = Mark { device: bench.device_guid(), relationship: (bench.parts.new_guid)() };
     let player = bench.open().await?;
     let made = async {
-        let old_mark = player.mark().await?;
-        player.set_mark(mark).await?;
+        let old_mark = player.mark().await?.map(|mark| mark.relationship);
         let creation = Creation {
             device: bench.device.clone(),
             owner,
@@ -208,19 +208,24 @@ pub(crate) async fn create_partnership(
             playlists,
             default_rules,
             now: bench.parts.clock.now(),
+            old_mark: old_mark.filter(|relationship| *relationship != Guid::ZERO),
         };
-        let recorded = bench.ledger.change(|record| create(record, creation)).await;
-        if recorded.is_err() {
-            let back = old_mark.unwrap_or(Mark { device: mark.device, relationship: Guid::ZERO });
-            player.set_mark(back).await?;
+        bench.ledger.change(|record| create(record, creation)).await?;
+        let marked = player.set_mark(mark).await;
+        if marked.is_err() {
+            let take_back = |record: &mut Partnerships| {
+                take_back(record, &bench.device, &before);
+                Ok(())
+            };
+            bench.ledger.change(take_back).await?;
         }
-        recorded
+        Ok::<(), RequestError>(marked?)
     };
     let made = made.await;
     let closed = player.close(Close::Release).await;
     made?;
     closed?;
-    if let Some(before) = before {
+    if let Some(before) = before.partnerships.iter().find(|before| before.device == bench.device) {
         forget_manifest(&bench.parts, before.relationship).await;
     }
     Ok(library)
@@ -270,9 +275,9 @@ pub(crate) async fn eject(bench: Bench) -> Result<(), RequestError> {
 }
 
 /// What a run would do now.
-pub(crate) async fn preview(input: RunInput) -> Result<Vec<PreviewItem>, RequestError> {
+pub(crate) async fn preview(input: RunInput, cancel: &Transfer) -> Result<Vec<PreviewItem>, RequestError> {
     let question = Question::Hypothetical { instead: None, besides: None };
-    with_plan(input, question, |prepared| preview::items(&prepared)).await
+    with_plan(input, question, cancel, |prepared| preview::items(&prepared)).await
 }
 
 /// Bytes that everything would take, and bytes left for others.
@@ -280,9 +285,10 @@ pub(crate) async fn estimate(
     input: RunInput,
     instead: Option<Vec<PlaylistId>>,
     besides: Option<PlaylistId>,
+    cancel: &Transfer,
 ) -> Result<(u64, u64), RequestError> {
     let question = Question::Hypothetical { instead, besides };
-    with_plan(input, question, |prepared| {
+    with_plan(input, question, cancel, |prepared| {
         (prepared.plan.used, prepared.space.total.saturating_sub(prepared.plan.used))
     })
     .await
@@ -291,10 +297,11 @@ pub(crate) async fn estimate(
 async fn with_plan<T>(
     input: RunInput,
     question: Question,
+    cancel: &Transfer,
     answer: impl FnOnce(crate::run::prepare::Prepared) -> T,
 ) -> Result<T, RequestError> {
     let player = input.parts.opener.open(&input.arrival).await?;
-    let prepared = prepare(&input, Arc::clone(&player), question, &Transfer::default()).await;
+    let prepared = prepare(&input, Arc::clone(&player), question, cancel).await;
     let answer = prepared.map(answer).map_err(|error| RequestError::Failed(error.message));
     player.close(Close::Release).await?;
     answer

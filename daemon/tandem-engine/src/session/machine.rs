@@ -238,7 +238,7 @@ mod tests {
         fn one_job_at_a_time_and_no_session_gets_stuck(events in events()) {
             let mut state = State::default();
             let mut job: Option<Event> = None;
-            let mut take = |state: &mut State, event: Event, job: &mut Option<Event>| -> Result<(), TestCaseError> {
+            let take = |state: &mut State, event: Event, job: &mut Option<Event>| -> Result<(), TestCaseError> {
                 let (next, effects) = step(*state, event);
                 *state = next;
                 for effect in effects {

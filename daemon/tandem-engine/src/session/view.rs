@@ -41,15 +41,15 @@ pub(crate) fn status(
     partnership: Option<&Partnership>,
     mark: Option<Mark>,
 ) -> Status {
-    let carried = mark.map(|mark| mark.relationship).filter(|relationship| *relationship != Guid::ZERO);
+    let ended = known.and_then(|known| known.ended_relationship);
+    let carried = mark.map(|mark| mark.relationship);
+    let carried = carried.filter(|carried| *carried != Guid::ZERO && Some(*carried) != ended);
     match (partnership, carried) {
         (Some(partnership), Some(carried)) if carried != partnership.relationship => {
             Status::PartnershipAnother
         }
         (Some(_), _) => Status::PartnershipExists,
-        (None, Some(carried)) if known.and_then(|known| known.ended_relationship) != Some(carried) => {
-            Status::PartnershipAnother
-        }
+        (None, Some(_)) => Status::PartnershipAnother,
         (None, _) if known.is_some_and(|known| known.declined) => Status::PartnershipDeclined,
         (None, _) => Status::NewDevice,
     }
@@ -94,6 +94,7 @@ mod tests {
             playlists: Vec::new(),
             default_rules: true,
             now: 0,
+            old_mark: None,
         };
         let ours = create(&mut Partnerships::default(), creation).unwrap();
         assert_eq!(status(Some(&known), Some(&ours), mark(5)), Status::PartnershipExists);
@@ -104,5 +105,7 @@ mod tests {
         known.declined = true;
         known.ended_relationship = Some(Guid(6));
         assert_eq!(status(Some(&known), None, mark(6)), Status::PartnershipDeclined);
+        assert_eq!(status(Some(&known), Some(&ours), mark(6)), Status::PartnershipExists, "not marked yet");
+        assert_eq!(status(Some(&known), Some(&ours), mark(7)), Status::PartnershipAnother);
     }
 }

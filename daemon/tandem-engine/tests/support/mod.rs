@@ -1,13 +1,18 @@
 //! An engine on the real store and the real folder player, with a library whose files lie in a directory and whose
 //! playlists the test sets.
 
-#![allow(dead_code, missing_docs)]
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "each test uses a part of it, and fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tandem_engine::{Engine, EngineOptions, Inputs, Parts};
@@ -31,6 +36,8 @@ pub(crate) struct FakeLibrary {
     pub(crate) folder: PathBuf,
     pub(crate) playlists: Mutex<BTreeMap<String, Vec<String>>>,
     pub(crate) trouble: Mutex<Option<String>>,
+    /// Resolves nothing, like an agent that hangs.
+    pub(crate) silent: AtomicBool,
     state: watch::Sender<LibraryState>,
 }
 
@@ -171,6 +178,9 @@ impl Library for FakeLibrary {
         Box::pin(async { Ok(info) })
     }
     fn resolve(&self, wanted: Vec<PlaylistId>) -> BoxFuture<'_, Result<Resolved, LibraryError>> {
+        if self.silent.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
         let mut resolved = Resolved { trouble: self.trouble.lock().unwrap().clone(), ..Resolved::default() };
         let mut positions = BTreeMap::new();
         for id in wanted {
@@ -248,6 +258,7 @@ impl World {
             folder,
             playlists: Mutex::default(),
             trouble: Mutex::default(),
+            silent: AtomicBool::default(),
             state: watch::Sender::new(LibraryState::default()),
         });
         Self::with_library(dir, library).await
@@ -280,12 +291,21 @@ impl World {
         Self::with_library(dir, library).await
     }
 
+    /// Ends the engine as a power cut would, and starts another on the same state.
+    pub(crate) async fn cut(mut self) -> Self {
+        let task = self.task.take().unwrap();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        let World { dir, library, .. } = self;
+        Self::with_library(dir, library).await
+    }
+
     pub(crate) fn player(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     pub(crate) fn add_file(&self, name: &str, bytes: &[u8]) {
-        std::fs::File::create(self.library.folder.join(name))
+        File::create(self.library.folder.join(name))
             .and_then(|mut f| std::io::Write::write_all(&mut f, bytes))
             .unwrap();
     }

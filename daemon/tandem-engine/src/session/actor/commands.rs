@@ -52,7 +52,8 @@ impl Session {
                     self.settle_at = None;
                     self.happen(Event::StopWanted).await;
                     self.happen(Event::CancelEstimation).await;
-                    self.waiting.push_back(Waiting::Eject);
+                    self.give_up_preview();
+                    self.wait(Waiting::Eject);
                 }
                 answer(reply, admitted);
             }
@@ -74,13 +75,13 @@ impl Session {
             Command::CancelEstimation { reply } => {
                 let admitted = self.admit(Request::CancelEstimation);
                 if admitted.is_ok() {
-                    self.next_estimate = None;
+                    self.forget_next_estimate().await;
                     self.happen(Event::CancelEstimation).await;
                 }
                 answer(reply, admitted);
             }
             Command::Preview { reply } => match self.admit(Request::Preview) {
-                Ok(()) => self.waiting.push_back(Waiting::Preview { reply }),
+                Ok(()) => self.wait(Waiting::Preview { replies: vec![reply] }),
                 Err(refusal) => answer(reply, Err(refusal)),
             },
             Command::AssignmentsChanged => self.schedule(),
@@ -99,7 +100,7 @@ impl Session {
         self.held = None;
         self.settle_at = None;
         self.fingerprint = None;
-        self.next_estimate = None;
+        self.forget_next_estimate().await;
         self.give_up_waiting().await;
         let first = was_connected.then(|| EngineEvent::Disconnected(self.device.clone()));
         self.publisher
@@ -136,14 +137,17 @@ impl Session {
             playlists: Vec::new(),
             default_rules: false,
             now: 0,
+            old_mark: None,
         };
         create(&mut (*self.context.ledger.current()).clone(), trial)?;
-        self.waiting.push_back(Waiting::Create { owner, playlists });
+        self.admit_to_line()?;
+        self.wait(Waiting::Create { owner, playlists });
         Ok(())
     }
 
     async fn delete_partnership(&mut self, remove: bool, reply: crate::session::handle::Reply<()>) {
-        if let Err(refusal) = self.admit(Request::DeletePartnership) {
+        let admitted = self.admit(Request::DeletePartnership).and_then(|()| self.admit_to_line());
+        if let Err(refusal) = admitted {
             return answer(reply, Err(refusal));
         }
         let Some(partnership) = self.partnership() else { return answer(reply, Ok(())) };
@@ -160,13 +164,14 @@ impl Session {
         }
         self.happen(Event::StopWanted).await;
         self.happen(Event::CancelEstimation).await;
+        self.give_up_preview();
         let reply = if remove {
             answer(reply, Ok(()));
             None
         } else {
             Some(reply)
         };
-        self.waiting.push_back(Waiting::Delete { partnership: Box::new(partnership), remove, reply });
+        self.wait(Waiting::Delete { partnership: Box::new(partnership), remove, reply });
     }
 
     async fn set(&mut self, setting: Setting) -> Result<(), RequestError> {
@@ -199,7 +204,7 @@ impl Session {
         if let Setting::FriendlyName(name) = setting
             && self.state.phase != Phase::Absent
         {
-            self.waiting.push_back(Waiting::Rename { name });
+            self.wait(Waiting::Rename { name });
         }
         Ok(())
     }
@@ -212,6 +217,7 @@ impl Session {
             ));
         }
         if self.state.phase == Phase::Estimating || self.state.job {
+            self.forget_next_estimate().await;
             self.next_estimate = Some(request);
             self.happen(Event::CancelEstimation).await;
         } else {

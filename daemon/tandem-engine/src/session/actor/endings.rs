@@ -4,7 +4,6 @@ use super::{Done, Held, Session};
 use crate::run::RunReport;
 use crate::session::jobs::Found;
 use crate::session::machine::{Event, Phase};
-use crate::session::settings::Passing;
 use crate::session::view;
 use std::sync::Arc;
 use tandem_model::device::{Status, SyncState};
@@ -67,6 +66,11 @@ impl Session {
             Phase::Absent | Phase::Stopped => Event::JobEnded,
         };
         self.watched = None;
+        let flushed = !matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
+        if self.state.phase == Phase::Estimating {
+            let device = self.device.clone();
+            self.publisher.announce(EngineEvent::EstimationComplete { device, result: None }).await;
+        }
         self.whole_run_failed(ItemError::DeviceWriteFailed, format!("the job failed: {failure}")).await;
         self.happen(event).await;
         let connected = self.state.phase != Phase::Absent;
@@ -74,7 +78,7 @@ impl Session {
             .update(|snapshot| {
                 snapshot.connected = connected;
                 snapshot.sync_state = if connected { SyncState::Stopped } else { SyncState::Unknown };
-                snapshot.safe_to_remove = true;
+                snapshot.safe_to_remove = flushed || !connected;
             })
             .await;
     }
@@ -152,8 +156,6 @@ impl Session {
                 })
                 .await;
         }
-        self.passing =
-            Passing { background_sync_state: self.passing.background_sync_state, ..Passing::default() };
         let complete = report.failure.is_none();
         self.fingerprint = report.fingerprint;
         let last_sync = self.record_run(&report).await;
@@ -165,6 +167,7 @@ impl Session {
             self.whole_run_failed(failure.error, failure.message).await;
         }
         let still_here = matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
+        let next_filter = self.passing.sync_filter.clone();
         self.publisher
             .update(|snapshot| {
                 snapshot.last_sync = last_sync;
@@ -172,7 +175,7 @@ impl Session {
                 snapshot.current_item = None;
                 snapshot.rate = 0;
                 snapshot.expected_end = 0;
-                snapshot.sync_filter = Passing::default().sync_filter;
+                snapshot.sync_filter = next_filter;
                 if let Some(space) = report.space {
                     snapshot.total_space = space.total;
                     snapshot.free_space = space.free;
@@ -192,7 +195,6 @@ impl Session {
         if lost {
             self.happen(Event::LookAgain).await;
         }
-        self.start_next_estimate().await;
     }
 
     /// Records how a run went. A run that was stopped before it could look at the device keeps the old item count.
@@ -233,10 +235,18 @@ impl Session {
             .announce(EngineEvent::EstimationComplete { device: self.device.clone(), result })
             .await;
         self.happen(Event::EstimateEnded).await;
-        self.start_next_estimate().await;
     }
 
-    async fn start_next_estimate(&mut self) {
+    /// Tells of an accepted estimate that will never begin.
+    pub(super) async fn forget_next_estimate(&mut self) {
+        if self.next_estimate.take().is_some() {
+            let device = self.device.clone();
+            self.publisher.announce(EngineEvent::EstimationComplete { device, result: None }).await;
+        }
+    }
+
+    /// Begins an estimate that had to wait, if nothing holds the device.
+    pub(super) async fn start_next_estimate(&mut self) {
         if self.state.phase == Phase::Stopped
             && !self.state.job
             && let Some(next) = self.next_estimate.take()
@@ -273,7 +283,6 @@ impl Session {
             self.schedule();
         }
         self.happen(Event::JobEnded).await;
-        self.start_next_estimate().await;
     }
 
     async fn deleted(&mut self, result: Result<(), RequestError>) {
@@ -291,6 +300,5 @@ impl Session {
         }
         self.publisher.update(|snapshot| snapshot.safe_to_remove = true).await;
         self.happen(Event::JobEnded).await;
-        self.start_next_estimate().await;
     }
 }

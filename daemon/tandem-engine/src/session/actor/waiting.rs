@@ -2,33 +2,81 @@
 
 use super::{Done, Session, run_input};
 use crate::preview::PreviewItem;
+use crate::run::cancel::unless_cancelled;
 use crate::session::handle::Reply;
 use crate::session::jobs;
 use crate::session::machine::{Event, Phase};
 use crate::session::settings::Passing;
+use tandem_model::device::Status;
 use tandem_model::error::{PlayerError, RequestError};
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{PlaylistId, Uid};
 use tandem_model::partnership::Partnership;
 use tandem_model::player::Close;
 
+/// Jobs that wait, at most.
+const MOST_WAITING: usize = 32;
+
 /// A job that waits.
 pub(super) enum Waiting {
     Create { owner: Uid, playlists: Option<Vec<PlaylistId>> },
     Delete { partnership: Box<Partnership>, remove: bool, reply: Option<Reply<()>> },
-    Preview { reply: Reply<Vec<PreviewItem>> },
+    Preview { replies: Vec<Reply<Vec<PreviewItem>>> },
     Rename { name: String },
     Eject,
 }
 
 impl Session {
+    /// Puts a job in line, previews last. What one job can do for two requests is in line once.
+    pub(super) fn wait(&mut self, job: Waiting) {
+        let preview = self.waiting.iter().position(|waiting| matches!(waiting, Waiting::Preview { .. }));
+        let end = preview.unwrap_or(self.waiting.len());
+        match job {
+            Waiting::Preview { replies } => match self.waiting.get_mut(end) {
+                Some(Waiting::Preview { replies: same }) => same.extend(replies),
+                _ => self.waiting.push_back(Waiting::Preview { replies }),
+            },
+            Waiting::Eject if end > 0 && matches!(self.waiting.get(end - 1), Some(Waiting::Eject)) => {}
+            Waiting::Rename { name } => {
+                let same = self.waiting.iter_mut().find_map(|waiting| match waiting {
+                    Waiting::Rename { name } => Some(name),
+                    _ => None,
+                });
+                match same {
+                    Some(same) => *same = name,
+                    None => self.waiting.insert(end, Waiting::Rename { name }),
+                }
+            }
+            job => self.waiting.insert(end, job),
+        }
+    }
+
+    /// Refuses what can't be done for several requests at once when too much of it is in line.
+    pub(super) fn admit_to_line(&self) -> Result<(), RequestError> {
+        if self.waiting.len() < MOST_WAITING {
+            return Ok(());
+        }
+        Err(RequestError::Failed(format!(
+            "{} has {MOST_WAITING} requests in line already; try again when they are done",
+            self.publisher.snapshot().friendly_name
+        )))
+    }
+
+    /// Ends a preview that holds the device: the user wants something done with it.
+    pub(super) fn give_up_preview(&self) {
+        if self.previewing {
+            self.cancel.cancel();
+        }
+    }
+
     /// Starts what waits, if nothing holds the device.
     pub(super) async fn start_waiting(&mut self) {
         if self.state.job || self.state.phase != Phase::Stopped {
             return;
         }
-        let Some(waiting) = self.waiting.pop_front() else { return };
+        let Some(waiting) = self.next_waiting().await else { return };
         self.happen(Event::JobStarted).await;
+        let previewing = matches!(waiting, Waiting::Preview { .. });
         match waiting {
             Waiting::Create { owner, playlists } => self.start_job(move |bench, _| async move {
                 Done::Created(jobs::create_partnership(bench, owner, playlists).await)
@@ -45,12 +93,15 @@ impl Session {
                     Done::Deleted(ended)
                 });
             }
-            Waiting::Preview { reply } => self.start_job(move |bench, _| async move {
-                let preview = match run_input(&bench, &Passing::default()).await {
-                    Ok(input) => jobs::preview(input).await,
+            Waiting::Preview { replies } => self.start_job(move |bench, transfer| async move {
+                let input = unless_cancelled(&transfer, run_input(&bench, &Passing::default())).await;
+                let preview = match input.flatten() {
+                    Ok(input) => jobs::preview(input, &transfer).await,
                     Err(error) => Err(RequestError::Failed(error.message)),
                 };
-                answer(reply, preview);
+                for reply in replies {
+                    answer(reply, preview.clone());
+                }
                 Done::Previewed
             }),
             Waiting::Rename { name } => self.start_job(move |bench, _| async move {
@@ -67,6 +118,34 @@ impl Session {
                 self.start_job(|bench, _| async { Done::Ejected(jobs::eject(bench).await) });
             }
         }
+        self.previewing = previewing;
+    }
+
+    /// The next job in line that those before it have not made needless.
+    async fn next_waiting(&mut self) -> Option<Waiting> {
+        loop {
+            let waiting = self.waiting.pop_front()?;
+            match (waiting, self.partnership()) {
+                (Waiting::Create { owner, .. }, Some(now)) if self.has_partnership_of(owner, &now) => {
+                    let device = self.device.clone();
+                    let event = EngineEvent::CreatePartnershipComplete { device, result: Ok(()) };
+                    self.publisher.announce(event).await;
+                }
+                (Waiting::Delete { partnership, remove, reply }, now) => {
+                    match now.filter(|now| now.owner == partnership.owner) {
+                        Some(now) => {
+                            return Some(Waiting::Delete { partnership: Box::new(now), remove, reply });
+                        }
+                        None => reply.into_iter().for_each(|reply| answer(reply, Ok(()))),
+                    }
+                }
+                (waiting, _) => return Some(waiting),
+            }
+        }
+    }
+
+    fn has_partnership_of(&self, owner: Uid, now: &Partnership) -> bool {
+        now.owner == owner && self.publisher.snapshot().status == Status::PartnershipExists
     }
 
     /// The device went: nothing that waits for it can be done.
@@ -90,7 +169,11 @@ impl Session {
                     }
                     self.show_record().await;
                 }
-                Waiting::Preview { reply } => answer(reply, Err(gone())),
+                Waiting::Preview { replies } => {
+                    for reply in replies {
+                        answer(reply, Err(gone()));
+                    }
+                }
                 Waiting::Rename { .. } | Waiting::Eject => {}
             }
         }

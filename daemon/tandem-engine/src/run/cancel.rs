@@ -1,0 +1,44 @@
+//! Waiting that ends when the run is stopped: a library that doesn't answer must not keep anybody from stopping.
+
+use super::error::RunError;
+use std::time::Duration;
+use tandem_model::player::Transfer;
+
+/// How often the wish to stop is looked for while something is awaited.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Returns when the job was asked to end.
+pub(crate) async fn cancellation(transfer: &Transfer) {
+    while !transfer.is_cancelled() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What the work comes to, unless the run is stopped before that.
+pub(crate) async fn unless_cancelled<T>(
+    transfer: &Transfer,
+    work: impl Future<Output = T>,
+) -> Result<T, RunError> {
+    tokio::select! {
+        biased;
+        () = cancellation(transfer) => Err(RunError::cancelled()),
+        done = work => Ok(done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_never_ends_is_left_when_the_run_is_stopped() {
+        let transfer = Transfer::default();
+        assert_eq!(unless_cancelled(&transfer, async { 5 }).await, Ok(5));
+        let (outcome, ()) = tokio::join!(unless_cancelled(&transfer, std::future::pending::<()>()), async {
+            tokio::task::yield_now().await;
+            transfer.cancel();
+        });
+        assert_eq!(outcome, Err(RunError::cancelled()));
+        assert_eq!(unless_cancelled(&transfer, async { 5 }).await, Err(RunError::cancelled()));
+    }
+}
