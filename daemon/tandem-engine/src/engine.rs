@@ -234,6 +234,9 @@ impl Engine {
             return Err(RequestError::PartnershipNotExist(text));
         };
         let library = self.library(partnership.owner).await?;
+        for item in &media {
+            library.media_info(item.clone()).await?;
+        }
         let playlist = library.transfer_playlist(snapshot.friendly_name.clone()).await?;
         library.edit_playlist(playlist.id.clone(), PlaylistEdit::Append(media)).await?;
         if !partnership.assignments.iter().any(|assignment| assignment.playlist == playlist.id) {

@@ -1,6 +1,8 @@
 //! Requests that meet: what is in line, what gives way, and that each ends as it was promised. The engine is real, and
 //! so are the store and the player; only the library is a stand-in.
 
+#![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
+
 mod support;
 
 use std::sync::atomic::Ordering;

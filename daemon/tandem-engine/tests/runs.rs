@@ -135,6 +135,10 @@ async fn a_wiped_player_is_filled_again() {
     std::fs::remove_dir_all(world.player("player").join("Playlists")).unwrap();
     world.sync(&device).await;
     assert_eq!(names(&world.tree("player")).len(), 3);
+    std::fs::remove_dir_all(world.player("player")).unwrap();
+    std::fs::create_dir(world.player("player")).unwrap();
+    world.sync(&device).await;
+    assert_eq!(world.tree("player").len(), 4, "with its mark");
 }
 
 #[tokio::test]
@@ -350,4 +354,11 @@ async fn a_filter_without_music_leaves_the_music_for_one_run() {
     assert_eq!(world.engine.snapshot(&device).unwrap().last_sync.error_count, 0);
     world.sync(&device).await;
     assert_eq!(names(&world.tree("player")).len(), 2);
+}
+
+#[tokio::test]
+async fn media_that_does_not_exist_is_not_transferred() {
+    let (world, device) = filled().await;
+    let refused = world.engine.transfer(&device, vec![MediaUri("file:///nowhere.mp3".into())]).await;
+    assert!(matches!(refused, Err(RequestError::NotFound(_))), "{refused:?}");
 }

@@ -84,6 +84,10 @@ pub struct KnownDevice {
     /// When it was last connected, seconds since 1970.
     #[serde(default)]
     pub last_seen: u64,
+    /// The size of its storage in bytes when it was surely this device; 0: not known. Tells a player that was emptied
+    /// from the directory below one that isn't mounted.
+    #[serde(default)]
+    pub total_space: u64,
 }
 
 /// All that the daemon keeps of devices and partnerships.

@@ -100,6 +100,7 @@ pub(crate) mod tests {
                     declined,
                     ended_relationship: ended.map(Guid),
                     last_seen,
+                    total_space: last_seen / 3,
                 }
             },
         )

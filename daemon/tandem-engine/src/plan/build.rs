@@ -4,7 +4,8 @@
 
 use super::names::Namer;
 use super::{Deletion, LeftOut, Plan, PlanInput, TrackWrite};
-use std::collections::HashMap;
+use std::cell::LazyCell;
+use std::collections::{HashMap, HashSet};
 use tandem_model::error::ItemError;
 use tandem_model::manifest::{Entry, EntryState, Origin};
 use tandem_model::media::Track;
@@ -163,14 +164,15 @@ fn deletions(input: &PlanInput<'_>, fates: &[Fate]) -> Vec<Deletion> {
             stays[*entry] = true;
         }
     }
-    let assigned: HashMap<&str, u32> =
-        input.library.tracks.iter().zip(0..).map(|(track, position)| (&*track.uri.0, position)).collect();
+    // made when something is deleted, which is rare
+    let assigned: LazyCell<HashSet<&str>, _> =
+        LazyCell::new(|| input.library.tracks.iter().map(|track| &*track.uri.0).collect());
     let delete = |(position, entry): (usize, &Entry)| {
         if entry.state != EntryState::Present || stays[position] {
             return None;
         }
         let reason = match &entry.origin {
-            Origin::Track(uri) if assigned.contains_key(&*uri.0) => "gives way to what has a higher priority",
+            Origin::Track(uri) if assigned.contains(&*uri.0) => "gives way to what has a higher priority",
             Origin::Track(_) => "no longer in an assigned playlist",
             Origin::Playlist(id) if input.library.playlists.iter().any(|playlist| playlist.id == *id) => {
                 return None;

@@ -71,6 +71,9 @@ fn cut(text: &str, more_units: usize, more_bytes: usize) -> String {
 /// What two names share that a device may take for one: spelling and case don't count.
 #[must_use]
 pub(crate) fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     name.nfc().flat_map(char::to_lowercase).nfc().collect()
 }
 

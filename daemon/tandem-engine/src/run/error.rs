@@ -24,6 +24,17 @@ impl RunError {
             message: "the device was partnered with another computer or user in the meantime".to_owned(),
         }
     }
+
+    /// The directory that stands for a player holds neither its mark nor anything that was put there.
+    pub(crate) fn not_the_player() -> Self {
+        Self {
+            error: ItemError::DeviceRemoved,
+            message: "nothing that was put on this player is there, nor its mark, and its file system is another; if its \
+                      directory is a mount point, mount it; if it is the player all the same, end the partnership and \
+                      make it anew"
+                .to_owned(),
+        }
+    }
 }
 
 impl From<PlayerError> for RunError {

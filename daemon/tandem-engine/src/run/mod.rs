@@ -36,6 +36,8 @@ pub(crate) struct RunInput {
     pub(crate) partnership: Partnership,
     /// The mark of an ended partnership that the device may still carry; a run puts ours in its place.
     pub(crate) ended_relationship: Option<tandem_model::id::Guid>,
+    /// The size of the device's storage when it was last seen for sure; 0: not known.
+    pub(crate) known_size: u64,
     pub(crate) library: Arc<dyn Library>,
     pub(crate) include_skipped: bool,
     pub(crate) allow_mass_deletion: bool,

@@ -42,7 +42,8 @@ pub(crate) fn changes(
     style: &PlaylistStyle,
     places: &HashMap<u32, DevicePath>,
 ) -> PlaylistChanges {
-    let mut namer = Namer::new(entries.iter().map(|entry| &entry.path));
+    // made when a playlist needs a name, which is rare
+    let mut namer = None;
     let mut seen = HashSet::new();
     let mut changes = PlaylistChanges::default();
     for playlist in library.playlists.iter().filter(|playlist| seen.insert(&playlist.id)) {
@@ -65,7 +66,10 @@ pub(crate) fn changes(
         if replaces.is_none() {
             changes.stale.extend(entry.cloned());
         }
-        let path = replaces.map_or_else(|| claim(&mut namer, playlist, style), |entry| entry.path.clone());
+        let path = replaces.map(|entry| entry.path.clone()).unwrap_or_else(|| {
+            let namer = namer.get_or_insert_with(|| Namer::new(entries.iter().map(|entry| &entry.path)));
+            claim(namer, playlist, style)
+        });
         changes.fresh.push(PlaylistFile {
             playlist: playlist.clone(),
             path,

@@ -14,6 +14,7 @@ use tandem_model::id::{Guid, PlaylistId};
 use tandem_model::library::{Library, Resolved};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
 use tandem_model::player::{Mark, Player, Space, Storage, Transfer};
+use tandem_model::presence::Locator;
 
 /// Tracks whose bytes are looked at between two looks at the wish to stop.
 const HASHED_TOGETHER: usize = 8;
@@ -52,21 +53,12 @@ pub(crate) async fn prepare(
 ) -> Result<Prepared, RunError> {
     let for_run = matches!(question, Question::Run);
     let storage = player.storage();
-    check_mark(&*player, input, for_run).await?;
-    let journal = Journal::open(&input.parts.manifests, input.partnership.relationship).await?;
-    let mut entries = journal.with(|manifest| manifest.entries()).await?;
-    if for_run {
-        if recover::recover(&journal, &*storage, &entries).await? {
-            entries = journal.with(|manifest| manifest.entries()).await?;
-        }
-        if input.include_skipped {
-            correct(&journal, &mut entries, vec![Correction::ForgetSkipped]).await?;
-        }
-    }
-    let found = compare(&*storage, &entries).await?;
-    apply_or_correct(&journal, &mut entries, found, for_run).await?;
     let playlists = playlists_of(input, question);
-    let library = unless_cancelled(cancel, input.library.resolve(playlists)).await??;
+    // the library's answer is awaited beside the look at the device, but its failure doesn't cut that short
+    let library = async { Ok(unless_cancelled(cancel, input.library.resolve(playlists)).await) };
+    let ((journal, mut entries), library) =
+        tokio::try_join!(look_at_device(input, &*player, &*storage, for_run), library)?;
+    let library = library??;
     let found = unchanged_bytes(&*input.library, &library, &entries, cancel).await?;
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
     let space = storage.space().await?;
@@ -81,15 +73,46 @@ pub(crate) async fn prepare(
     Ok(Prepared { player, storage, journal, library, entries, space, plan, fingerprint })
 }
 
-/// Refuses a device that carries another partnership's mark; gives one that carries none its mark again.
-async fn check_mark(player: &dyn Player, input: &RunInput, may_write: bool) -> Result<(), RunError> {
-    let (device, relationship) = (input.device_guid, input.partnership.relationship);
+/// Cleans up what was in flight, and holds the manifest against the device: its entries are what is true there now.
+async fn look_at_device(
+    input: &RunInput,
+    player: &dyn Player,
+    storage: &dyn Storage,
+    for_run: bool,
+) -> Result<(Journal, Vec<Entry>), RunError> {
+    let marked = carries_our_mark(player, input).await?;
+    let journal = Journal::open(&input.parts.manifests, input.partnership.relationship).await?;
+    let mut entries = journal.with(|manifest| manifest.entries()).await?;
+    if for_run {
+        if recover::recover(&journal, storage, &entries).await? {
+            entries = journal.with(|manifest| manifest.entries()).await?;
+        }
+        if input.include_skipped {
+            correct(&journal, &mut entries, vec![Correction::ForgetSkipped]).await?;
+        }
+    }
+    let found = compare(storage, &entries).await?;
+    let nothing_is_there = found.restored && !marked;
+    let other_size = input.known_size != 0 && input.known_size != storage.space().await?.total;
+    if nothing_is_there && other_size && matches!(input.arrival.locator, Locator::Folder { .. }) {
+        return Err(RunError::not_the_player());
+    }
+    if for_run && !marked {
+        let mark = Mark { device: input.device_guid, relationship: input.partnership.relationship };
+        player.set_mark(mark).await?;
+    }
+    apply_or_correct(&journal, &mut entries, found.corrections, for_run).await?;
+    Ok((journal, entries))
+}
+
+/// Whether the device carries this partnership's mark. One that carries another partnership's is refused; that of one
+/// that was ended here counts as none.
+async fn carries_our_mark(player: &dyn Player, input: &RunInput) -> Result<bool, RunError> {
     let carried = player.mark().await?.map(|mark| mark.relationship);
     match carried.filter(|carried| *carried != Guid::ZERO && Some(*carried) != input.ended_relationship) {
-        Some(carried) if carried == relationship => Ok(()),
+        Some(carried) if carried == input.partnership.relationship => Ok(true),
         Some(_) => Err(RunError::partnership_lost()),
-        _ if may_write => Ok(player.set_mark(Mark { device, relationship }).await?),
-        _ => Ok(()),
+        None => Ok(false),
     }
 }
 
@@ -105,10 +128,17 @@ fn playlists_of(input: &RunInput, question: Question) -> Vec<PlaylistId> {
     playlists
 }
 
+/// What holding the manifest against the device found.
+struct Compared {
+    corrections: Vec<Correction>,
+    /// There were files of ours, and none is there any more.
+    restored: bool,
+}
+
 /// Holds the manifest against the device. Files of ours that are gone were deleted by the user and are skipped from
 /// now on; if all are gone, the device was restored or formatted, and they are forgotten. Files that are others now
 /// are the user's.
-async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<Vec<Correction>, RunError> {
+async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<Compared, RunError> {
     let present: Vec<&Entry> = entries.iter().filter(|entry| entry.state == EntryState::Present).collect();
     let facts = storage.facts(present.iter().map(|entry| entry.path.clone()).collect()).await?;
     let restored = !present.is_empty() && facts.iter().all(Option::is_none);
@@ -122,7 +152,7 @@ async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<Vec<Correct
             None => corrections.push(Correction::State { entry: entry.id, state: EntryState::Skipped }),
         }
     }
-    Ok(corrections)
+    Ok(Compared { corrections, restored })
 }
 
 /// Files that were only touched or moved keep what they have on the device.

@@ -414,12 +414,14 @@ async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInput, run::er
         })?;
     }
     let partnership = bench.ledger.partnership(&bench.device).ok_or_else(unpartnered)?;
+    let known = bench.ledger.device(&bench.device);
     Ok(RunInput {
         parts: Arc::clone(&bench.parts),
         arrival: bench.arrival.clone(),
         device_guid: bench.device_guid(),
         partnership,
-        ended_relationship: bench.ledger.device(&bench.device).and_then(|known| known.ended_relationship),
+        ended_relationship: known.as_ref().and_then(|known| known.ended_relationship),
+        known_size: known.map_or(0, |known| known.total_space),
         library,
         include_skipped: passing.include_skipped,
         allow_mass_deletion: passing.allow_mass_deletion,

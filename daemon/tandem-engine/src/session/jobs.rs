@@ -75,11 +75,15 @@ async fn look(bench: &Bench, player: &dyn Player) -> Result<Found, RequestError>
     let (guid, now) =
         (mark.map(|mark| mark.device).filter(|guid| *guid != Guid::ZERO), bench.parts.clock.now());
     let new_guid = Arc::clone(&bench.parts.new_guid);
+    let surely_this = partnership
+        .as_ref()
+        .is_none_or(|ours| mark.is_some_and(|mark| mark.relationship == ours.relationship));
+    let size = surely_this.then_some(space.total);
     let lost_device = lost.as_ref().map(|partnership| partnership.device.clone());
     bench
         .ledger
         .change(move |record| {
-            see(record, seen, own_name, now, || guid.unwrap_or_else(|| new_guid()));
+            see(record, seen, own_name, now, size, || guid.unwrap_or_else(|| new_guid()));
             if let Some(device) = lost_device {
                 end(record, &device, false);
                 forgive(record, &device);
@@ -107,12 +111,14 @@ fn see(
     description: DeviceDescription,
     own_name: Option<String>,
     now: u64,
+    size: Option<u64>,
     guid: impl FnOnce() -> Guid,
 ) {
     match record.devices.iter_mut().find(|known| known.description.id == description.id) {
         Some(known) => {
             known.description = description;
             known.last_seen = now;
+            known.total_space = size.unwrap_or(known.total_space);
             if own_name.is_some() {
                 known.friendly_name = own_name;
             }
@@ -124,6 +130,7 @@ fn see(
             declined: false,
             ended_relationship: None,
             last_seen: now,
+            total_space: size.unwrap_or_default(),
         }),
     }
     forget_strangers(record);

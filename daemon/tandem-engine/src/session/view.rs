@@ -86,6 +86,7 @@ mod tests {
             declined: false,
             ended_relationship: None,
             last_seen: 0,
+            total_space: 0,
         };
         let creation = Creation {
             device: id,

@@ -158,8 +158,12 @@ impl Library for FakeLibrary {
     fn search(&self, _: String) -> BoxFuture<'_, Result<Vec<MediaUri>, LibraryError>> {
         Box::pin(async { never() })
     }
-    fn media_info(&self, _: MediaUri) -> BoxFuture<'_, Result<BTreeMap<String, MediaValue>, LibraryError>> {
-        Box::pin(async { never() })
+    fn media_info(
+        &self,
+        media: MediaUri,
+    ) -> BoxFuture<'_, Result<BTreeMap<String, MediaValue>, LibraryError>> {
+        let known = self.track(media.0.rsplit('/').next().unwrap()).map(|_| BTreeMap::new());
+        Box::pin(async move { known.ok_or_else(|| LibraryError::NotFound(format!("no media {media}"))) })
     }
     fn set_media_info(
         &self,

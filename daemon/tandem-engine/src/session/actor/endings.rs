@@ -13,7 +13,7 @@ use tandem_model::library::Library;
 use tandem_model::manifest::ItemResult;
 use tandem_model::partnership::LastSync;
 use tokio::task::JoinError;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 impl Session {
     pub(super) async fn ended(&mut self, done: Result<Done, JoinError>) {
@@ -163,7 +163,12 @@ impl Session {
             if self.state.phase == Phase::Absent {
                 failure = PlayerError::Removed.into();
             }
-            warn!(error = failure.error.as_str(), "the run did not come to its end: {}", failure.message);
+            match failure.error {
+                ItemError::Cancelled => info!("the run was stopped"),
+                error => {
+                    warn!(error = error.as_str(), "the run did not come to its end: {}", failure.message);
+                }
+            }
             self.whole_run_failed(failure.error, failure.message).await;
         }
         let still_here = matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
