@@ -22,8 +22,8 @@ use tokio::time::timeout;
 
 /// How long an agent may take to greet and to tell its state.
 const GREETING_LIMIT: Duration = Duration::from_secs(15);
-/// How long an agent may take to end by itself.
-const ENDING_LIMIT: Duration = Duration::from_secs(2);
+/// How long an agent may take to end by itself; well within the two seconds that the daemon itself may take.
+const ENDING_LIMIT: Duration = Duration::from_secs(1);
 /// Frames that may wait to be sent.
 const OUTGOING: usize = 16;
 

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use zbus::fdo::DBusProxy;
@@ -16,6 +17,7 @@ use zbus::fdo::DBusProxy;
 pub struct DaemonBuilder {
     bus: Option<Arc<PrivateBus>>,
     system: bool,
+    powerless: bool,
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
     music: Option<PathBuf>,
@@ -43,6 +45,13 @@ impl DaemonBuilder {
     #[must_use]
     pub fn system(mut self) -> Self {
         self.system = true;
+        self
+    }
+
+    /// Where the tests run as root, runs it without root's way past the modes of files, as a user's daemon runs.
+    #[must_use]
+    pub fn powerless(mut self) -> Self {
+        self.powerless = true;
         self
     }
 
@@ -116,9 +125,12 @@ impl DaemonBuilder {
         let bus = self.bus.unwrap_or_else(|| Arc::new(PrivateBus::start()));
         let mut daemon = Daemon {
             process: None,
+            killed: None,
+            start_time: Duration::ZERO,
             bus,
             home,
             system: self.system,
+            powerless: self.powerless,
             arguments: self.arguments,
             environment: self.environment,
         };
@@ -131,9 +143,13 @@ impl DaemonBuilder {
 #[derive(Debug)]
 pub struct Daemon {
     process: Option<Child>,
+    /// The process that was killed last.
+    killed: Option<u32>,
+    start_time: Duration,
     bus: Arc<PrivateBus>,
     home: TempDir,
     system: bool,
+    powerless: bool,
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
 }
@@ -179,6 +195,12 @@ impl Daemon {
         self.process.as_ref().and_then(Child::id)
     }
 
+    /// How long the last start took, from the making of its process to its name on the bus.
+    #[must_use]
+    pub fn start_time(&self) -> Duration {
+        self.start_time
+    }
+
     /// What it and its agents have said so far, over all starts.
     #[must_use]
     pub fn stderr(&self) -> String {
@@ -188,7 +210,14 @@ impl Daemon {
     /// A program with the daemon's environment, and no input.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(program(name));
+        let mut command = if self.powerless && rustix::process::geteuid().is_root() {
+            let mut command = Command::new("setpriv");
+            let lost = "-dac_override,-dac_read_search";
+            command.args(["--inh-caps", lost, "--bounding-set", lost, "--"]).arg(program(name));
+            command
+        } else {
+            Command::new(program(name))
+        };
         let home = self.home.path();
         let nowhere = OsString::from("unix:path=/nonexistent/tandem-test-bus");
         let bus = OsString::from(self.bus.address());
@@ -231,6 +260,7 @@ impl Daemon {
     /// When it can't be waited for.
     pub async fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
+            self.killed = process.id();
             process.kill().await.unwrap_or_else(|error| panic!("tandemd can't be killed: {error}"));
         }
     }
@@ -271,10 +301,18 @@ impl Daemon {
     /// # Panics
     /// When it ends before its name is on the bus.
     pub async fn restart(&mut self) {
-        self.kill().await;
-        if let Err(refused) = self.launch().await {
+        if let Err(refused) = self.try_restart().await {
             panic!("tandemd did not start again: {}\n{}", refused.status, refused.stderr);
         }
+    }
+
+    /// Starts it again over the same state, killing it first if it runs; it may refuse to.
+    ///
+    /// # Errors
+    /// How it ended, and what it said.
+    pub async fn try_restart(&mut self) -> Result<(), Refused> {
+        self.kill().await;
+        self.launch().await
     }
 
     async fn launch(&mut self) -> Result<(), Refused> {
@@ -300,6 +338,18 @@ impl Daemon {
             .receive_name_owner_changed_with_args(&[(0, BUS_NAME)])
             .await
             .expect("a private bus lets its clients watch names");
+        // the bus learns of a killed process a little later than its parent
+        let released = async {
+            while self.killed.is_some()
+                && owner_pid(&proxy).await == self.killed
+                && owners.next().await.is_some()
+            {}
+        };
+        assert!(
+            tokio::time::timeout(LIMIT, released).await.is_ok(),
+            "the bus still holds the name of a killed process"
+        );
+        let begun = Instant::now();
         let mut process = command.spawn().unwrap_or_else(|error| panic!("tandemd can't be run: {error}"));
         let pid = process.id();
         let ready = async {
@@ -314,6 +364,7 @@ impl Daemon {
         };
         tokio::select! {
             () = ready => {
+                self.start_time = begun.elapsed();
                 self.process = Some(process);
                 Ok(())
             }

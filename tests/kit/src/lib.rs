@@ -1,21 +1,25 @@
 //! What the suites share: a private bus, a running daemon, a library of real audio files, and ways to wait for what
 //! happens. It knows the contract by its names alone, and never sleeps: every wait is for an event, with a limit.
 
+mod appears;
 mod audio;
 mod bus;
 mod client;
 mod daemon;
+mod mount;
 mod music;
 mod programs;
 mod tree;
 
+pub use appears::appears;
 pub use audio::Tags;
 pub use bus::PrivateBus;
 pub use client::{Events, property, set_property, wait_for_property};
 pub use daemon::{Daemon, DaemonBuilder, Refused};
+pub use mount::Mount;
 pub use music::{Asset, MusicLibrary, write_file};
 pub use programs::program;
-pub use tree::{Tree, differences, player_dir, tree};
+pub use tree::{Tree, differences, file_facts, player_dir, tree, try_tree};
 
 use std::time::Duration;
 

@@ -67,6 +67,23 @@ impl MusicLibrary {
         library
     }
 
+    /// A library of `count` FLAC files of exactly `size` bytes, most of them a hole, so that they take next to no space:
+    /// `Artist/Album/NNNNN Title.flac`.
+    ///
+    /// # Panics
+    /// When the temporary directory can't be written.
+    #[must_use]
+    pub fn with_large_tracks(count: usize, size: u64) -> Self {
+        let library = Self::new();
+        for number in 0..count {
+            let path = format!("Artist/Album/{number:05} Title.flac");
+            let path = library.add(path, "Artist", "Album", &format!("Title {number:05}"), 0);
+            let file = std::fs::OpenOptions::new().write(true).open(path);
+            file.and_then(|file| file.set_len(size)).expect("the temporary directory can be written");
+        }
+        library
+    }
+
     /// The library's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -17,41 +17,57 @@ pub type Tree = BTreeMap<PathBuf, (u64, u128)>;
 /// When something below it can't be read.
 #[must_use]
 pub fn tree(dir: &Path) -> Tree {
+    try_tree(dir).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The tree below `dir`, which may be changing meanwhile.
+///
+/// # Errors
+/// What can't be read, and why.
+pub fn try_tree(dir: &Path) -> Result<Tree, String> {
     let mut found = Tree::new();
     let mut waiting = vec![PathBuf::new()];
     while let Some(relative) = waiting.pop() {
         let folder = dir.join(&relative);
-        let entries =
-            std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        for entry in entries {
-            let entry = entry.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let trouble = |error| format!("{}: {error}", folder.display());
+        for entry in std::fs::read_dir(&folder).map_err(trouble)? {
+            let entry = entry.map_err(trouble)?;
             let path = relative.join(entry.file_name());
-            let kind = entry.file_type().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let kind = entry.file_type().map_err(trouble)?;
             if kind.is_dir() {
                 waiting.push(path);
             } else {
-                let facts = file_facts(&entry.path(), kind.is_symlink());
+                let facts = facts_of(&entry.path(), kind.is_symlink());
+                let facts = facts.map_err(|error| format!("{}: {error}", path.display()))?;
                 found.insert(path, facts);
             }
         }
     }
-    found
+    Ok(found)
 }
 
-fn file_facts(path: &Path, link: bool) -> (u64, u128) {
+/// The size of a file and the XXH3-128 of its bytes.
+///
+/// # Errors
+/// When it can't be read.
+pub fn file_facts(path: &Path) -> std::io::Result<(u64, u128)> {
+    facts_of(path, false)
+}
+
+fn facts_of(path: &Path, link: bool) -> std::io::Result<(u64, u128)> {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     let mut size = 0;
     if link {
-        let target = std::fs::read_link(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let target = std::fs::read_link(path)?;
         hash.update(target.as_os_str().as_bytes());
-        return (target.as_os_str().len() as u64, hash.digest128());
+        return Ok((target.as_os_str().len() as u64, hash.digest128()));
     }
-    let mut file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut file = std::fs::File::open(path)?;
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let count = file.read(&mut buffer).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let count = file.read(&mut buffer)?;
         if count == 0 {
-            return (size, hash.digest128());
+            return Ok((size, hash.digest128()));
         }
         hash.update(&buffer[..count]);
         size += count as u64;
