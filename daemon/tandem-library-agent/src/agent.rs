@@ -13,8 +13,8 @@ use crate::{files, folders, media, rules};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tandem_library::message::{Answer, HASH_BATCH, Request};
 use tandem_library::uri;
@@ -36,6 +36,8 @@ pub(crate) struct Agent {
     pub(crate) scanner: Arc<Scanner>,
     watcher: Arc<Watcher>,
     state: watch::Sender<LibraryState>,
+    /// Held while the state is read and told, so that what is told last is what was read last.
+    publishing: Mutex<()>,
     /// Of the random order that was resolved last.
     seed: AtomicI64,
 }
@@ -48,8 +50,14 @@ impl Agent {
         index.show_folders(if set.is_empty() { defaults } else { set });
         let scanner = Arc::new(Scanner::new(index.clone(), watcher.clone()));
         scanner.request_full(false);
-        let agent =
-            Self { index, scanner, watcher, state: watch::Sender::default(), seed: AtomicI64::new(1) };
+        let agent = Self {
+            index,
+            scanner,
+            watcher,
+            state: watch::Sender::default(),
+            publishing: Mutex::default(),
+            seed: AtomicI64::new(1),
+        };
         agent.publish()?;
         Ok(agent)
     }
@@ -61,6 +69,7 @@ impl Agent {
 
     /// Tells the state as it is now, where it has changed.
     pub(crate) fn publish(&self) -> Result<()> {
+        let _last_read_is_last_told = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let folders = self.index.folders();
         let scanning = *self.scanner.scanning().borrow();
         let state = self.index.read(|connection| {
@@ -264,10 +273,23 @@ impl Agent {
                         .to_owned(),
                 )
             } else {
-                index::lib_meta(connection, "damage")?
+                // a library file that is new since the owner last set its folders may have replaced a lost one
+                let confirmed = index::lib_meta(connection, "confirmed")?.is_some();
+                let lost = || lost_playlist(&missing).filter(|_| !confirmed);
+                index::lib_meta(connection, "damage")?.or_else(lost)
             };
             Ok((generation, missing, trouble))
         })?;
         Ok(Answer::Resolved { generation, missing, trouble: self.scanner.trouble().or(trouble) })
     }
+}
+
+/// What a playlist that was made here and is unknown now tells of the library: one that its owner deletes is asked for
+/// no more, so its record was lost. A playlist file that is gone was deleted on disk, which is the owner's choice.
+fn lost_playlist(missing: &[PlaylistId]) -> Option<String> {
+    let lost = missing.iter().find(|id| !store::is_file_id(id))?;
+    Some(format!(
+        "the library has lost the playlist {lost}; restore its file library.sqlite, or set the library's folders \
+         again if that is meant"
+    ))
 }

@@ -62,7 +62,8 @@ pub(crate) fn store(transaction: &Transaction<'_>, folders: &[PathBuf]) -> Resul
     for (position, folder) in (0i64..).zip(folders) {
         insert.execute((position, text::bytes(folder)))?;
     }
-    index::set_lib_meta(transaction, "damage", None)
+    index::set_lib_meta(transaction, "damage", None)?;
+    index::set_lib_meta(transaction, "confirmed", Some("1"))
 }
 
 /// The user's music directory by the XDG rules: `user-dirs.dirs`, else `Music` at home.

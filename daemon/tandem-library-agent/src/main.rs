@@ -105,6 +105,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Tells the state after each scan.
 async fn publish(agent: Arc<Agent>) {
     let (mut scanning, mut completed) = (agent.scanner.scanning(), agent.scanner.completed());
+    // a scan may have ended before this task began
+    completed.mark_changed();
     loop {
         // both senders live as long as the scanner
         tokio::select! {

@@ -157,7 +157,10 @@ impl PlayerError {
     /// Whether no further item can succeed in this run.
     #[must_use]
     pub fn ends_run(&self) -> bool {
-        matches!(self, Self::Removed | Self::ReadOnly(_) | Self::Busy(_) | Self::TimedOut(_) | Self::Cancelled)
+        matches!(
+            self,
+            Self::Removed | Self::ReadOnly(_) | Self::Busy(_) | Self::TimedOut(_) | Self::Cancelled
+        )
     }
 }
 

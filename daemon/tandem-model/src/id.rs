@@ -131,7 +131,8 @@ impl PartnershipIndex {
 impl TryFrom<u8> for PartnershipIndex {
     type Error = String;
     fn try_from(number: u8) -> Result<Self, String> {
-        Self::new(number).ok_or_else(|| format!("partnership index {number} is not between 1 and {}", Self::MAX))
+        Self::new(number)
+            .ok_or_else(|| format!("partnership index {number} is not between 1 and {}", Self::MAX))
     }
 }
 
@@ -156,7 +157,13 @@ mod tests {
 
     #[test]
     fn guid_refuses_what_is_not_one() {
-        for text in ["", "{}", "{00000000-0000-0000-0000-00000000000}", "Longhorn Sync Engine", "{+0000000-0000-0000-0000-000000000000}"] {
+        for text in [
+            "",
+            "{}",
+            "{00000000-0000-0000-0000-00000000000}",
+            "Longhorn Sync Engine",
+            "{+0000000-0000-0000-0000-000000000000}",
+        ] {
             assert_eq!(Guid::parse(text), None, "{text}");
         }
     }

@@ -82,19 +82,36 @@ pub trait Library: Send + Sync {
     fn playlist(&self, id: PlaylistId) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>>;
 
     /// A playlist's items from position `first`, `count` of them; 0: to the end.
-    fn playlist_items(&self, id: PlaylistId, first: u32, count: u32) -> BoxFuture<'_, Result<Vec<MediaUri>, LibraryError>>;
+    fn playlist_items(
+        &self,
+        id: PlaylistId,
+        first: u32,
+        count: u32,
+    ) -> BoxFuture<'_, Result<Vec<MediaUri>, LibraryError>>;
 
     /// Makes a static playlist.
-    fn create_playlist(&self, name: String, media: Vec<MediaUri>) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>>;
+    fn create_playlist(
+        &self,
+        name: String,
+        media: Vec<MediaUri>,
+    ) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>>;
 
     /// Makes an auto playlist.
-    fn create_auto_playlist(&self, name: String, rule: String) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>>;
+    fn create_auto_playlist(
+        &self,
+        name: String,
+        rule: String,
+    ) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>>;
 
     /// Makes a static playlist of a playlist file.
     fn import_playlist(&self, path: PathBuf) -> BoxFuture<'_, Result<ImportedPlaylist, LibraryError>>;
 
     /// Changes a playlist; tells what it is then.
-    fn edit_playlist(&self, id: PlaylistId, edit: PlaylistEdit) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>>;
+    fn edit_playlist(
+        &self,
+        id: PlaylistId,
+        edit: PlaylistEdit,
+    ) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>>;
 
     /// Deletes a static or auto playlist. A file playlist is `ReadOnly`: the file is the user's.
     fn delete_playlist(&self, id: PlaylistId) -> BoxFuture<'_, Result<(), LibraryError>>;
@@ -103,10 +120,18 @@ pub trait Library: Send + Sync {
     fn search(&self, rule: String) -> BoxFuture<'_, Result<Vec<MediaUri>, LibraryError>>;
 
     /// A media file's attributes by WMP's names, but `SyncState`, which the engine knows.
-    fn media_info(&self, media: MediaUri) -> BoxFuture<'_, Result<BTreeMap<String, MediaValue>, LibraryError>>;
+    fn media_info(
+        &self,
+        media: MediaUri,
+    ) -> BoxFuture<'_, Result<BTreeMap<String, MediaValue>, LibraryError>>;
 
     /// Sets one attribute in the library's index: `UserRating` or `UserPlayCount`.
-    fn set_media_info(&self, media: MediaUri, name: String, value: MediaValue) -> BoxFuture<'_, Result<(), LibraryError>>;
+    fn set_media_info(
+        &self,
+        media: MediaUri,
+        name: String,
+        value: MediaValue,
+    ) -> BoxFuture<'_, Result<(), LibraryError>>;
 
     /// WMP's default set in priority order, made where it isn't there yet: the user's own static playlists, then the
     /// auto playlists for synchronisation only.

@@ -4,11 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
-/// A relative path on a storage: no empty part, no `.` or `..`, no `/` at either end, no NUL.
+/// A relative path on a storage: no empty part, no `.` or `..`, no `/` at either end, no NUL. Clones share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct DevicePath(Box<str>);
+pub struct DevicePath(Arc<str>);
 
 impl DevicePath {
     /// The path with these parts, or `None` if one of them can't be a name.
@@ -74,7 +75,7 @@ impl TryFrom<String> for DevicePath {
 
 impl From<DevicePath> for String {
     fn from(path: DevicePath) -> Self {
-        path.0.into()
+        (*path.0).to_owned()
     }
 }
 

@@ -217,7 +217,11 @@ pub trait Storage: Send + Sync {
     ///
     /// On an error nothing is at the final name that wasn't there before, and the temporary name is free again
     /// unless the device is gone.
-    fn write<'a>(&'a self, request: WriteRequest, transfer: &'a Arc<Transfer>) -> BoxFuture<'a, Result<Written, PlayerError>>;
+    fn write<'a>(
+        &'a self,
+        request: WriteRequest,
+        transfer: &'a Arc<Transfer>,
+    ) -> BoxFuture<'a, Result<Written, PlayerError>>;
 
     /// Makes the names of these files last: after this a cut can't undo their creation, renaming or deletion.
     fn settle(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>>;

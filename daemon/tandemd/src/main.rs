@@ -22,6 +22,9 @@ use std::time::Duration;
 /// How long a blocking thread waits for more work before it ends.
 const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// What blocks has threads of its own, so one is enough for the rest; each more would keep memory of its own.
+const WORKERS: usize = 1;
+
 /// As many devices as anyone plugs in write at the same time, with room for the stores.
 const BLOCKING_THREADS: usize = 64;
 
@@ -59,7 +62,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     logging::start(config.level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(WORKERS)
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_keep_alive(BLOCKING_KEEP_ALIVE)
         .enable_all()

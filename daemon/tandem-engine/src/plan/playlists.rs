@@ -1,5 +1,6 @@
 //! Playlist files for the device: M3U with relative paths, holding only what is on the device. Pure.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
@@ -13,7 +14,10 @@ pub(crate) fn render<'a>(
     let end = style.line_ending;
     let mut text = format!("#EXTM3U{end}");
     for (track, path) in items {
-        let path = path.relative_to(style.folder.as_ref()).replace('/', &style.separator.to_string());
+        let mut path = path.relative_to(style.folder.as_ref());
+        if style.separator != '/' {
+            path = path.replace('/', &style.separator.to_string());
+        }
         let title = if track.title.is_empty() { &track.file_name } else { &track.title };
         let artist =
             if track.artist.is_empty() { String::new() } else { format!("{} - ", one_line(&track.artist)) };
@@ -26,8 +30,8 @@ pub(crate) fn render<'a>(
 }
 
 /// Text that can't end its line early.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+fn one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) { text.replace(char::is_control, " ").into() } else { text.into() }
 }
 
 #[cfg(test)]

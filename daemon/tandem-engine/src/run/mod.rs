@@ -208,7 +208,12 @@ async fn finish(prepared: &mut Prepared, results: &mut Results, report: &mut Run
         report.failure.get_or_insert(error);
     }
     report.space = prepared.storage.space().await.ok();
-    match prepared.journal.with(|manifest| manifest.entries()).await {
+    // a run that came to its end knows what is there; one that was cut may have recorded more than it knows
+    let entries = match report.failure {
+        None => Ok(std::mem::take(&mut prepared.entries)),
+        Some(_) => prepared.journal.with(|manifest| manifest.entries()).await,
+    };
+    match entries {
         Ok(entries) => {
             let present = |entry: &&tandem_model::manifest::Entry| {
                 entry.state == EntryState::Present && matches!(entry.origin, Origin::Track(_))

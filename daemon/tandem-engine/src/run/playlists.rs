@@ -66,10 +66,11 @@ pub(crate) fn changes(
         if replaces.is_none() {
             changes.stale.extend(entry.cloned());
         }
-        let path = replaces.map(|entry| entry.path.clone()).unwrap_or_else(|| {
+        let new_path = || {
             let namer = namer.get_or_insert_with(|| Namer::new(entries.iter().map(|entry| &entry.path)));
             claim(namer, playlist, style)
-        });
+        };
+        let path = replaces.map_or_else(new_path, |entry| entry.path.clone());
         changes.fresh.push(PlaylistFile {
             playlist: playlist.clone(),
             path,

@@ -104,6 +104,10 @@ pub(super) struct Session {
     state: State,
     arrival: Option<Arrival>,
     tasks: JoinSet<Done>,
+    /// The task of the job that holds the device.
+    job: Option<tokio::task::Id>,
+    /// The user wants to take the device away: nothing begins by itself until it comes again.
+    ejected: bool,
     watched: Option<Watched>,
     /// Asks the job that holds the device to end.
     cancel: Arc<Transfer>,
@@ -134,6 +138,8 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, context: Context, snapshot: Snapsho
         state: State::default(),
         arrival: None,
         tasks: JoinSet::new(),
+        job: None,
+        ejected: false,
         watched: None,
         cancel: Arc::new(Transfer::default()),
         waiting: VecDeque::new(),
@@ -221,7 +227,8 @@ impl Session {
         self.cancel = Arc::new(Transfer::default());
         self.previewing = false;
         let bench = self.bench(arrival);
-        self.tasks.spawn(job(bench, Arc::clone(&self.cancel)).in_current_span());
+        let task = self.tasks.spawn(job(bench, Arc::clone(&self.cancel)).in_current_span());
+        self.job = Some(task.id());
     }
 
     async fn start_run(&mut self) {
@@ -311,6 +318,9 @@ impl Session {
     /// After changes have settled: starts a run if they matter to this device.
     async fn consider_run(&mut self) {
         self.settle_at = None;
+        if self.ejected {
+            return;
+        }
         let partnership = self.partnership();
         let Some(partnership) = partnership.filter(|partnership| partnership.sync_on_connect) else { return };
         let Some(known) = self.fingerprint else {

@@ -148,6 +148,11 @@ pub(crate) fn file_id(path: &[u8]) -> String {
     format!("f-{:032x}", xxh3_128(path))
 }
 
+/// Whether this is the id of a playlist file.
+pub(crate) fn is_file_id(id: &PlaylistId) -> bool {
+    id.0.starts_with("f-")
+}
+
 /// The paths of media URIs; refused where one is no file below a folder of the library or in its index.
 pub(crate) fn media_paths(
     connection: &Connection,

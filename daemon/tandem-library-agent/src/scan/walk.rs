@@ -92,7 +92,8 @@ pub(super) fn list(root: &Root, relative: &Path) -> Result<Listing, Errno> {
         let kind = match entry.file_type() {
             FileType::Unknown => match facts(&folder, name) {
                 Ok((kind, _)) => kind,
-                Err(_) => continue,
+                Err(Errno::NOENT) => continue,
+                Err(error) => return Err(error),
             },
             kind => kind,
         };
@@ -100,8 +101,13 @@ pub(super) fn list(root: &Root, relative: &Path) -> Result<Listing, Errno> {
         match kind {
             FileType::Directory => listing.folders.push(name.to_vec()),
             FileType::RegularFile if music || formats::is_playlist(name) => {
-                // what vanished since it was listed isn't there
-                let Ok((FileType::RegularFile, facts)) = facts(&folder, name) else { continue };
+                let facts = match facts(&folder, name) {
+                    Ok((FileType::RegularFile, facts)) => facts,
+                    // what vanished since it was listed, or is something else now, isn't there
+                    Ok(_) | Err(Errno::NOENT) => continue,
+                    // what can't be looked at is not gone
+                    Err(error) => return Err(error),
+                };
                 let list = if music { &mut listing.music } else { &mut listing.playlists };
                 list.push(Found { name: name.to_vec(), facts });
             }
@@ -148,5 +154,19 @@ mod tests {
         for outside in ["out", "..", "/etc", "link.mp3"] {
             assert!(root.open_file(Path::new(outside)).is_err(), "{outside}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_gone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        File::create(folder.path().join("a.mp3")).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        // names can be listed, but nothing be told of them
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o600)).unwrap();
+        let may_look = fs::symlink_metadata(folder.path().join("a.mp3")).is_ok();
+        let listed = list(&root, Path::new("")).map(|listing| listing.music.len());
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(listed, if may_look { Ok(1) } else { Err(Errno::ACCESS) });
     }
 }

@@ -81,6 +81,32 @@ async fn damaged_files_are_replaced_and_told() {
 }
 
 #[tokio::test]
+async fn a_library_that_lost_its_playlists_is_in_trouble_until_that_is_confirmed() {
+    let fixture = Fixture::new();
+    fixture.put("one.flac", &samples::flac(&["TITLE=one"]));
+    fixture.put("list.m3u", b"one.flac\n");
+    let library = fixture.open().await;
+    library.set_folders(vec![fixture.at("")]).await.unwrap();
+    let file = library.playlists().await.unwrap().remove(0).id;
+    let made = library.create_playlist("Mine".into(), vec![fixture.uri("one.flac")]).await.unwrap().id;
+    drop(library);
+    fixture.libraries.shut_down().await;
+    let state = fixture.folder.path().join("state");
+    for name in ["library.sqlite", "library.sqlite-wal", "library.sqlite-shm"] {
+        let removed = std::fs::remove_file(state.join(name));
+        assert!(removed.is_ok() || removed.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound));
+    }
+    std::fs::remove_file(fixture.at("list.m3u")).unwrap();
+    let library = fixture.open().await;
+    let resolved = library.resolve(vec![made.clone()]).await.unwrap();
+    assert!(resolved.trouble.is_some_and(|words| words.contains(&made.0)));
+    // a playlist file that is gone was deleted by its owner
+    assert_eq!(library.resolve(vec![file]).await.unwrap().trouble, None);
+    library.set_folders(vec![fixture.at("")]).await.unwrap();
+    assert_eq!(library.resolve(vec![made]).await.unwrap().trouble, None);
+}
+
+#[tokio::test]
 async fn another_user_and_a_terminal_are_refused() {
     let fixture = Fixture::new();
     let error = fixture.libraries.open(own() + 1).await.err().unwrap();

@@ -106,6 +106,7 @@ fn replace(tree: &Tree, name: &str, bytes: &[u8]) -> Result<(), PlayerError> {
         Err(Errno::NOENT) => Ok(()),
         result => result,
     };
+    tree.note_write();
     remove().map_err(failed)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let written = rustix::fs::openat(&root, TEMPORARY, flags, Mode::from_raw_mode(0o666)).and_then(|file| {

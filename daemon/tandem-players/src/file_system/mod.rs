@@ -114,7 +114,8 @@ impl Player for FileSystemPlayer {
 
     fn close(&self, close: Close) -> BoxFuture<'_, Result<(), PlayerError>> {
         Box::pin(async move {
-            let flushed = self.storage.flush().await;
+            let anyway = close == Close::Eject;
+            let flushed = self.root.run(move |tree| tree.flush(anyway)).await;
             // an open root would keep the file system from being unmounted
             self.root.close();
             let detached = self.detach.detach(close).await;

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
@@ -37,7 +38,13 @@ impl Root {
     pub(crate) fn new(directory: OwnedFd, block_device: Option<(u32, u32)>) -> Self {
         // where sysfs isn't there to be asked, its silence later means nothing
         let block_device = block_device.filter(|number| rustix::fs::stat(sysfs_entry(*number)).is_ok());
-        let tree = Tree { directory, block_device, changed: Mutex::default(), buffer: Mutex::default() };
+        let tree = Tree {
+            directory,
+            block_device,
+            changed: Mutex::default(),
+            unflushed: AtomicBool::new(false),
+            buffer: Mutex::default(),
+        };
         Self { tree: RwLock::new(Some(Arc::new(tree))) }
     }
 
@@ -76,6 +83,8 @@ pub(crate) struct Tree {
     block_device: Option<(u32, u32)>,
     /// Folders whose entries were changed and not yet made to last; the empty text is the root.
     changed: Mutex<BTreeSet<Box<str>>>,
+    /// Whether anything may have been written that the device was not told to keep yet.
+    unflushed: AtomicBool,
     /// The copying buffer, while nobody copies.
     pub(super) buffer: Mutex<Vec<u8>>,
 }
@@ -251,7 +260,25 @@ impl Tree {
 
     /// Remembers that a folder's entries are to be made to last with the next [`Self::settle`].
     pub(crate) fn note_change(&self, folder: &str) {
+        self.note_write();
         self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.into());
+    }
+
+    /// Remembers that something is being written.
+    pub(crate) fn note_write(&self) {
+        self.unflushed.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns when everything that was written so far is on the device. `anyway`: also what others may have written.
+    pub(crate) fn flush(&self, anyway: bool) -> Result<(), PlayerError> {
+        let during = During::Storage("writing what is outstanding to the device");
+        if self.unflushed.swap(false, Ordering::Relaxed) || anyway {
+            rustix::fs::syncfs(&self.directory).map_err(|errno| {
+                self.note_write();
+                self.error(errno, during)
+            })?;
+        }
+        if self.is_gone() { Err(PlayerError::Removed) } else { Ok(()) }
     }
 
     /// Makes the entries of these folders, and of all that were changed since, last.

@@ -92,11 +92,7 @@ impl Storage for FileSystemStorage {
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), PlayerError>> {
-        Box::pin(self.root.run(|tree| {
-            let during = During::Storage("writing what is outstanding to the device");
-            rustix::fs::syncfs(tree.directory()).map_err(|errno| tree.error(errno, during))?;
-            if tree.is_gone() { Err(PlayerError::Removed) } else { Ok(()) }
-        }))
+        Box::pin(self.root.run(|tree| tree.flush(false)))
     }
 }
 

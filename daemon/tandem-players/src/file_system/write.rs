@@ -149,6 +149,7 @@ fn create(tree: &Tree, folder: &OwnedFd, request: &WriteRequest) -> Result<File,
     let name = request.temporary.name();
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let open = || rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o666));
+    tree.note_write();
     let created = match open() {
         Err(Errno::EXIST) => rustix::fs::unlinkat(folder, name, AtFlags::empty()).and_then(|()| open()),
         result => result,

@@ -90,6 +90,7 @@ impl Session {
 
     async fn arrived(&mut self, arrival: Arrival) {
         self.arrival = Some(arrival);
+        self.ejected = false;
         self.happen(Event::Arrived).await;
     }
 

@@ -38,6 +38,7 @@ impl Session {
                 if let Err(error) = &result {
                     self.whole_run_failed(ItemError::DeviceBusy, format!("not ejected: {error}")).await;
                 }
+                self.ejected = result.is_ok();
                 self.publisher.update(|snapshot| snapshot.safe_to_remove = result.is_ok()).await;
                 self.happen(Event::JobEnded).await;
             }
@@ -59,6 +60,9 @@ impl Session {
     /// A job panicked: that is a defect of ours, and costs this device's job alone.
     async fn crashed(&mut self, failure: &JoinError) {
         error!(%failure, "a job on this device failed");
+        if self.job != Some(failure.id()) {
+            return;
+        }
         let event = match self.state.phase {
             Phase::Initializing => Event::Initialized,
             Phase::Synchronizing | Phase::Stopping => Event::RunEnded,
