@@ -19,10 +19,10 @@ pub struct Crate {
 }
 
 impl Crate {
-    /// Whether it is one of the suites.
+    /// Whether it is one of the suites, or the measurements.
     #[must_use]
     pub fn is_suite(&self) -> bool {
-        self.manifest.starts_with(crate::root().join("tests"))
+        ["tests", "benches"].iter().any(|folder| self.manifest.starts_with(crate::root().join(folder)))
     }
 }
 
