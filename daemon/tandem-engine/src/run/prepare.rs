@@ -10,6 +10,7 @@ use crate::plan::{self, Plan, PlanInput, changes};
 use std::collections::HashMap;
 use std::hash::Hasher;
 use std::sync::Arc;
+use tandem_model::error::ItemError;
 use tandem_model::id::{Guid, PlaylistId};
 use tandem_model::library::{Library, Resolved};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
@@ -62,14 +63,23 @@ pub(crate) async fn prepare(
     let found = unchanged_bytes(&*input.library, &library, &entries, cancel).await?;
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
     let space = storage.space().await?;
-    let plan = plan::build(&PlanInput {
-        library: &library,
-        entries: &entries,
-        space,
-        percent_reserved: input.partnership.percent_space_reserved,
-        capabilities: player.capabilities(),
+    let capabilities = player.capabilities().clone();
+    let percent_reserved = input.partnership.percent_space_reserved;
+    // a large plan takes a while, and the bus shares this thread
+    let planned = tokio::task::spawn_blocking(move || {
+        let input = PlanInput {
+            library: &library,
+            entries: &entries,
+            space,
+            percent_reserved,
+            capabilities: &capabilities,
+        };
+        (plan::build(&input), fingerprint(&library), library, entries)
     });
-    let fingerprint = fingerprint(&library);
+    let (plan, fingerprint, library, entries) = planned.await.map_err(|failure| RunError {
+        error: ItemError::DeviceWriteFailed,
+        message: format!("no plan could be made: {failure}"),
+    })?;
     Ok(Prepared { player, storage, journal, library, entries, space, plan, fingerprint })
 }
 
