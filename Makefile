@@ -37,6 +37,8 @@ packages_build = gcc libc6-dev pkg-config libudev-dev
 packages_demo = $(packages_build) dbus ffmpeg
 packages_test = $(packages_build) dbus systemd udev e2fsprogs exfatprogs exfat-fuse dosfstools ffmpeg groff-base \
 	libxml2-utils rsync
+packages_vm = $(packages_build) qemu-system-x86 qemu-utils mmdebstrap mtools busybox-static cpio binutils fdisk python3 \
+	dosfstools exfatprogs e2fsprogs ntfs-3g
 
 # Installs those of the named packages that are missing; anywhere but on Debian it says which programs are wanted.
 install_packages = missing=$$(for package in $(1); do \
@@ -140,3 +142,18 @@ uninstall: ## what `make install` with the same DESTDIR and PREFIX put there; st
 	rm -f "$(root)$(datadir)/fish/vendor_completions.d/tandemctl.fish"
 	for document in $(documents); do rm -f "$(root)$(docdir)/$$document"; done
 	rmdir "$(root)$(libdir)/tandem" "$(root)$(docdir)" 2>/dev/null || true
+
+packages_bench = $(packages_build) dbus rsync
+
+.PHONY: bench
+bench: ## speed and memory against other tools, as a table (BENCH= names some of: start scan step copy; TMPDIR= where)
+	@$(call install_packages,$(packages_bench))
+	@$(MAKE) --no-print-directory build PROFILE=release
+	$(CARGO) build --locked --release -p benches
+	"$(CARGO_TARGET_DIR)/release/benches" $(BENCH)
+
+.PHONY: test-vm
+test-vm: ## the installed system in a virtual machine with USB sticks, as root (CASES=pattern for some, PROFILE=debug)
+	@$(call install_packages,$(packages_vm))
+	@$(MAKE) --no-print-directory build PROFILE=$(PROFILE)
+	@as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; $$as_root env PATH="$$PATH" CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tests/vm/run.py --profile $(PROFILE) $(CASES)

@@ -130,10 +130,15 @@ while IFS= read -r -d '' file; do
     copied=$((copied + 1))
 done < <(find "$player/Music" -type f -print0 2>/dev/null)
 printf '%s tracks on the player, each identical to one of the library\n' "$copied"
+shopt -s nullglob
 for list in "$player"/Playlists/*.m3u8; do
+    grep -qF "  ./Playlists/${list##*/}" "$work/before" && continue
     while IFS= read -r entry; do
         case $entry in '#'* | '') continue ;; esac
         [ -f "$player/Playlists/$entry" ] || fail "$list names $entry, which is not on the player"
     done <"$list"
 done
 printf 'every playlist on the player resolves there\n'
+if [ "$player" != "$work/Player" ]; then
+    printf '%s\n' "what was copied stays on the player; the demonstration's record of it goes away, so it counts as yours from now on"
+fi

@@ -127,7 +127,11 @@ impl Publisher {
             EngineEvent::SnapshotChanged(device) => self.announce(&device, false).await.map(|_| ()),
             EngineEvent::SyncError { device, owner, media, error, message } => {
                 let path = self.announce(&device, false).await?;
-                for emitter in self.context.emitters_to_owner(owner, self.services.path()) {
+                let emitters = match owner {
+                    Some(owner) => self.context.emitters_to_owner(owner, self.services.path()),
+                    None => vec![self.services.clone()],
+                };
+                for emitter in emitters {
                     Services::device_sync_error(&emitter, path.as_ref(), &media, error.as_str(), &message)
                         .await?;
                 }

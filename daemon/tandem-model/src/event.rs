@@ -26,8 +26,8 @@ pub enum EngineEvent {
     SyncError {
         /// The device.
         device: DeviceId,
-        /// Whose media it names.
-        owner: Uid,
+        /// Who is told: the user whose device it is. `None`: it is nobody's, everybody is told, and no media is named.
+        owner: Option<Uid>,
         /// The item's URI, or empty.
         media: String,
         /// What kind of failure.

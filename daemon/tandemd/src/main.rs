@@ -19,8 +19,9 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How long a blocking thread waits for more work before it ends.
-const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// How long a blocking thread waits for more work before it ends. Each thread that lives keeps memory of its own, and work
+/// goes round among those that wait, so a run is best served by the one thread that it needs.
+const BLOCKING_KEEP_ALIVE: Duration = Duration::from_millis(50);
 
 /// What blocks has threads of its own, so one is enough for the rest; each more would keep memory of its own.
 const WORKERS: usize = 1;

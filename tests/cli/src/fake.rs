@@ -31,6 +31,8 @@ pub enum Step {
     Partnered(bool, &'static str, &'static str),
     /// `DeviceDisconnect`.
     Disconnect,
+    /// The device is not known any more.
+    Forget,
     /// The rest happens when this method is called, before its answer.
     Await(&'static str),
 }
@@ -218,6 +220,7 @@ async fn play(
                 event(bus, "CreatePartnershipComplete", &(&path, success, error, text)).await?;
             }
             Step::Disconnect => event(bus, "DeviceDisconnect", &path).await?,
+            Step::Forget => lock(&inner.world).devices.retain(|device| device.key != key),
             Step::Await(method) => {
                 lock(&inner.scripts).insert(format!("{key} await {method}"), steps);
                 return Ok(());

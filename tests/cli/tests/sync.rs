@@ -250,3 +250,25 @@ async fn an_ejected_device_is_awaited() {
     let ended = fake.ctl(&["eject", "Folder"]).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (0, "Folder is safe to remove.\n"));
 }
+
+#[tokio::test]
+async fn an_ejected_device_that_is_forgotten_is_gone() {
+    let fake = one(Device::new("a", "Sansa")).await;
+    fake.script("a", "Eject", &[Step::Forget, Step::Disconnect, Step::Reply]);
+    let ended = fake.ctl(&["--json", "eject", "Sansa"]).await;
+    assert_eq!(ended.json(), json!({"device": "id-a", "safe_to_remove": true, "connected": false}));
+}
+
+#[tokio::test]
+async fn a_device_that_is_not_ejected_is_told_of() {
+    let fake = one(Device::new("a", "Sansa")).await;
+    let steps = [
+        Step::Set("SafeToRemove", Variant::Bool(false)),
+        Step::Reply,
+        Step::Error("", "device-busy", "not ejected: another program uses it"),
+    ];
+    fake.script("a", "Eject", &steps);
+    let ended = fake.ctl(&["eject", "Sansa"]).await;
+    assert_eq!(ended.code, 6, "{ended:?}");
+    assert!(ended.stderr.contains("Sansa: not ejected: another program uses it"), "{ended:?}");
+}

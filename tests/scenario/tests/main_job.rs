@@ -219,15 +219,15 @@ async fn media_are_transferred_by_hand() {
     stage.device().transfer(&[&stage.music.uri(track(4)), &stage.music.uri(track(5))]).await.unwrap();
     stage.in_step(stage.player()).await;
     assert_eq!(stage.device().sync_item_count().await.unwrap(), 4);
-    // one that isn't there is told of, and costs nothing but itself
+    // one that isn't there is refused with its name, and nothing of that call is transferred
     stage.by_hand(stage.player()).await;
     let nowhere = stage.music.uri("nowhere.mp3");
-    let mut events = stage.daemon.events().await;
-    stage.device().transfer(&[&nowhere, &stage.music.uri(track(3))]).await.unwrap();
-    let run = stage.end_of_run(stage.player(), &mut events).await;
-    assert_eq!(run.with("source-missing"), [nowhere]);
+    let both = [nowhere.as_str(), &stage.music.uri(track(3))];
+    let (word, message) = refusal(stage.device().transfer(&both).await.unwrap_err());
+    assert!(word == "NotFound" && message.contains(&nowhere), "{word}: {message}");
+    stage.run(stage.player()).await;
     stage.in_step(stage.player()).await;
-    assert_eq!(stage.device().sync_item_count().await.unwrap(), 5);
+    assert_eq!(stage.device().sync_item_count().await.unwrap(), 4);
 }
 
 #[tokio::test]

@@ -305,9 +305,16 @@ impl Session {
             return;
         };
         let ItemResult { media, message, .. } = failure;
-        self.publisher
-            .announce(EngineEvent::SyncError { device: self.device.clone(), owner, media, error, message })
-            .await;
+        let (device, owner) = (self.device.clone(), Some(owner));
+        self.publisher.announce(EngineEvent::SyncError { device, owner, media, error, message }).await;
+    }
+
+    /// A device that is nobody's can be ejected by anybody, so everybody learns that it wasn't.
+    async fn announce_not_ejected(&self, failure: &RequestError) {
+        let owner = self.publisher.snapshot().partnership.as_ref().map(|(_, owner)| *owner);
+        let (error, message) = (ItemError::DeviceBusy, format!("not ejected: {failure}"));
+        let (device, media) = (self.device.clone(), String::new());
+        self.publisher.announce(EngineEvent::SyncError { device, owner, media, error, message }).await;
     }
 
     /// Lets changes settle before they start a run.

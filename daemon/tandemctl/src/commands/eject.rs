@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep_until};
 /// How long a device that is safe to remove may take to go: some stay connected when they are ejected.
 const GOING: Duration = Duration::from_secs(2);
 
+/// The error by which the daemon tells that a device was not ejected.
+const NOT_EJECTED: &str = "device-busy";
+
 /// Make a device safe to remove, and wait until it is
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "JSON: {device: id, safe_to_remove: true, connected}.")]
@@ -42,7 +45,14 @@ async fn wait(
 ) -> Result<Device, Error> {
     let mut safe_since = None;
     loop {
-        device = events.during(context.client.device(device.path)).await?;
+        device = match events.during(context.client.device(device.path.clone())).await {
+            Ok(device) => device,
+            // one without a partnership is forgotten as soon as it is gone
+            Err(Error::Refused { word, .. }) if word == "NotFound" => {
+                return Ok(Device { connected: false, safe_to_remove: true, ..device });
+            }
+            Err(error) => return Err(error),
+        };
         let safe = device.safe_to_remove && !device.is_synchronizing();
         if safe && !device.connected {
             return Ok(device);
@@ -51,7 +61,15 @@ async fn wait(
         loop {
             let deadline = safe_since.map(|since| since + GOING);
             tokio::select! {
-                notice = events.next() => if concerns(&device, &notice?) { break },
+                notice = events.next() => {
+                    let notice = notice?;
+                    if let Some(failure) = failure(&device, &notice) {
+                        return Err(failure);
+                    }
+                    if concerns(&device, &notice) {
+                        break;
+                    }
+                }
                 () = interrupt.next() => {
                     let text = format!("interrupted; `{}` is still being ejected: do not remove it yet", device.label());
                     return Err(Error::Interrupted(text));
@@ -59,6 +77,21 @@ async fn wait(
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return Ok(device),
             }
         }
+    }
+}
+
+/// Why the device was not ejected, if that is what it is told.
+fn failure(device: &Device, notice: &Notice) -> Option<Error> {
+    match notice {
+        Notice::Event(path, Event::DeviceSyncError { media, message, error })
+            if *path == device.path && media.is_empty() && error == NOT_EJECTED =>
+        {
+            Some(Error::Refused {
+                word: "Busy".to_owned(),
+                message: format!("{}: {message}", device.label()),
+            })
+        }
+        _ => None,
     }
 }
 

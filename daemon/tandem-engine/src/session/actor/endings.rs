@@ -36,7 +36,8 @@ impl Session {
             }
             Done::Ejected(result) => {
                 if let Err(error) = &result {
-                    self.whole_run_failed(ItemError::DeviceBusy, format!("not ejected: {error}")).await;
+                    warn!("the device could not be ejected: {error}");
+                    self.announce_not_ejected(error).await;
                 }
                 self.ejected = result.is_ok();
                 self.publisher.update(|snapshot| snapshot.safe_to_remove = result.is_ok()).await;
@@ -128,7 +129,7 @@ impl Session {
         self.hold(library);
         self.happen(Event::Initialized).await;
         if let Some(failure) = failure {
-            warn!(error = %failure, "the device could not be looked at");
+            warn!("the device could not be looked at: {failure}");
             self.whole_run_failed(ItemError::DeviceBusy, failure.to_string()).await;
         }
         if status == Status::PartnershipExists

@@ -1,0 +1,188 @@
+"""The installed system: its sandboxes, its units, services that restart under it, sixteen sticks, a power cut."""
+
+import time
+
+from cases.support import Bench
+from machine import sticks
+from machine.guest import Failed, Guest
+
+# what the agent's unit lets a program do, tried by a program in its place
+PROBE = """
+import os, socket
+def outcome(action):
+    try:
+        action()
+        return "done"
+    except OSError as error:
+        return type(error).__name__
+print("uid", os.getuid())
+print("own", outcome(lambda: open("/home/ann/Music/Band 0/000 Song.mp3", "rb").read()))
+print("write", outcome(lambda: open("/home/ann/Music/new", "wb")))
+print("other", outcome(lambda: os.listdir("/home/ben")))
+print("inet", outcome(lambda: socket.socket(socket.AF_INET)))
+print("netlink", outcome(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)))
+print("usb", outcome(lambda: os.open("/dev/bus/usb/001/001", os.O_RDONLY)))
+print("disk", outcome(lambda: os.open("/dev/sda", os.O_RDONLY)))
+print("bus", outcome(lambda: socket.socket(socket.AF_UNIX).connect("/run/dbus/system_bus_socket")))
+print("state", outcome(lambda: os.listdir("/var/lib/tandem")))
+"""
+
+
+def _probe(bench: Bench, unit: str) -> dict[str, str]:
+    """Runs the probe under a unit's own settings, in place of its program."""
+    bench.guest.check("cat >/usr/local/libexec/probe.py", data=PROBE.encode())
+    template = unit.partition("@")[0] + ("@.service" if "@" in unit else "")
+    drop_in = f"/run/systemd/system/probe-{unit}.service"
+    bench.guest.check(
+        f"systemctl cat {template or unit} | sed -e 's|^ExecStart=.*|ExecStart=/usr/bin/python3 /usr/local/libexec/probe.py|'"
+        " -e 's|^Type=.*|Type=oneshot|' -e '/^BusName=/d' -e '/^Restart/d' -e '/^WatchdogSec/d' -e '/^CollectMode/d'"
+        f" -e 's|%i|1000|g' -e 's|^StateDirectory=.*|StateDirectory=probe|' -e 's|^RuntimeDirectory=.*||' >'{drop_in}'"
+        " && systemctl daemon-reload"
+    )
+    bench.guest.run(f"systemctl start 'probe-{unit}.service'")
+    printed = bench.guest.check(f"journalctl -o cat --no-pager -u 'probe-{unit}.service' _COMM=python3")
+    return dict(line.split(" ", 1) for line in printed.splitlines() if " " in line)
+
+
+def case_the_agent_is_confined(bench: Bench) -> None:
+    """It runs as the owner, reads his files, and reaches nothing else."""
+    stick = bench.stick("stick")
+    bench.guest.plug("stick", stick, serial="A1")
+    bench.wait_for("STICK")
+    bench.make_music(count=2)
+    bench.partner("STICK")
+    agents = bench.guest.check("ps -o user= -C tandem-library-agent || ps -eo user,comm | grep tandem-lib").split()
+    assert agents[0] == "ann", agents
+    tried = _probe(bench, "tandem-library@")
+    assert tried["uid"] == "1000" and tried["own"] == "done", tried
+    for what in ("write", "other", "inet", "netlink", "usb", "disk", "state"):
+        assert tried[what].endswith("Error"), (what, tried)
+
+
+def case_the_daemon_sees_no_home(bench: Bench) -> None:
+    """Although it may write wherever the desktop mounts a stick."""
+    bench.make_music(count=2)
+    tried = _probe(bench, "tandemd")
+    for what in ("own", "write", "other", "inet", "usb", "disk"):
+        assert tried[what].endswith("Error"), (what, tried)
+    assert tried["uid"] != "0" and tried["state"] == "done", tried
+
+
+def case_units_and_policies(bench: Bench) -> None:
+    """systemd and D-Bus have nothing to say about what was installed; the sandboxes are as tight as they should be."""
+    units = "tandemd.service tandem-library@1000.service"
+    said = bench.guest.run(f"systemd-analyze verify --man=no {units}")
+    assert said.code == 0 and not said.text.strip(), said
+    for unit, most in (("tandemd.service", 1.5), ("tandem-library@1000.service", 1.0)):
+        overall = bench.guest.check(f"systemd-analyze security --no-pager {unit} | grep Overall").split()
+        level = next(float(word) for word in overall if word.replace(".", "").isdigit())
+        assert level <= most, (unit, level)
+    bench.guest.check("xmllint --noout --nonet --path /usr/share/xml --nowarning /usr/share/polkit-1/actions/org.tandemd.Sync1.policy 2>/dev/null || true")
+    bench.guest.check("pkaction --action-id org.tandemd.Sync1.use-device --verbose")
+    complaints = bench.guest.run("journalctl -b --no-pager -u dbus -u polkit | grep -i -e tandem | grep -v -e Unknown.username -e Activating -e Successfully -e Reload")
+    assert complaints.code == 1, complaints
+
+
+def case_services_restart_in_the_middle(bench: Bench) -> None:
+    """udev, UDisks2, polkit and the daemon itself start anew while a run goes on; the stick comes in step."""
+    stick = bench.stick("stick", size="512M")
+    bench.guest.plug("stick", stick, serial="A1")
+    bench.wait_for("STICK")
+    bench.make_music(count=5, size=40_000_000)
+    bench.ctl("partner STICK --playlist All")
+    bench.ctl("sync STICK --no-wait")
+    for service in ("systemd-udevd", "udisks2", "polkit"):
+        bench.guest.check(f"systemctl restart {service}")
+        bench.device("STICK")
+    bench.guest.check("systemctl restart tandemd")
+    bench.wait_for("STICK")
+    bench.ctl("sync STICK", limit=300)
+    bench.ctl("eject STICK")
+    bench.guest.unplug("stick")
+    bench.check_in_step(stick)
+
+
+def case_the_daemon_is_killed(bench: Bench) -> None:
+    """systemd starts it again, and it goes on with what it finds, the mount of its former life included."""
+    stick = bench.stick("stick", size="512M")
+    bench.guest.plug("stick", stick, serial="A1")
+    bench.wait_for("STICK")
+    bench.make_music(count=5, size=40_000_000)
+    bench.ctl("partner STICK --playlist All")
+    bench.ctl("sync STICK --no-wait")
+    while bench.device("STICK")["bytes_done"] < 20_000_000:
+        pass
+    bench.guest.check("systemctl kill -s KILL tandemd")
+    bench.guest.until("systemctl is-active --quiet tandemd", "systemd starts it again")
+    bench.wait_for("STICK")
+    bench.ctl("sync STICK", limit=300)
+    bench.ctl("eject STICK")
+    assert bench.mounts() == "", bench.mounts()
+    bench.guest.unplug("stick")
+    bench.check_in_step(stick)
+
+
+def case_sixteen_sticks(bench: Bench) -> None:
+    """All found, all partnered, all in step; a seventeenth partnership is refused with its reason."""
+    for number in range(17):
+        stick = bench.stick(f"s{number:02}", size="40M", label=f"S{number:02}")
+        bus = "usb" if number < 9 else "more"
+        bench.guest.plug(f"s{number:02}", stick, port=f"{bus}.0/{number % 9 + 1}", serial=f"N{number:02}")
+    end = time.monotonic() + 180
+    while len([device for device in bench.devices() if device["total_space"]]) < 17:
+        if time.monotonic() > end:
+            raise Failed(f"not all sticks are there: {[device['name'] for device in bench.devices()]}")
+    bench.make_music(count=4, size=100_000)
+    for number in range(16):
+        bench.ctl(f"partner S{number:02} --playlist All")
+    refused = bench.try_ctl("partner S16 --playlist All")
+    assert refused.code != 0 and "16" in refused.err, refused
+    bench.ctl("sync --all", limit=500)
+    status = bench.guest.check("grep VmHWM /proc/$(pidof tandemd)/status")
+    assert int(status.split()[1]) <= 64 * 1024, status
+    for number in range(16):
+        bench.ctl(f"eject S{number:02}")
+    for number in range(17):
+        bench.guest.unplug(f"s{number:02}")
+    for number in range(16):
+        bench.check_in_step(bench.work / f"s{number:02}.img")
+
+
+def case_power_cut(bench: Bench) -> None:
+    """The machine loses its power in the middle of a run: after the next boot the stick comes in step, the
+    partnership is kept, and the user's own file is untouched."""
+    stick = bench.stick("stick", size="512M")
+    bench.guest.plug("stick", stick, serial="A1")
+    bench.wait_for("STICK")
+    bench.make_music(count=5, size=40_000_000)
+    bench.guest.check("sync")
+    bench.ctl("partner STICK --playlist All")
+    bench.ctl("sync STICK --no-wait")
+    while bench.device("STICK")["bytes_done"] < 60_000_000:
+        pass
+    bench.guest.kill()
+    with Guest(bench.golden.image, bench.work / "disk.qcow2", bench.golden.payload, bench.work / "again") as guest:
+        guest.until("systemctl is-system-running --wait", "the guest has booted", limit=300)
+        again = Bench(guest, bench.golden, bench.work)
+        guest.until("tandemctl list", "ann is back", user="ann", session=True)
+        guest.plug("stick", stick, serial="A1")
+        device = again.wait_for("STICK")
+        assert device["partnership_owner"] == 1000, device
+        again.ctl("sync STICK", limit=300)
+        again.ctl("eject STICK")
+        guest.unplug("stick")
+        music = again.music()
+    content = sticks.files(stick, bench.work / "content")
+    assert content["mine.txt"] == b"my own\n"
+    names = sorted(name.rpartition("/")[2] for name in content if name.endswith(".mp3"))
+    assert names == sorted(music), names
+    rest = {name for name in content if not name.endswith(".mp3")} - {"WMPInfo.xml", "Playlists/All.m3u8", "mine.txt"}
+    assert not {name for name in rest if not name.startswith("FSCK")}, rest
+
+
+def case_uninstall(bench: Bench) -> None:
+    """What `make install` brought goes; state stays."""
+    bench.guest.check("systemctl start tandemd && systemctl disable --now tandemd")
+    bench.guest.check("tar -tf /dev/vdb | sed 's|^|/|' | xargs -d '\\n' rm -f && systemctl daemon-reload")
+    bench.guest.check("test -d /var/lib/tandem")
+    assert bench.try_ctl("list").code != 0
