@@ -35,6 +35,7 @@ impl Session {
                 let admitted_ = admitted.is_ok();
                 answer(reply, admitted);
                 if admitted_ {
+                    self.ejected = false;
                     self.happen(Event::RunWanted).await;
                 }
             }
@@ -142,6 +143,7 @@ impl Session {
         };
         create(&mut (*self.context.ledger.current()).clone(), trial)?;
         self.admit_to_line()?;
+        self.ejected = false;
         self.wait(Waiting::Create { owner, playlists });
         Ok(())
     }
