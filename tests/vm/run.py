@@ -56,7 +56,7 @@ def run_one(name: str, case: Case, saved: golden.Golden) -> str | None:
             bench = Bench(guest, saved, work)
             try:
                 case(bench)
-            except (Failed, GuestError, AssertionError, subprocess.SubprocessError) as error:
+            except (Failed, GuestError, AssertionError, LookupError, subprocess.SubprocessError) as error:
                 problem = f"{type(error).__name__}: {error}" if str(error) else traceback.format_exc(limit=-2)
                 keep_journal(bench, work)
     except GuestError as error:
