@@ -6,6 +6,7 @@ use crate::authorization::Gate;
 use crate::caller::Callers;
 use crate::context::Context;
 use crate::guard::Guard;
+use crate::leavers;
 use crate::publisher::Publisher;
 use crate::services::Services;
 use dbus_interfaces::names::{BUS_NAME, ROOT_PATH};
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use zbus::fdo::{DBusProxy, ObjectManager, RequestNameFlags};
 use zbus::names::{BusName, WellKnownName};
-use zbus::{Connection, MatchRule, MessageStream, connection};
+use zbus::{Connection, connection};
 
 /// Messages that wait for being read, of each stream.
 const QUEUE: usize = 256;
@@ -107,7 +108,7 @@ pub struct ServeOptions {
 /// A connection to a bus, without a name yet.
 #[derive(Debug)]
 pub struct Bus {
-    connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 impl Bus {
@@ -120,18 +121,19 @@ impl Bus {
             BusKind::System => connection::Builder::system(),
             BusKind::Session => connection::Builder::session(),
         };
-        let queue = std::num::NonZeroUsize::new(QUEUE).unwrap_or(std::num::NonZeroUsize::MIN);
-        let connection = builder.max_queued(queue).build().await.map_err(|error| BusError::Unreachable {
+        Self::build(builder).await.map_err(|error| BusError::Unreachable {
             bus: kind.as_str(),
             variable: kind.variable(),
             cause: error.to_string(),
-        })?;
-        Ok(Self { connection })
+        })
     }
 
-    #[cfg(test)]
-    pub(crate) fn over(connection: Connection) -> Self {
-        Self { connection }
+    /// An object that is there from the start makes the builder wait until calls are taken: added later, the task that
+    /// takes them may start after the name is ours, and a call that comes between is never answered.
+    pub(crate) async fn build(builder: connection::Builder<'_>) -> Result<Self, zbus::Error> {
+        let queue = std::num::NonZeroUsize::new(QUEUE).unwrap_or(std::num::NonZeroUsize::MIN);
+        let connection = builder.max_queued(queue).serve_at(ROOT_PATH, ObjectManager).build().await?;
+        Ok(Self { connection })
     }
 
     /// Puts the service on the bus, takes the name, and publishes what the engine announces.
@@ -148,15 +150,17 @@ impl Bus {
         let connection = self.connection;
         let broken = |doing| move |error: zbus::Error| BusError::Broken { doing, cause: error.to_string() };
         let bus = DBusProxy::new(&connection).await.map_err(broken("talking to the bus"))?;
-        let leavers = leavers(&connection).await.map_err(broken("watching who leaves the bus"))?;
+        let leavers = leavers::watch(&connection).await.map_err(broken("watching who leaves the bus"))?;
         let only_user = owner_is_everything.then(|| rustix::process::getuid().as_raw());
         let gate = Gate::new(&connection, Callers::new(bus.clone(), only_user)).await;
         let gate = gate.map_err(broken("making the polkit proxy"))?;
         let context = Arc::new(Context::new(engine, gate, connection.clone(), version));
+        let forgetting = tokio::spawn(leavers::forget(Arc::clone(&context), leavers));
+        let forgetting = AbortOnDropHandle::new(forgetting);
         let publisher = put_objects(&context).await.map_err(broken("adding objects"))?;
         take_name(&connection, &bus).await?;
-        let task = tokio::spawn(publisher.run(events, leavers, stop));
-        Ok(ServedBus { connection, task: AbortOnDropHandle::new(task) })
+        let task = tokio::spawn(publisher.run(events, stop));
+        Ok(ServedBus { connection, task: AbortOnDropHandle::new(task), _forgetting: forgetting })
     }
 }
 
@@ -165,6 +169,7 @@ impl Bus {
 pub struct ServedBus {
     connection: Connection,
     task: AbortOnDropHandle<Result<(), BusError>>,
+    _forgetting: AbortOnDropHandle<()>,
 }
 
 impl ServedBus {
@@ -184,21 +189,8 @@ impl ServedBus {
     }
 }
 
-/// The bus's announcements of connections that are gone.
-async fn leavers(connection: &Connection) -> Result<MessageStream, zbus::Error> {
-    let rule = MatchRule::builder()
-        .msg_type(zbus::message::Type::Signal)
-        .sender("org.freedesktop.DBus")
-        .interface("org.freedesktop.DBus")
-        .member("NameOwnerChanged")
-        .arg(2, "")
-        .build()?;
-    MessageStream::for_match_rule(rule, connection, None).await
-}
-
 async fn put_objects(context: &Arc<Context>) -> Result<Publisher, zbus::Error> {
     let server = context.connection.object_server();
-    server.at(ROOT_PATH, ObjectManager).await?;
     server.at(ROOT_PATH, Guard::new(Services::new(Arc::clone(context)), Arc::clone(context))).await?;
     Publisher::new(Arc::clone(context)).await
 }

@@ -15,6 +15,7 @@ mod device;
 mod errors;
 mod guard;
 mod item_info;
+mod leavers;
 mod libraries;
 mod library;
 mod paths;

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use zbus::fdo::ObjectManagerProxy;
+use zbus::connection::Builder;
+use zbus::fdo::{ObjectManagerProxy, PeerProxy};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, DBusError, OwnedObjectPath, OwnedVariant, Variant};
 
@@ -27,13 +28,16 @@ struct Stage {
     _presence: mpsc::Sender<Presence>,
 }
 
+async fn connect(bus: &PrivateBus) -> Bus {
+    Bus::build(Builder::address(bus.address())).await.unwrap()
+}
+
 async fn serve(bus: PrivateBus, owner_is_everything: bool) -> Result<Stage, BusError> {
     let libraries = MemoryLibraries::new();
     let stop = CancellationToken::new();
     let (started, presence) = engine(&libraries, &stop).await;
     let options = ServeOptions { version: "1.2.3".to_owned(), owner_is_everything, stop: stop.clone() };
-    let connection = Bus::over(bus.connect().await);
-    let served = connection.serve(started.engine, started.events, options).await?;
+    let served = connect(&bus).await.serve(started.engine, started.events, options).await?;
     Ok(Stage { bus, libraries, stop, served, engine: started.task, _presence: presence })
 }
 
@@ -85,13 +89,24 @@ async fn the_service_tells_of_itself() {
 }
 
 #[tokio::test]
+async fn calls_are_taken_before_the_name_is() {
+    let bus = PrivateBus::start();
+    let service = connect(&bus).await;
+    let client = bus.connect().await;
+    let peer = PeerProxy::builder(&client)
+        .destination(service.connection.unique_name().unwrap().as_ref())
+        .path(names::ROOT_PATH);
+    timeout(LIMIT, peer.build().await.unwrap().ping()).await.expect("the call is answered").unwrap();
+}
+
+#[tokio::test]
 async fn a_second_service_names_the_first() {
     let stage = Stage::session().await;
     let libraries = MemoryLibraries::new();
     let stop = CancellationToken::new();
     let (started, _presence) = engine(&libraries, &stop).await;
     let options = ServeOptions { version: String::new(), owner_is_everything: true, stop: stop.clone() };
-    let second = Bus::over(stage.bus.connect().await).serve(started.engine, started.events, options).await;
+    let second = connect(&stage.bus).await.serve(started.engine, started.events, options).await;
     let error = second.unwrap_err();
     assert!(
         matches!(&error, BusError::NameTaken { owner, pid, .. }

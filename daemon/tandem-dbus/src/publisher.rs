@@ -11,7 +11,6 @@ use crate::guard::Guard;
 use crate::services::Services;
 use crate::{errors, paths};
 use dbus_interfaces::names;
-use futures_util::StreamExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tandem_model::event::EngineEvent;
@@ -20,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use zbus::object_server::SignalEmitter;
-use zbus::{MessageStream, ObjectPath, Variant};
+use zbus::{ObjectPath, Variant};
 
 /// Where events go out.
 pub(crate) struct Publisher {
@@ -50,7 +49,6 @@ impl Publisher {
     pub(crate) async fn run(
         mut self,
         mut events: mpsc::Receiver<EngineEvent>,
-        mut leavers: MessageStream,
         stop: CancellationToken,
     ) -> Result<(), BusError> {
         let connection = self.context.connection.clone();
@@ -66,11 +64,6 @@ impl Publisher {
                     break Ok(());
                 }
                 () = connection.closed() => break Err(BusError::Lost),
-                left = leavers.next() => match left {
-                    Some(Ok(message)) => self.left(&message),
-                    Some(Err(error)) => tracing::debug!(%error, "a message of the bus can't be read"),
-                    None => break Err(BusError::Lost),
-                },
                 event = events.recv() => match event {
                     Some(event) => self.publish(event).await,
                     None => break Ok(()),
@@ -80,17 +73,6 @@ impl Publisher {
         };
         self.context.libraries.close().await;
         outcome
-    }
-
-    /// Forgets a connection that has left the bus.
-    fn left(&self, message: &zbus::Message) {
-        let body = message.body();
-        if let Ok((name, _, _)) = body.deserialize::<(&str, &str, &str)>()
-            && name.starts_with(':')
-        {
-            self.context.callers().left(name);
-            self.context.libraries.left(name);
-        }
     }
 
     async fn publish(&mut self, event: EngineEvent) {
