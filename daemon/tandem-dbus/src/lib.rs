@@ -11,6 +11,7 @@ mod bus;
 mod caller;
 mod changes;
 mod context;
+mod desktop;
 mod device;
 mod errors;
 mod guard;

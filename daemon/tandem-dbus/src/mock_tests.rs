@@ -2,9 +2,11 @@
 
 use crate::systemd::Systemd;
 use crate::udisks2::Udisks2;
+use futures_util::StreamExt;
 use kit::PrivateBus;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tandem_model::error::{LibraryError, PlayerError};
 use tandem_model::library::AgentStarter;
 use tandem_model::presence::{Mounted, Mounter};
@@ -13,6 +15,7 @@ use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath, OwnedVariant, con
 
 const NODE: &str = "/dev/no-such-node-1";
 const BLOCK: &str = "/org/freedesktop/UDisks2/block_devices/one";
+const SESSION: &str = "/org/freedesktop/login1/session/_31";
 const DRIVE: &str = "/org/freedesktop/UDisks2/drives/one";
 
 type Options = std::collections::HashMap<String, OwnedVariant>;
@@ -35,6 +38,8 @@ struct Script {
     /// Where the desktop mounts just before our own mounting is refused.
     overtaken_by: Option<Vec<u8>>,
     busy: bool,
+    /// Whether the device has just arrived.
+    new: bool,
     calls: Vec<String>,
 }
 
@@ -109,8 +114,40 @@ impl Drive {
     fn ejectable(&self) -> bool {
         true
     }
+    #[zbus(property)]
+    fn time_media_detected(&self) -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        if self.0.lock().unwrap().new { u64::try_from(now.as_micros()).unwrap() } else { 0 }
+    }
     fn power_off(&self, options: Options) {
         note(&self.0, "PowerOff", &options);
+    }
+}
+
+struct Logind;
+
+#[interface(name = "org.freedesktop.login1.Manager")]
+impl Logind {
+    fn list_sessions(&self) -> Vec<(String, u32, String, String, OwnedObjectPath)> {
+        let session = |seat: &str, path| {
+            let path = ObjectPath::from_static_str_unchecked(path).into();
+            ("1".to_owned(), 1000, "ann".to_owned(), seat.to_owned(), path)
+        };
+        vec![session("", "/no/such/session"), session("seat0", SESSION)]
+    }
+}
+
+struct Session;
+
+#[interface(name = "org.freedesktop.login1.Session")]
+impl Session {
+    #[zbus(property)]
+    fn active(&self) -> bool {
+        true
+    }
+    #[zbus(property, name = "Type")]
+    fn kind(&self) -> &str {
+        "wayland"
     }
 }
 
@@ -183,6 +220,40 @@ async fn a_mount_that_came_first_is_used() {
     };
     let mounted = mock(script).await.mounter.mount(Path::new(NODE)).await;
     assert_eq!(mounted, Ok(Mounted { path: "/media/ann/STICK".into(), ours: false }));
+}
+
+/// A device that has just arrived, with somebody at a desktop.
+async fn arrival(grace: Duration) -> Mock {
+    let mut mock = mock(Script { new: true, ..Script::default() }).await;
+    let server = mock._service.object_server();
+    server.at("/org/freedesktop/login1", Logind).await.unwrap();
+    server.at(SESSION, Session).await.unwrap();
+    mock._service.request_name("org.freedesktop.login1").await.unwrap();
+    mock.mounter = Udisks2::new(mock.client.clone()).waiting(grace);
+    mock
+}
+
+#[tokio::test]
+async fn a_device_that_arrives_is_left_to_the_desktop() {
+    let mock = arrival(kit::LIMIT).await;
+    let desktop = async {
+        let calls = zbus::MatchRule::builder().msg_type(zbus::message::Type::MethodCall);
+        let rule = calls.member("ListSessions").build().unwrap();
+        zbus::MessageStream::for_match_rule(rule, &mock._service, None).await.unwrap().next().await;
+        mock.script.lock().unwrap().mounts.push(b"/media/ann/STICK\0".to_vec());
+        let filesystem = mock._service.object_server().interface::<_, Filesystem>(BLOCK).await.unwrap();
+        filesystem.get().await.mount_points_changed(filesystem.signal_emitter()).await.unwrap();
+    };
+    let (mounted, ()) = tokio::join!(mock.mounter.mount(Path::new(NODE)), desktop);
+    assert_eq!(mounted, Ok(Mounted { path: "/media/ann/STICK".into(), ours: false }));
+    assert!(mock.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_desktop_that_mounts_nothing_is_not_waited_for_long() {
+    let mock = arrival(Duration::from_millis(50)).await;
+    let mounted = mock.mounter.mount(Path::new(NODE)).await;
+    assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
 }
 
 #[tokio::test]

@@ -3,15 +3,18 @@
 //! It never forces anything, never asks the user for a password, and touches no device but the one it is told, and on
 //! ejecting the others of the same drive.
 
+use crate::desktop;
+use futures_util::StreamExt;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
 use tandem_model::presence::{Mounted, Mounter};
-use zbus::fdo::{ManagedObjects, ObjectManagerProxy};
+use tokio::time::Instant;
+use zbus::fdo::{ManagedObjects, ObjectManagerProxy, PropertiesProxy};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath, OwnedVariant, Variant, proxy};
 
@@ -22,6 +25,10 @@ const DRIVE: &str = "org.freedesktop.UDisks2.Drive";
 
 /// How long mounting and switching off may take.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// How long after its arrival a device is left to the desktop to mount: what the desktop has mounted is its user's to look
+/// at during a run, and a desktop that finds a device mounted already doesn't mount it again.
+const DESKTOP_GRACE: Duration = Duration::from_secs(3);
 
 /// How long unmounting may take: others may have written much, and it is flushed first.
 const UNMOUNT_LIMIT: Duration = Duration::from_secs(600);
@@ -59,6 +66,8 @@ struct DriveFacts {
     sibling_id: String,
     can_power_off: bool,
     ejectable: bool,
+    /// When the medium arrived, since 1970.
+    arrived: Duration,
 }
 
 /// What UDisks2 knows.
@@ -106,6 +115,7 @@ fn facts(objects: ManagedObjects) -> Facts {
                 sibling_id: property(drive, "SiblingId").unwrap_or_default(),
                 can_power_off: property(drive, "CanPowerOff").unwrap_or(false),
                 ejectable: property(drive, "Ejectable").unwrap_or(false),
+                arrived: Duration::from_micros(property(drive, "TimeMediaDetected").unwrap_or(0)),
             });
         }
     }
@@ -119,9 +129,13 @@ impl Facts {
         by_number.or_else(|| self.blocks.iter().find(|block| block.nodes.iter().any(|of| of == node)))
     }
 
+    fn drive_of(&self, block: &Block) -> Option<&DriveFacts> {
+        self.drives.iter().find(|drive| drive.object == block.drive)
+    }
+
     /// The drive of this block device, and all file systems of that drive and its siblings.
     fn device_of(&self, block: &Block) -> (Option<&DriveFacts>, Vec<&Block>) {
-        let drive = self.drives.iter().find(|drive| drive.object == block.drive);
+        let drive = self.drive_of(block);
         let sibling = |other: &DriveFacts| {
             drive.is_some_and(|drive| {
                 other.object == drive.object
@@ -185,6 +199,12 @@ async fn within<T>(
     tokio::time::timeout(limit, call).await.map_err(late)
 }
 
+/// What is left of a grace that began at this time since 1970; nothing when the clock was set in between.
+fn left_of(grace: Duration, began: Duration) -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.checked_sub(began).map_or(Duration::ZERO, |passed| grace.saturating_sub(passed))
+}
+
 fn options() -> Options {
     HashMap::from([("auth.no_user_interaction", Variant::from(true))])
 }
@@ -192,11 +212,18 @@ fn options() -> Options {
 /// UDisks2 on the system bus.
 pub(crate) struct Udisks2 {
     connection: Connection,
+    desktop_grace: Duration,
 }
 
 impl Udisks2 {
     pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection }
+        Self { connection, desktop_grace: DESKTOP_GRACE }
+    }
+
+    /// With another patience.
+    #[cfg(test)]
+    pub(crate) fn waiting(self, desktop_grace: Duration) -> Self {
+        Self { desktop_grace, ..self }
     }
 
     async fn facts(&self, node: &Path) -> Result<Facts, PlayerError> {
@@ -232,8 +259,16 @@ impl Udisks2 {
     }
 
     async fn mount_block(&self, node: &Path) -> Result<Mounted, PlayerError> {
-        let (_, block) = self.find(node).await?;
+        let (facts, block) = self.find(node).await?;
         if let Some(mounted) = self.used_mount(&block).await? {
+            return Ok(mounted);
+        }
+        let wait =
+            facts.drive_of(&block).map_or(Duration::ZERO, |drive| left_of(self.desktop_grace, drive.arrived));
+        if !wait.is_zero()
+            && desktop::is_active(&self.connection).await
+            && let Some(mounted) = self.mounted_within(wait, node, &block).await?
+        {
             return Ok(mounted);
         }
         let mount = async { self.filesystem(&block).await?.mount(options()).await };
@@ -245,6 +280,31 @@ impl Udisks2 {
                 self.used_mount(&block).await?.ok_or_else(|| player_error("mounting", node, &error))
             }
             Err(error) => Err(player_error("mounting", node, &error)),
+        }
+    }
+
+    /// The mount that somebody else makes in this time.
+    async fn mounted_within(
+        &self,
+        wait: Duration,
+        node: &Path,
+        block: &Block,
+    ) -> Result<Option<Mounted>, PlayerError> {
+        let deadline = Instant::now() + wait;
+        let told = |error: zbus::Error| player_error("waiting for the mount of", node, &error);
+        let builder = PropertiesProxy::builder(&self.connection).destination(SERVICE);
+        let proxy = builder.path(block.object.clone()).cache_properties(CacheProperties::No).build();
+        let proxy = proxy.await.map_err(told)?;
+        let mut changes = proxy.receive_properties_changed().await.map_err(told)?;
+        loop {
+            let (_, block) = self.find(node).await?;
+            if let Some(mounted) = self.used_mount(&block).await? {
+                return Ok(Some(mounted));
+            }
+            match tokio::time::timeout_at(deadline, changes.next()).await {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return Ok(None),
+            }
         }
     }
 

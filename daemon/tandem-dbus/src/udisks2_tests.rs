@@ -25,6 +25,7 @@ fn drive(path: &str, sibling_id: &str) -> DriveFacts {
         sibling_id: sibling_id.to_owned(),
         can_power_off: true,
         ejectable: false,
+        arrived: Duration::ZERO,
     }
 }
 
