@@ -52,13 +52,13 @@ fn note(script: &Shared, call: &str, options: &Options) {
     script.lock().unwrap().calls.push(call.to_owned());
 }
 
-struct Block;
+struct Block(&'static str);
 
 #[interface(name = "org.freedesktop.UDisks2.Block")]
 impl Block {
     #[zbus(property)]
     fn device(&self) -> Vec<u8> {
-        [NODE.as_bytes(), b"\0"].concat()
+        [self.0.as_bytes(), b"\0"].concat()
     }
     #[zbus(property)]
     fn device_number(&self) -> u64 {
@@ -177,7 +177,7 @@ async fn mock(script: Script) -> Mock {
     let script = Arc::new(Mutex::new(script));
     let service = connection::Builder::address(bus.address())
         .serve_at("/org/freedesktop/UDisks2", ObjectManager)
-        .serve_at(BLOCK, Block)
+        .serve_at(BLOCK, Block(NODE))
         .serve_at(BLOCK, Filesystem(Arc::clone(&script)))
         .serve_at(DRIVE, Drive(Arc::clone(&script)))
         .name("org.freedesktop.UDisks2")
@@ -191,6 +191,13 @@ async fn mock(script: Script) -> Mock {
 impl Mock {
     fn calls(&self) -> Vec<String> {
         self.script.lock().unwrap().calls.clone()
+    }
+
+    /// Waits until a method of the mock is called.
+    async fn called(&self, member: &'static str) {
+        let calls = zbus::MatchRule::builder().msg_type(zbus::message::Type::MethodCall);
+        let rule = calls.member(member).build().unwrap();
+        zbus::MessageStream::for_match_rule(rule, &self._service, None).await.unwrap().next().await;
     }
 }
 
@@ -237,9 +244,7 @@ async fn arrival(grace: Duration) -> Mock {
 async fn a_device_that_arrives_is_left_to_the_desktop() {
     let mock = arrival(kit::LIMIT).await;
     let desktop = async {
-        let calls = zbus::MatchRule::builder().msg_type(zbus::message::Type::MethodCall);
-        let rule = calls.member("ListSessions").build().unwrap();
-        zbus::MessageStream::for_match_rule(rule, &mock._service, None).await.unwrap().next().await;
+        mock.called("ListSessions").await;
         mock.script.lock().unwrap().mounts.push(b"/media/ann/STICK\0".to_vec());
         let filesystem = mock._service.object_server().interface::<_, Filesystem>(BLOCK).await.unwrap();
         filesystem.get().await.mount_points_changed(filesystem.signal_emitter()).await.unwrap();
@@ -253,6 +258,20 @@ async fn a_device_that_arrives_is_left_to_the_desktop() {
 async fn a_desktop_that_mounts_nothing_is_not_waited_for_long() {
     let mock = arrival(Duration::from_millis(50)).await;
     let mounted = mock.mounter.mount(Path::new(NODE)).await;
+    assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
+}
+
+#[tokio::test]
+async fn a_device_that_udisks_learns_of_later_is_waited_for() {
+    let late = "/org/freedesktop/UDisks2/block_devices/two";
+    let mock = mock(Script::default()).await;
+    let udisks = async {
+        mock.called("GetManagedObjects").await;
+        let server = mock._service.object_server();
+        server.at(late, Block("/dev/null")).await.unwrap();
+        server.at(late, Filesystem(Arc::clone(&mock.script))).await.unwrap();
+    };
+    let (mounted, ()) = tokio::join!(mock.mounter.mount(Path::new("/dev/null")), udisks);
     assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
 }
 

@@ -30,6 +30,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// at during a run, and a desktop that finds a device mounted already doesn't mount it again.
 const DESKTOP_GRACE: Duration = Duration::from_secs(3);
 
+/// How long after udev UDisks2 may know of a device: with many at once it follows by seconds.
+const LAG_LIMIT: Duration = Duration::from_secs(30);
+
 /// How long unmounting may take: others may have written much, and it is flushed first.
 const UNMOUNT_LIMIT: Duration = Duration::from_secs(600);
 
@@ -226,12 +229,14 @@ impl Udisks2 {
         Self { desktop_grace, ..self }
     }
 
+    async fn objects(&self) -> Result<ObjectManagerProxy<'_>, zbus::Error> {
+        let builder = ObjectManagerProxy::builder(&self.connection).destination(SERVICE);
+        let builder = builder.path("/org/freedesktop/UDisks2").cache_properties(CacheProperties::No);
+        builder.build().await
+    }
+
     async fn facts(&self, node: &Path) -> Result<Facts, PlayerError> {
-        let ask = async {
-            let builder = ObjectManagerProxy::builder(&self.connection).destination(SERVICE);
-            let builder = builder.path("/org/freedesktop/UDisks2").cache_properties(CacheProperties::No);
-            Ok(builder.build().await?.get_managed_objects().await?)
-        };
+        let ask = async { Ok(self.objects().await?.get_managed_objects().await?) };
         let objects = within(LIMIT, "asking UDisks2 about", node, ask).await?;
         objects.map(facts).map_err(|error| player_error("asking UDisks2 about", node, &error))
     }
@@ -243,6 +248,24 @@ impl Udisks2 {
         let block =
             facts.block(node, number.filter(|number| *number != 0)).cloned().ok_or(PlayerError::Removed)?;
         Ok((facts, block))
+    }
+
+    /// Finds a device that has just come, of which UDisks2 may not know yet.
+    async fn find_new(&self, node: &Path) -> Result<(Facts, Block), PlayerError> {
+        let told = |error: zbus::Error| player_error("waiting for UDisks2 to know", node, &error);
+        let deadline = Instant::now() + LAG_LIMIT;
+        let objects = self.objects().await.map_err(told)?;
+        let mut added = objects.receive_interfaces_added().await.map_err(told)?;
+        loop {
+            match self.find(node).await {
+                Err(PlayerError::Removed) if node.exists() => {}
+                outcome => return outcome,
+            }
+            match tokio::time::timeout_at(deadline, added.next()).await {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return Err(PlayerError::Removed),
+            }
+        }
     }
 
     async fn filesystem(&self, block: &Block) -> Result<FilesystemProxy<'_>, zbus::Error> {
@@ -259,7 +282,7 @@ impl Udisks2 {
     }
 
     async fn mount_block(&self, node: &Path) -> Result<Mounted, PlayerError> {
-        let (facts, block) = self.find(node).await?;
+        let (facts, block) = self.find_new(node).await?;
         if let Some(mounted) = self.used_mount(&block).await? {
             return Ok(mounted);
         }
