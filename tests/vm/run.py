@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs the cases against a real machine, each in a fresh guest, and says how each went.
 
-    tests/vm/run.py [--profile release|debug] [PATTERN…]
+    tests/vm/run.py [--profile release|debug] [--all] [PATTERN…]
 
-A pattern is a part of a case's name, or a shell pattern for all of it. Of a case that fails, journal, console and
+A pattern is a part of a case's name, or a shell pattern for all of it. Without one the core cases run, and with `--all`
+those that take longer too. Of a case that fails, journal, console and
 QEMU's messages stay below `tests/vm/cache/failed/CASE/`.
 """
 
@@ -39,11 +40,11 @@ def all_cases() -> list[tuple[str, Case]]:
     return found
 
 
-def chosen(patterns: list[str]) -> list[tuple[str, Case]]:
-    """The cases that fit one of the patterns; all without a pattern."""
+def chosen(patterns: list[str], thorough: bool) -> list[tuple[str, Case]]:
+    """The cases that fit one of the patterns; without a pattern all, or all but those that take longer."""
     cases = all_cases()
     if not patterns:
-        return cases
+        return [case for case in cases if thorough or not hasattr(case[1], "thorough")]
     return [case for case in cases if any(fnmatch.fnmatch(case[0], p) or p in case[0] for p in patterns)]
 
 
@@ -90,9 +91,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("patterns", nargs="*", metavar="PATTERN")
     parser.add_argument("--profile", default="release", choices=["release", "debug"])
+    parser.add_argument("--all", action="store_true", help="also the cases that take longer")
     parser.add_argument("--list", action="store_true", help="only list the cases")
     arguments = parser.parse_args()
-    cases = chosen(arguments.patterns)
+    cases = chosen(arguments.patterns, arguments.all or arguments.list)
     if not cases:
         print(f"no case fits {' '.join(arguments.patterns)}; --list lists them", file=sys.stderr)
         return 2

@@ -2,7 +2,7 @@
 
 import json
 
-from cases.support import Bench
+from cases.support import Bench, thorough
 
 
 def _whole_life(bench: Bench, kind: str) -> None:
@@ -43,6 +43,7 @@ def case_ext4(bench: Bench) -> None:
     _whole_life(bench, "ext4")
 
 
+@thorough
 def case_ntfs(bench: Bench) -> None:
     """A stick that was formatted on Windows."""
     _whole_life(bench, "ntfs")

@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from cases.support import Bench
+from cases.support import Bench, thorough
 from machine.guest import Failed
 
 SLOW = 40_000_000
@@ -28,6 +28,7 @@ def case_the_desktop_mounts_first(bench: Bench) -> None:
     bench.check_in_step(stick)
 
 
+@thorough
 def case_the_desktop_mounts_ext4_first(bench: Bench) -> None:
     """A file system with owners, whose root belongs to another user."""
     bench.guest.check("systemctl mask --now --runtime tandemd")
@@ -153,6 +154,7 @@ def case_pulled_in_the_middle_of_a_file(bench: Bench) -> None:
     assert not {name for name in rest if not name.startswith("FSCK")}, rest
 
 
+@thorough
 def case_pulled_at_any_moment_of_arrival(bench: Bench) -> None:
     """Pulled before, during and after the daemon looks at it: it goes from the bus, and the next plug works."""
     stick = bench.stick("stick")

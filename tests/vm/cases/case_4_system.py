@@ -3,7 +3,7 @@
 import time
 
 from cases.support import Bench
-from machine import sticks
+from machine import golden, sticks
 from machine.guest import Failed, Guest
 
 # what the agent's unit lets a program do, tried by a program in its place
@@ -183,8 +183,10 @@ def case_power_cut(bench: Bench) -> None:
 
 
 def case_uninstall(bench: Bench) -> None:
-    """What `make install` brought goes; state stays."""
+    """What `make install` brought goes, by what `make uninstall` does; state stays."""
     bench.guest.check("systemctl start tandemd && systemctl disable --now tandemd")
-    bench.guest.check("tar -tf /dev/vdb | sed 's|^|/|' | xargs -d '\\n' rm -f && systemctl daemon-reload")
-    bench.guest.check("test -d /var/lib/tandem")
+    bench.guest.check(golden.uninstall_script() + "systemctl daemon-reload")
+    left = bench.guest.check("tar -tf /dev/vdb | sed 's|^|/|' | while read -r file; do test ! -e \"$file\" || echo \"$file\"; done")
+    assert left == "", left
+    bench.guest.check("test -d /var/lib/tandem && ! test -e /usr/lib/tandem && ! test -e /usr/share/doc/tandem")
     assert bench.try_ctl("list").code != 0

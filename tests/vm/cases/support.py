@@ -4,8 +4,9 @@ import hashlib
 import json
 import pathlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from machine import sticks
 from machine.golden import Golden
@@ -19,6 +20,14 @@ for number in range({count}):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(os.urandom({size}))
 """
+
+Case = TypeVar("Case", bound=Callable[..., None])
+
+
+def thorough(case: Case) -> Case:
+    """Marks a case that takes longer: `make test-vm-all` runs it, and whoever names it."""
+    case.thorough = True  # type: ignore[attr-defined]
+    return case
 
 
 @dataclass

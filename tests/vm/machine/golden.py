@@ -11,26 +11,26 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 
-from .guest import Guest, make_overlay
+from .guest import Guest, GuestError, make_overlay
 from .image import CACHE, HERE, Image, pack
 
 ROOT = HERE.parent.parent
 
-# What a package's maintainer scripts do after unpacking.
-INSTALL = """
-set -e
-tar -xf /dev/vdb -C / --no-same-owner --keep-directory-symlink
-ldconfig
-systemd-sysusers
-systemd-tmpfiles --create
-systemctl daemon-reload
-udevadm control --reload
-systemctl reload dbus
-systemctl enable --quiet tandemd.service
-"""
-
 # Whether ann sits at the machine.
 LOGGED_IN = "loginctl list-sessions --no-legend | grep -q ' ann *seat0' && systemctl is-active --quiet user@1000"
+
+
+# What `make install` would have put there, from the disk that holds it.
+UNPACK = "tar -xf /dev/vdb -C / --no-same-owner --keep-directory-symlink && ldconfig"
+
+
+def readme_commands() -> list[str]:
+    """The README's commands for installing on a real system, in their order."""
+    section = (ROOT / "README.md").read_text().partition("\n## Install on a real system\n")[2]
+    commands = section.split("```")[1].splitlines()[1:]
+    if commands[:2] != ["make build", "sudo make install"]:
+        raise GuestError(f"the README doesn't begin with building and installing: {commands}")
+    return commands
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,14 @@ def installed_tree(into: pathlib.Path, profile: str) -> None:
     subprocess.run(["strip", "--strip-debug", *(str(into / program) for program in programs)], check=True)
 
 
+def uninstall_script() -> str:
+    """What `make uninstall` would do on the guest, which has no make."""
+    command = ["make", "--no-print-directory", "--dry-run", "uninstall"]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
 def _digest(image: Image, tree: pathlib.Path) -> str:
-    told = hashlib.sha256(image.digest.encode() + INSTALL.encode())
+    told = hashlib.sha256(image.digest.encode() + repr(readme_commands()).encode())
     for path in sorted(path for path in tree.rglob("*") if path.is_file()):
         told.update(str(path.relative_to(tree)).encode() + b"\0" + path.read_bytes())
     for source in ("golden.py", "guest.py"):
@@ -80,7 +86,10 @@ def prepare(image: Image, profile: str) -> Golden:
     with Guest(image, golden.disk, golden.payload, place / "boot") as guest:
         guest.until("systemctl is-system-running --wait", "the guest has booted", limit=300)
         guest.until(LOGGED_IN, "ann has logged in")
-        guest.check(INSTALL, limit=180)
+        guest.check(UNPACK, limit=180)
+        for command in readme_commands()[2:]:
+            guest.check(command.removeprefix("sudo "), limit=60)
+        guest.check("systemctl stop tandemd && journalctl --sync")
         guest.until("! systemctl list-jobs --no-legend | grep -q .", "systemd is at rest")
         guest.check("sync; echo 3 >/proc/sys/vm/drop_caches")
         guest.save(unfinished)

@@ -18,7 +18,7 @@ def make(path: pathlib.Path, kind: str, label: str = "STICK", size: str = "128M"
     """A stick without partitions, with a fresh file system of this kind."""
     path.unlink(missing_ok=True)
     subprocess.run(["truncate", "-s", size, str(path)], check=True)
-    subprocess.run([*MAKERS[kind], label, str(path)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*MAKERS[kind], label, str(path)], check=True, capture_output=True)
     return path
 
 

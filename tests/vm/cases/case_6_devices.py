@@ -1,0 +1,290 @@
+"""Devices on USB that are no sticks: they come and go beside the daemon, which serves none of them today.
+
+So it must not touch them either. A device's log and usbmon tell what arrives, not who sent it. The kernel's and udev's
+part is told from the daemon's by when it comes: it is over when udev has settled, and it is the same while the daemon
+is masked. What the daemon does it does again when it starts anew, and then nothing may arrive.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from cases.support import Bench, thorough
+from machine import players
+from machine.guest import Failed
+from machine.players import MadePlayer, QemuPlayer, UmtpPlayer
+from machine.traffic import Traffic, do
+
+Player = QemuPlayer | UmtpPlayer | MadePlayer
+
+PLAYER_INTERFACE = "{F33FDC04-D1AC-4E8E-9A30-19BBD4B108AE}"
+ENDPOINTS = [{"address": 0x81}, {"address": 0x01}, {"address": 0x82, "type": "interrupt"}]
+# the product's string
+NAME_ALONE = {"type": 0x80, "request": 6, "value": 0x0302}
+ASK_NAME = NAME_ALONE | {"do": "control", "index": 0x0409, "length": 255, "timeout": 500}
+NAME = "Walker"
+CLAIM = {"do": "claim", "interface": 0}
+SEND = {"do": "bulk", "endpoint": 0x01, "data": "0102"}
+READ = {"do": "bulk", "endpoint": 0x81, "length": 4096, "timeout": 500}
+
+
+def _described(serial: str, **more: Any) -> dict[str, Any]:
+    """A player with an interface of its vendor's own and the endpoints of an MTP device."""
+    interface = {"class": [0xFF, 0, 0], "name": "Player", "endpoints": ENDPOINTS}
+    own = {"vendor": 0x1209, "product": 0x7A01, "manufacturer": "Acme", "name": NAME, "serial": serial}
+    return own | {"configurations": [{"interfaces": [interface]}]} | more
+
+
+def _microsoft_1(compatible: str = "MTP") -> dict[str, Any]:
+    """Microsoft's descriptors 1.0 with a compatible ID and the interface that Windows Media Player looks for."""
+    guid = {"name": "DeviceInterfaceGUID", "value": PLAYER_INTERFACE}
+    return {"code": 0x21, "features": [{"interface": 0, "compatible": compatible, "properties": [guid]}]}
+
+
+def _microsoft_2() -> dict[str, Any]:
+    """Microsoft's descriptors 2.0 with the same interface, as a list."""
+    guids = {"name": "DeviceInterfaceGUIDs", "value": [PLAYER_INTERFACE]}
+    return {"code": 0x42, "features": [{"compatible": "WINUSB", "properties": [guids]}]}
+
+
+def _daemon(bench: Bench) -> tuple[str, list[dict[str, Any]]]:
+    """Which process the daemon is, and its devices; it must have had nothing to complain of."""
+    said = bench.guest.check("journalctl --sync; journalctl -q -o cat --no-pager -u tandemd -p warning")
+    if said.strip():
+        raise Failed(f"the daemon complains: {said}")
+    return bench.guest.check("systemctl show -p ActiveState -p MainPID tandemd"), bench.devices()
+
+
+def _seen(bench: Bench, player: Player, *, mtp: bool) -> dict[str, str]:
+    """Looks at a player as kernel and udev see it; who sits at the machine may use an MTP player, others may not."""
+    own = players.properties(bench.guest, player.serial)
+    assert own["ID_SERIAL_SHORT"] == player.serial and own["DRIVER"] == "usb", own
+    assert (own.get("ID_MTP_DEVICE"), own.get("ID_MEDIA_PLAYER")) == (("1", "1") if mtp else (None, None)), own
+    assert (bench.guest.run(f"test -w {own['DEVNAME']}", user="ann").code == 0) is mtp, own
+    assert bench.guest.run(f"test -w {own['DEVNAME']}", user="ben").code != 0, own
+    return own
+
+
+def _come_and_go(bench: Bench, plug: Callable[[int], Player], *, mtp: bool = True) -> list[dict[str, str]]:
+    """Two at once, unplugged one after the other, and one again; the daemon takes no notice. Their properties."""
+    bench.guest.check("systemctl start tandemd")
+    before = _daemon(bench)
+    first, second = plug(0), plug(1)
+    seen = [_seen(bench, first, mtp=mtp), _seen(bench, second, mtp=mtp)]
+    assert seen[0]["SYSFS"] != seen[1]["SYSFS"], seen
+    assert _daemon(bench) == before
+    first.unplug()
+    players.gone(bench.guest, first.serial)
+    assert players.find(bench.guest, second.serial) == seen[1]["SYSFS"]
+    second.unplug()
+    players.gone(bench.guest, second.serial)
+    again = plug(2)
+    _seen(bench, again, mtp=mtp)
+    again.unplug()
+    players.gone(bench.guest, again.serial)
+    left = bench.guest.run("ls /dev/libmtp-*")
+    assert left.code != 0, left
+    assert _daemon(bench) == before
+    return seen
+
+
+def _qemu_player(bench: Bench, number: int) -> QemuPlayer:
+    name, port = f"qemu{number}", ("usb.0/9", "more.0/9")[number % 2]
+    return QemuPlayer(bench.guest, name, bench.work / name, port=port, serial=f"Q{number}")
+
+
+def _umtp_player(bench: Bench, number: int) -> UmtpPlayer:
+    return UmtpPlayer(bench.guest, number % 2, f"Player {number}", serial=f"U{number}")
+
+
+def case_qemu_players(bench: Bench) -> None:
+    """QEMU's MTP device."""
+    seen = _come_and_go(bench, lambda number: _qemu_player(bench, number))
+    assert [own["ID_USB_INTERFACES"] for own in seen] == [":060101:"] * 2, seen
+
+
+def case_umtp_players(bench: Bench) -> None:
+    """An MTP player that is independent of QEMU and of us."""
+    seen = _come_and_go(bench, lambda number: _umtp_player(bench, number))
+    assert [own["ID_MODEL"] for own in seen] == ["Player_0", "Player_1"], seen
+    left = bench.guest.check("ls /sys/kernel/config/usb_gadget; findmnt -rn -t functionfs || true")
+    assert not left.strip(), left
+
+
+def case_mtp_players_speak_mtp(bench: Bench) -> None:
+    """Both independent players open a session and answer GetDeviceInfo: a data container with the model, and `OK`."""
+    there: dict[str, Player] = {"Player 0": _umtp_player(bench, 0), "QEMU filesharing": _qemu_player(bench, 0)}
+    for model, player in there.items():
+        own = players.properties(bench.guest, player.serial)
+        # length, type, code and transaction of a container; the session's number is the one parameter
+        open_session = {"do": "bulk", "endpoint": 0x02, "data": "10000000" "0100" "0210" "00000000" "01000000"}
+        ask = {"do": "bulk", "endpoint": 0x02, "data": "0c000000" "0100" "0110" "01000000"}
+        read = READ | {"timeout": 5000}
+        came = do(bench.guest, own, CLAIM, open_session, read, ask, read, read)
+        assert came[:4] == [0, 16, "0c000000" "0300" "0120" "00000000", 12], (model, came)
+        assert came[4][8:16] == "02000110" and model.encode("utf-16-le").hex() in came[4], (model, came[4])
+        assert came[5] == "0c000000" "0300" "0120" "01000000", (model, came[5])
+
+
+def case_players_with_microsofts_descriptors(bench: Bench) -> None:
+    """Players that only the descriptors 1.0 tell from other devices: libmtp's probe finds them by these."""
+
+    def plug(number: int) -> MadePlayer:
+        return MadePlayer(bench.guest, f"made{number}", _described(f"M{number}", microsoft_1=_microsoft_1()))
+
+    seen = _come_and_go(bench, plug)
+    assert [own["ID_SERIAL"] for own in seen] == [f"Acme_{NAME}_M0", f"Acme_{NAME}_M1"], seen
+
+
+def case_players_of_all_speeds(bench: Bench) -> None:
+    """Players with the descriptors 2.0, which libmtp doesn't know: any device of its vendor's, to udev."""
+    speeds = (("full", 0x0201, "12"), ("super", 0x0320, "5000"), ("high", 0x0210, "480"))
+
+    def plug(number: int) -> MadePlayer:
+        speed, usb, _ = speeds[number]
+        described = _described(f"S{number}", speed=speed, usb=usb, microsoft_2=_microsoft_2())
+        made = MadePlayer(bench.guest, f"made{number}", described)
+        own = players.properties(bench.guest, made.serial)
+        told = bench.guest.check(f"cat {own['SYSFS']}/speed").strip()
+        assert told == speeds[number][2], (told, speeds[number])
+        fetch = {"do": "control", "type": 0xC0, "request": 0x42, "value": 0, "index": 7, "length": 1024}
+        (answer,) = do(bench.guest, own, fetch)
+        assert PLAYER_INTERFACE.encode("utf-16-le").hex() in answer, answer
+        return made
+
+    _come_and_go(bench, plug, mtp=False)
+
+
+def case_the_daemon_probes_none(bench: Bench) -> None:
+    """Not when they are plugged in, not when it starts and they are there, and not when a stick comes."""
+    described = _described("M1", usb=0x0210, microsoft_1=_microsoft_1(), microsoft_2=_microsoft_2())
+
+    def arrival(name: str) -> tuple[MadePlayer, list[str]]:
+        made = MadePlayer(bench.guest, name, described)
+        players.properties(bench.guest, made.serial)
+        # the kernel and the probe may overtake each other
+        return made, sorted(map(str, made.requests()))
+
+    bench.guest.check("systemctl mask --now --runtime tandemd")
+    without, expected = arrival("without")
+    assert any(request["value"] == 0x03EE for request in without.requests()), "libmtp's probe has not asked"
+    without.unplug()
+    players.gone(bench.guest, without.serial)
+    bench.guest.check("systemctl unmask --runtime tandemd && systemctl start tandemd")
+    made, arrived = arrival("with")
+    if arrived != expected:
+        raise Failed(f"with the daemon running other requests arrive:\n{arrived}\nand without:\n{expected}")
+
+    there: list[Player] = [made, _qemu_player(bench, 0), _umtp_player(bench, 0)]
+    all_of_them = [players.properties(bench.guest, player.serial) for player in there]
+    logged = made.log()
+    traffic = Traffic(bench.guest)
+    bench.guest.check("systemctl restart tandemd")
+    bench.guest.plug("stick", bench.stick("stick"), serial="A1")
+    bench.wait_for("STICK", total_space=bench.wait_for("STICK")["total_space"])
+    for own in all_of_them:
+        assert traffic.of(own) == [], (own["ID_SERIAL"], traffic.of(own))
+    assert made.log() == logged, made.log()[len(logged) :]
+    opened = bench.guest.check("ls -l /proc/$(pidof tandemd)/fd")
+    assert "/dev/bus/usb" not in opened, opened
+    # and what isn't there would have been seen
+    for own in all_of_them:
+        do(bench.guest, own, ASK_NAME)
+        assert traffic.of(own), own["ID_SERIAL"]
+    assert len(made.log()) == len(logged) + 1, made.log()[len(logged) :]
+
+
+@thorough
+def case_a_stick_beside_them(bench: Bench) -> None:
+    """A stick synchronises while players of each kind are there, are pulled and come back."""
+    stick = bench.stick("stick", size="512M")
+    made = MadePlayer(bench.guest, "made", _described("M1", microsoft_1=_microsoft_1()))
+    qemu, umtp = _qemu_player(bench, 0), _umtp_player(bench, 0)
+    for player in (made, qemu, umtp):
+        _seen(bench, player, mtp=True)
+    bench.guest.plug("stick", stick, serial="A1")
+    bench.wait_for("STICK")
+    assert len(bench.devices()) == 1, bench.devices()
+    before = _daemon(bench)[0]
+    bench.make_music(count=4, size=30_000_000)
+    bench.ctl("partner STICK --playlist All")
+    bench.ctl("sync STICK --no-wait")
+    bench.guest.until("tandemctl --json list | grep -q '\"sync_state\": *\"synchronizing\"'", "the run begins")
+    made.unplug()
+    assert bench.device("STICK")["sync_state"] == "synchronizing", bench.device("STICK")
+    qemu.unplug()
+    umtp.unplug()
+    for player in (made, qemu, umtp):
+        players.gone(bench.guest, player.serial)
+    again = MadePlayer(bench.guest, "again", _described("M2", microsoft_1=_microsoft_1()))
+    _seen(bench, again, mtp=True)
+    device = bench.wait_for("STICK", sync_state="stopped", safe_to_remove=True, limit=300)
+    assert device["sync_item_count"] == 4, device
+    assert _daemon(bench)[0] == before
+    bench.ctl("eject STICK")
+    bench.guest.unplug("stick")
+    bench.check_in_step(stick)
+
+
+def case_made_devices_are_as_described(bench: Bench) -> None:
+    """The framework's own proof: a host gets Microsoft's descriptors byte for byte, and back what it sends."""
+    described = _described("M1", usb=0x0210, function={"kind": "loopback"}, microsoft_1=_microsoft_1())
+    made = MadePlayer(bench.guest, "made", described)
+    own = players.properties(bench.guest, made.serial)
+    asked = {"do": "control", "type": 0xC0, "request": 0x21, "value": 0, "length": 255}
+    string, ids, device, interface = do(
+        bench.guest,
+        own,
+        ASK_NAME | {"value": 0x03EE, "index": 0},
+        asked | {"index": 4},
+        asked | {"index": 5},
+        asked | {"index": 5, "type": 0xC1},
+    )
+    assert string == "12034d005300460054003100300030002100", string
+    assert ids == "2800000000010400010000000000000000014d5450" + "00" * 19, ids
+    assert device == interface and len(device) == 2 * 0x8E, (device, interface)
+    assert device.startswith("8e0000000001050001008400000001000000280044006500"), device
+    assert device.endswith(PLAYER_INTERFACE.encode("utf-16-le").hex() + "0000"), device
+
+    packets, rest = "a5" * 1024, "5a" * 1400
+    # usbfs sends no empty packet by itself; one that follows a transfer of whole packets ends it
+    steps = (CLAIM, SEND | {"data": rest}, READ, SEND | {"data": packets}, READ, SEND | {"data": ""})
+    came = do(bench.guest, own, *steps, READ | {"length": 1024}, READ, READ)
+    assert came == [0, 1400, rest, 1024, "ETIMEDOUT", 0, packets, "", "ETIMEDOUT"], came
+
+    script_steps = [{"expect": SEND["data"], "answers": [[0x81, "0a0b"], [0x82, "0c"]]}]
+    status = {"type": 0xA1, "request": 0x67, "value": 0, "index": 0}
+    script = {"kind": "script", "steps": script_steps, "requests": [status | {"answer": "04000120"}]}
+    scripted = MadePlayer(bench.guest, "scripted", _described("M2", function=script))
+    own = players.properties(bench.guest, scripted.serial)
+    ask = status | {"do": "control", "length": 8}
+    event = READ | {"endpoint": 0x82, "length": 64}
+    came = do(bench.guest, own, CLAIM, ask, ask | {"request": 0x65}, SEND, event, READ)
+    assert came == [0, "04000120", "EPIPE", 2, "0c", "0a0b"], came
+
+
+def case_made_devices_fail_as_told(bench: Bench) -> None:
+    """The framework's own proof: each fault strikes where and as often as it should, and nothing else fails."""
+    made = MadePlayer(bench.guest, "made", _described("M1", function={"kind": "loopback"}))
+    own = players.properties(bench.guest, made.serial)
+    name = f"{2 + 2 * len(NAME):02x}03" + NAME.encode("utf-16-le").hex()
+    once = {"when": NAME_ALONE, "times": 1}
+    plain = [once | {"do": kind} for kind in ("stall", "long", "silent")]
+    made.use_faults([*plain, once | {"do": "short", "bytes": 3}, once | {"do": "replace", "hex": "ff"}])
+    came = do(bench.guest, own, *[ASK_NAME] * 6)
+    assert came == ["EPIPE", "EOVERFLOW", "ETIMEDOUT", name[:6], "ff", name], came
+
+    made.use_faults([once | {"do": "stall", "skip": 1}])
+    came = do(bench.guest, own, *[ASK_NAME] * 3)
+    assert came == [name, "EPIPE", name], came
+
+    # an endpoint that stalled stays so until it is cleared
+    made.use_faults([{"when": {"endpoint": 0x81}, "do": "stall", "times": 1}])
+    clear = {"do": "clear", "endpoint": 0x81}
+    came = do(bench.guest, own, CLAIM, SEND, READ, READ, clear, SEND, READ, {"do": "reset"}, ASK_NAME)
+    assert came == [0, 2, "EPIPE", "EPIPE", 0, 2, "0102", 0, name], came
+
+    made.use_faults([{"when": {"endpoint": 0x01}, "do": "vanish"}])
+    came = do(bench.guest, own, CLAIM, SEND)
+    assert came[1] in ("ESHUTDOWN", "ENODEV", "EPROTO"), came
+    players.gone(bench.guest, made.serial)
+    assert made.log()[-1]["event"] == "vanished", made.log()[-1]

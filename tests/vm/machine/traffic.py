@@ -1,0 +1,34 @@
+"""What goes over the guest's USB buses, told by the kernel's usbmon, and a host's side by hand. It knows no device."""
+
+import json
+from typing import Any
+
+from .guest import Guest
+from .players import PROGRAMS
+
+MONITOR = "/sys/kernel/debug/usb/usbmon/0u"
+SEEN = "/run/usbmon"
+UNIT = "usb-traffic"
+
+
+class Traffic:
+    """All buses from now on."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        guest.check("modprobe usbmon")
+        guest.check(f"systemd-run --quiet --collect --unit={UNIT} sh -c 'exec cat {MONITOR} >{SEEN}'")
+        guest.until(f"pgrep -f -x 'cat {MONITOR}'", "usbmon is read")
+
+    def of(self, properties: dict[str, str]) -> list[str]:
+        """What has gone to and from a device since then, by udev's properties of it."""
+        address = f":{int(properties['BUSNUM'])}:{int(properties['DEVNUM']):03}:"
+        return [line for line in self._guest.check(f"cat {SEEN}").splitlines() if address in line]
+
+
+def do(guest: Guest, properties: dict[str, str], *steps: dict[str, Any]) -> list[Any]:
+    """Has root take steps with a device, one after the other (`devices/usbfs.py` tells of them); what came of each."""
+    guest.check("cat >/run/usbfs.py", data=(PROGRAMS / "usbfs.py").read_bytes())
+    ran = guest.check(f"python3 /run/usbfs.py {properties['DEVNAME']}", data=json.dumps(steps).encode(), limit=60)
+    results: list[Any] = json.loads(ran)
+    return results
