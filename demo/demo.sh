@@ -20,7 +20,27 @@ trap finish EXIT
 
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 fail() { printf 'demo: %s\n' "$*" >&2; exit 1; }
-show() { printf '\033[2m$ %s\033[0m\n' "$*"; "$@"; }
+# Prints a command as a shell takes it, and runs it.
+show() {
+    local word line=
+    for word in "$@"; do
+        case $word in
+        *[!A-Za-z0-9_./:=@%+,-]* | '') word="'${word//\'/\'\\\'\'}'" ;;
+        esac
+        line+=" $word"
+        [ "$line" = ' tandemctl' ] && line+=' --session'
+    done
+    printf '\033[2m$%s\033[0m\n' "$line"
+    "$@"
+}
+# A leading ~ that the shell did not expand: MUSIC='~/Music', or in a Makefile.
+expanded() {
+    case $1 in
+    '~') printf '%s\n' "$HOME" ;;
+    '~/'*) printf '%s\n' "$HOME/${1#'~/'}" ;;
+    *) printf '%s\n' "$1" ;;
+    esac
+}
 tandemctl() { "$programs/tandemctl" --session "$@"; }
 digests() { (cd "$1" && find . -type f ! -name WMPInfo.xml -print0 | sort -z | xargs -0r sha256sum); }
 
@@ -53,8 +73,8 @@ if [ -z "$music" ]; then
     make_library
     (cd "$music" && find . -type f | sort)
 else
-    music=$(realpath "$music")
-    [ -d "$music" ] || fail "MUSIC=$music is not a directory"
+    music=$(realpath -m -- "$(expanded "$music")")
+    [ -d "$music" ] || fail "MUSIC=$music is not a directory; name one that is there"
 fi
 
 if [ -z "$player" ]; then
@@ -64,12 +84,13 @@ if [ -z "$player" ]; then
     ffmpeg -nostdin -loglevel error -f lavfi -i 'sine=frequency=150:duration=3' "$player/Recordings/lecture.wav"
     find "$player" -type f
 else
-    player=$(realpath "$player")
-    [ -d "$player" ] || fail "PLAYER=$player is not a directory"
+    player=$(realpath -m -- "$(expanded "$player")")
+    [ -d "$player" ] || fail "PLAYER=$player is not a directory; name one that is there"
 fi
 digests "$player" >"$work/before"
 
 step 'A private bus and the daemon'
+printf '%s\n' "below, tandemctl is $programs/tandemctl, and the daemon is one of the demonstration's own"
 export XDG_STATE_HOME=$work/state XDG_CONFIG_HOME=$work/config XDG_MUSIC_DIR=$music
 mkdir -p "$XDG_STATE_HOME" "$XDG_CONFIG_HOME"
 printf 'XDG_MUSIC_DIR="%s"\n' "$music" >"$XDG_CONFIG_HOME/user-dirs.dirs"
@@ -92,7 +113,7 @@ show tandemctl list
 device=$(tandemctl --json list | grep -o '"id": *"folder-[^"]*"' | head -n 1 | cut -d'"' -f4)
 [ -n "$device" ] || fail "the player was not found"
 
-step 'Partner it with two playlists, and synchronise'
+step 'Partner it, and synchronise'
 if [ -d "$work/Music" ]; then
     show tandemctl playlist create Morning "$music/Ada/First Light/01 Dawn.mp3" "$music/Ada/First Light/02 What: Now?.mp3" \
         "$music/Dora/Été/01 Soleil.m4a"
@@ -120,8 +141,10 @@ step 'Once more'
 show tandemctl sync "$device"
 
 step 'Proof'
-(cd "$player" && sha256sum --quiet --check "$work/before") || fail "a file of the user's own has changed"
-printf "%s file(s) of the user's own: all as they were\n" "$(wc -l <"$work/before")"
+[ ! -s "$work/before" ] || (cd "$player" && sha256sum --quiet --check "$work/before") || fail "a file of the user's own has changed"
+own=$(wc -l <"$work/before")
+[ "$own" = 1 ] && own="1 file" || own="$own files"
+printf "%s of the user's own on the player: as before\n" "$own"
 find "$music" -type f -exec sha256sum {} + | cut -c1-64 >"$work/library"
 copied=0
 while IFS= read -r -d '' file; do

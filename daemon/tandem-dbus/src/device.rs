@@ -23,16 +23,18 @@ type PreviewRow = HashMap<&'static str, Variant<'static>>;
 /// A device's object.
 pub(crate) struct Device {
     id: DeviceId,
+    /// What it was when it was announced; it may be gone by the time somebody asks.
+    first: Arc<Snapshot>,
     context: Arc<Context>,
 }
 
 impl Device {
-    pub(crate) fn new(id: DeviceId, context: Arc<Context>) -> Self {
-        Self { id, context }
+    pub(crate) fn new(first: Arc<Snapshot>, context: Arc<Context>) -> Self {
+        Self { id: first.description.id.clone(), first, context }
     }
 
     fn now(&self) -> Result<Arc<Snapshot>, Error> {
-        self.context.snapshot(&self.id)
+        Ok(self.context.snapshot(&self.id).unwrap_or_else(|_| Arc::clone(&self.first)))
     }
 
     /// Whether what would tell of media may be told to this caller.

@@ -13,12 +13,17 @@ use tandem_model::error::{LibraryError, PlayerError, StoreError};
 use tandem_model::id::{Guid, MediaUri, PlaylistId, TrackId, Uid};
 use tandem_model::library::{ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved};
 use tandem_model::manifest::{Manifest, ManifestStore};
-use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind};
+use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind, ResolvedPlaylist};
 use tandem_model::partnership::{PartnershipStore, Partnerships};
 use tandem_model::player::{Player, PlayerOpener};
 use tandem_model::presence::{Arrival, Presence};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+/// The name of an imported playlist.
+const IMPORTED: &str = "Imported";
+/// The entry that every imported playlist leaves out.
+pub(crate) const UNRESOLVED: &str = "none.mp3";
 
 struct NoStore;
 
@@ -177,8 +182,14 @@ impl Library for Handle {
     ) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>> {
         ready(Err(LibraryError::InvalidArgument(format!("`{rule}`: column 1: expected `(`"))))
     }
-    fn import_playlist(&self, _: PathBuf) -> BoxFuture<'_, Result<ImportedPlaylist, LibraryError>> {
-        refused()
+    fn import_playlist(&self, path: PathBuf) -> BoxFuture<'_, Result<ImportedPlaylist, LibraryError>> {
+        if !path.ends_with("list.m3u") {
+            return refused();
+        }
+        Box::pin(async {
+            let playlist = self.create_playlist(IMPORTED.into(), Vec::new()).await?;
+            Ok(ImportedPlaylist { playlist, unresolved: vec![UNRESOLVED.into()] })
+        })
     }
     fn edit_playlist(
         &self,
@@ -227,8 +238,13 @@ impl Library for Handle {
     fn transfer_playlist(&self, _: String) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>> {
         refused()
     }
-    fn resolve(&self, _: Vec<PlaylistId>) -> BoxFuture<'_, Result<Resolved, LibraryError>> {
-        refused()
+    fn resolve(&self, ids: Vec<PlaylistId>) -> BoxFuture<'_, Result<Resolved, LibraryError>> {
+        let playlists = self.0.playlists.lock().unwrap();
+        let imported = playlists.iter().find(|(info, _)| info.name == IMPORTED && ids.contains(&info.id));
+        let Some((PlaylistInfo { id, name, .. }, _)) = imported else { return refused() };
+        let (id, name, unresolved) = (id.clone(), name.clone(), vec![UNRESOLVED.into()]);
+        let playlists = vec![ResolvedPlaylist { id, name, tracks: Vec::new(), unresolved }];
+        ready(Ok(Resolved { playlists, ..Resolved::default() }))
     }
     fn open(&self, _: TrackId) -> BoxFuture<'_, Result<OpenedTrack, LibraryError>> {
         refused()

@@ -368,6 +368,7 @@ fn library_changes(announced: &LibraryState, told: &[LibraryState], new: &Librar
         "LastScanTime",
         Variant::from(new.last_scan_time),
     );
+    note(|old, new| old.trouble != new.trouble, "Trouble", Variant::from(new.trouble.clone()));
     changes
 }
 
@@ -401,11 +402,11 @@ mod tests {
     #[test]
     fn whoever_read_that_it_scans_hears_that_it_ended() {
         let idle = LibraryState { track_count: 3, ..LibraryState::default() };
-        let scanning = LibraryState { scanning: true, ..idle.clone() };
+        let scanning = LibraryState { scanning: true, trouble: "empty".to_owned(), ..idle.clone() };
         let names = |told: &[LibraryState]| -> Vec<&str> {
             library_changes(&idle, told, &idle).changed.iter().map(|(name, _)| *name).collect()
         };
         assert_eq!(names(&[]), [""; 0]);
-        assert_eq!(names(&[idle.clone(), scanning]), ["Scanning"]);
+        assert_eq!(names(&[idle.clone(), scanning]), ["Scanning", "Trouble"]);
     }
 }

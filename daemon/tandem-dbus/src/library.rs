@@ -42,6 +42,17 @@ impl Library {
         self.shelf.refresh(&self.context, library).await?;
         Ok(paths::playlist(self.shelf.owner(), &playlist.id))
     }
+
+    /// The object of a playlist made of a file, and the entries that name no media of the library.
+    async fn import(
+        &self,
+        path: String,
+        header: &Header<'_>,
+    ) -> Result<(OwnedObjectPath, Vec<String>), Error> {
+        let library = self.open(header).await?;
+        let imported = library.import_playlist(PathBuf::from(path)).await.map_err(from_library)?;
+        Ok((self.made(&*library, imported.playlist).await?, imported.unresolved))
+    }
 }
 
 impl Guarded for Library {
@@ -88,6 +99,11 @@ impl Library {
     #[zbus(property)]
     fn last_scan_time(&self) -> u64 {
         self.shelf.state().last_scan_time
+    }
+
+    #[zbus(property)]
+    fn trouble(&self) -> String {
+        self.shelf.state().trouble
     }
 
     async fn set_folders(&self, paths: Vec<String>, #[zbus(header)] header: Header<'_>) -> Result<(), Error> {
@@ -152,17 +168,25 @@ impl Library {
         path: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<OwnedObjectPath, Error> {
-        let library = self.open(&header).await?;
-        let imported = library.import_playlist(PathBuf::from(path)).await.map_err(from_library)?;
-        if !imported.unresolved.is_empty() {
+        let (playlist, unresolved) = self.import(path, &header).await?;
+        if !unresolved.is_empty() {
             tracing::warn!(
                 owner = self.shelf.owner(),
-                left_out = imported.unresolved.len(),
+                left_out = unresolved.len(),
                 "entries of an imported playlist name no media of the library"
             );
-            tracing::debug!(entries = ?imported.unresolved, "entries that were left out");
+            tracing::debug!(entries = ?unresolved, "entries that were left out");
         }
-        self.made(&*library, imported.playlist).await
+        Ok(playlist)
+    }
+
+    #[zbus(out_args("playlist", "unresolved"))]
+    async fn import_playlist_with_report(
+        &self,
+        path: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(OwnedObjectPath, Vec<String>), Error> {
+        self.import(path, &header).await
     }
 
     #[zbus(out_args("media"))]

@@ -1,7 +1,7 @@
 //! Proves the service on a private bus, over an engine without devices and a library in memory: objects, announcements,
 //! errors, who holds the library open, and what others get to see.
 
-use crate::fake_engine::{MemoryLibraries, engine};
+use crate::fake_engine::{MemoryLibraries, UNRESOLVED, engine};
 use crate::{Bus, BusError, ServeOptions, ServedBus};
 use dbus_interfaces::proxies::{LibraryProxy, PlaylistProxy, ServicesProxy};
 use dbus_interfaces::{Error, names};
@@ -151,6 +151,18 @@ async fn playlists_come_change_and_go() {
     events.wait_for("InterfacesRemoved").await;
     assert!(word(one.count().await.unwrap_err()).contains("Unknown"));
     assert!(library.get_playlists().await.unwrap().is_empty());
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn an_import_tells_what_it_left_out() {
+    let stage = Stage::session().await;
+    let client = stage.bus.connect().await;
+    let library = library(&client).await;
+    let (path, unresolved) = library.import_playlist_with_report("/m/list.m3u").await.unwrap();
+    assert_eq!(unresolved, [UNRESOLVED]);
+    assert_eq!(library.get_playlists().await.unwrap(), std::slice::from_ref(&path));
+    assert_eq!(playlist(&client, path).await.get_unresolved().await.unwrap(), [UNRESOLVED]);
     stage.end().await;
 }
 

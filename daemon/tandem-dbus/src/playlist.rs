@@ -111,6 +111,15 @@ impl Playlist {
         Ok(items.into_iter().map(|media| media.0.into_string()).collect())
     }
 
+    #[zbus(out_args("entries"))]
+    async fn get_unresolved(&self, #[zbus(header)] header: Header<'_>) -> Result<Vec<String>, Error> {
+        let library = self.shelf.open(&self.context, &header).await?;
+        let resolved = library.resolve(vec![self.id.clone()]).await.map_err(from_library)?;
+        let playlist = resolved.playlists.into_iter().next();
+        let playlist = playlist.ok_or_else(|| Error::NotFound("the playlist was deleted".to_owned()))?;
+        Ok(playlist.unresolved)
+    }
+
     async fn append(&self, media: Vec<String>, #[zbus(header)] header: Header<'_>) -> Result<(), Error> {
         let media = arguments::media_list(&media).map_err(contract)?;
         self.edit(&header, PlaylistEdit::Append(media)).await

@@ -15,11 +15,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tandem_model::event::EngineEvent;
 use tandem_model::id::DeviceId;
+use tandem_model::snapshot::Snapshot;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use zbus::object_server::SignalEmitter;
 use zbus::{ObjectPath, Variant};
+
+/// Why a partnership did not end, for everybody.
+const NOT_DELETED: &str = "the partnership, or what it put on the device, could not be removed; the owner is told why by DeviceSyncError";
 
 /// Where events go out.
 pub(crate) struct Publisher {
@@ -37,7 +41,7 @@ impl Publisher {
         let services = SignalEmitter::new(&context.connection, names::ROOT_PATH)?;
         let mut publisher = Self { context, services, announced: BTreeMap::new() };
         for snapshot in publisher.context.engine.snapshots() {
-            publisher.add(&snapshot.description.id).await?;
+            publisher.add(&snapshot).await?;
         }
         Ok(publisher)
     }
@@ -77,14 +81,14 @@ impl Publisher {
 
     async fn publish(&mut self, event: EngineEvent) {
         if let Err(error) = self.try_publish(event).await {
-            tracing::warn!(%error, "an event could not be put on the bus");
+            tracing::warn!("an event could not be put on the bus: {error}");
         }
     }
 
     async fn try_publish(&mut self, event: EngineEvent) -> Result<(), zbus::Error> {
         match event {
-            EngineEvent::Added(device) => {
-                if self.add(&device).await? {
+            EngineEvent::Added(snapshot) => {
+                if self.add(&snapshot).await? {
                     self.announce_device_count().await?;
                 }
                 Ok(())
@@ -127,6 +131,15 @@ impl Publisher {
                 };
                 Services::create_partnership_complete(&self.services, path, success, &error, &message).await
             }
+            EngineEvent::DeletePartnershipComplete { device, result } => {
+                let path = self.announce(&device, true).await?;
+                let (success, error, message) = match result {
+                    Ok(()) => (true, String::new(), ""),
+                    // everybody hears this; what the error says may name what lies on the device
+                    Err(error) => (false, errors::name(error), NOT_DELETED),
+                };
+                Services::delete_partnership_complete(&self.services, path, success, &error, message).await
+            }
             EngineEvent::EstimationComplete { device, result } => {
                 let path = self.announce(&device, true).await?;
                 let (used, left) = result.unwrap_or((0, 0));
@@ -144,18 +157,15 @@ impl Publisher {
     }
 
     /// Puts a device on the bus; whether it wasn't there yet.
-    async fn add(&mut self, id: &DeviceId) -> Result<bool, zbus::Error> {
-        let Some(snapshot) = self.context.engine.snapshot(id) else {
-            tracing::warn!(device = %id, "a device was announced that the engine doesn't know");
-            return Ok(false);
-        };
+    async fn add(&mut self, snapshot: &Arc<Snapshot>) -> Result<bool, zbus::Error> {
+        let id = &snapshot.description.id;
         if self.announced.contains_key(id) {
             return Ok(false);
         }
         // taken before the object shows anything, so that no change in between is missed
-        self.announced.insert(id.clone(), Announced::new(&snapshot));
-        let object =
-            Guard::new(Device::new(id.clone(), Arc::clone(&self.context)), Arc::clone(&self.context));
+        self.announced.insert(id.clone(), Announced::new(snapshot));
+        let device = Device::new(Arc::clone(snapshot), Arc::clone(&self.context));
+        let object = Guard::new(device, Arc::clone(&self.context));
         self.context.connection.object_server().at(paths::device(id), object).await?;
         Ok(self.context.add_device(id))
     }
@@ -179,13 +189,13 @@ impl Publisher {
 
     /// Announces what is new of a device, putting it on the bus first if it isn't there; tells its path.
     async fn announce(&mut self, id: &DeviceId, urgent: bool) -> Result<ObjectPath<'static>, zbus::Error> {
-        if self.add(id).await? {
+        let path = paths::device(id).into_inner();
+        // one that the engine has forgotten meanwhile is what it was announced as, until its removal is told
+        let Some(snapshot) = self.context.engine.snapshot(id) else { return Ok(path) };
+        if self.add(&snapshot).await? {
             self.announce_device_count().await?;
         }
-        let path = paths::device(id).into_inner();
-        if let (Some(announced), Some(snapshot)) =
-            (self.announced.get_mut(id), self.context.engine.snapshot(id))
-        {
+        if let Some(announced) = self.announced.get_mut(id) {
             let changes = announced.update(&snapshot, Instant::now(), urgent);
             let emitter = SignalEmitter::new(&self.context.connection, path.as_ref())?;
             self.context.announce(&[emitter], names::DEVICE, &changes).await?;
@@ -210,5 +220,80 @@ async fn until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fake_engine::{MemoryLibraries, engine};
+    use crate::{Bus, ServeOptions};
+    use futures_util::StreamExt;
+    use kit::{LIMIT, PrivateBus};
+    use tandem_model::device::{DeviceDescription, Kind};
+    use tandem_model::id::DeviceId;
+    use tandem_model::presence::{Arrival, Locator, Presence};
+    use tokio::time::timeout;
+    use tokio_util::sync::CancellationToken;
+    use zbus::connection::Builder;
+    use zbus::{MatchRule, MessageStream};
+
+    fn arrival(name: &str) -> Presence {
+        Presence::Arrived(Arrival {
+            key: name.to_owned(),
+            description: DeviceDescription {
+                id: DeviceId(name.to_owned()),
+                kind: Kind::Folder,
+                name: name.to_owned(),
+                manufacturer: String::new(),
+                model: String::new(),
+                serial_number: String::new(),
+                firmware: String::new(),
+            },
+            port: String::new(),
+            locator: Locator::Folder { path: name.into() },
+        })
+    }
+
+    #[tokio::test]
+    async fn a_device_that_was_gone_before_it_was_announced_comes_and_goes() {
+        let bus = PrivateBus::start();
+        let rule = MatchRule::builder()
+            .interface("org.freedesktop.DBus.ObjectManager")
+            .build()
+            .expect("a legal name");
+        let mut signals =
+            MessageStream::for_match_rule(rule, &bus.connect().await, None).await.expect("the bus takes it");
+        let (libraries, stop) = (MemoryLibraries::new(), CancellationToken::new());
+        let (started, presence) = engine(&libraries, &stop).await;
+        for presence_of in [arrival("brief"), Presence::Departed("brief".to_owned()), arrival("staying")] {
+            presence.send(presence_of).await.expect("the engine runs");
+        }
+        let known =
+            || started.engine.snapshots().iter().map(|s| s.description.id.0.clone()).collect::<Vec<_>>();
+        let arrived = async {
+            while known() != ["staying"] {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LIMIT, arrived).await.expect("the engine takes note");
+        let options = ServeOptions { version: String::new(), owner_is_everything: true, stop: stop.clone() };
+        let service = Bus::build(Builder::address(bus.address())).await.expect("the bus takes it");
+        let served = service.serve(started.engine, started.events, options).await.expect("it serves");
+        let mut of_brief = Vec::new();
+        while of_brief.len() < 2 {
+            let signal = timeout(LIMIT, signals.next()).await.expect("a signal comes");
+            let signal = signal.expect("the bus lives").expect("a message");
+            let member = signal.header().member().map(ToString::to_string);
+            // both begin with the path
+            let path = signal.body().data().to_vec();
+            let is_brief = path.windows(5).take(200).any(|text| text == b"brief");
+            if is_brief {
+                of_brief.push(member);
+            }
+        }
+        assert_eq!(of_brief, [Some("InterfacesAdded".to_owned()), Some("InterfacesRemoved".to_owned())]);
+        stop.cancel();
+        timeout(LIMIT, served.ended()).await.expect("it ends").expect("in order");
+        timeout(LIMIT, started.task).await.expect("it ends").expect("in order");
     }
 }

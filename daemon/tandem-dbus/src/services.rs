@@ -135,6 +135,15 @@ impl Services {
     ) -> zbus::Result<()>;
 
     #[zbus(signal)]
+    pub(crate) async fn delete_partnership_complete(
+        emitter: &SignalEmitter<'_>,
+        device: ObjectPath<'_>,
+        success: bool,
+        error: &str,
+        message: &str,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
     pub(crate) async fn sync_estimation_complete(
         emitter: &SignalEmitter<'_>,
         device: ObjectPath<'_>,

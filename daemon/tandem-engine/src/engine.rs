@@ -71,6 +71,12 @@ impl Engine {
     pub async fn start(parts: Parts, inputs: Inputs) -> Result<Started, StoreError> {
         let parts = Arc::new(parts);
         let ledger = Arc::new(Ledger::load(&parts).await?);
+        let ended = ledger.current().ended.clone();
+        if !ended.is_empty()
+            && let Err(error) = ledger.remove_manifests(&parts, &ended).await
+        {
+            tracing::warn!("the manifests of ended partnerships could not be removed: {error}");
+        }
         let registry = Arc::new(Registry::default());
         let (sender, events) = mpsc::channel(EVENTS);
         let engine = Self {
@@ -117,7 +123,7 @@ impl Engine {
     }
 
     /// Ends the device's partnership on this computer, whoever's it is; nothing to end is no error. The caller has
-    /// been authorised. With `remove_content` it returns at once and the status tells the end.
+    /// been authorised. With `remove_content` it returns at once. `DeletePartnershipComplete` tells the end.
     ///
     /// # Errors
     /// `PartnershipNotExist` when the partnership is with another computer; `ManualDevice`.
@@ -129,7 +135,7 @@ impl Engine {
         self.session(device)?.ask(|reply| Command::DeletePartnership { remove_content, reply }).await
     }
 
-    /// Starts a run, unless one goes on.
+    /// Starts a run. One that goes on plans again before it ends, so that what is there now is on the device then.
     ///
     /// # Errors
     /// `NotConnected`, `Initializing`, `PartnershipNotExist`.

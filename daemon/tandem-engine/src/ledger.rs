@@ -11,7 +11,7 @@ pub(crate) use changes::{
 use crate::parts::Parts;
 use std::sync::Arc;
 use tandem_model::error::{RequestError, StoreError};
-use tandem_model::id::DeviceId;
+use tandem_model::id::{DeviceId, Guid};
 use tandem_model::partnership::{KnownDevice, Partnership, PartnershipStore, Partnerships};
 use tokio::sync::{Mutex, watch};
 
@@ -48,6 +48,20 @@ impl Ledger {
     /// A device that was connected before.
     pub(crate) fn device(&self, device: &DeviceId) -> Option<KnownDevice> {
         self.current.borrow().devices.iter().find(|known| known.description.id == *device).cloned()
+    }
+
+    /// Removes the manifests of partnerships that have ended, and forgets that this was to be done.
+    pub(crate) async fn remove_manifests(&self, parts: &Parts, ended: &[Guid]) -> Result<(), RequestError> {
+        for &relationship in ended {
+            let manifests = Arc::clone(&parts.manifests);
+            let removed = tokio::task::spawn_blocking(move || manifests.remove(relationship)).await;
+            removed.map_err(|error| joined(&error))??;
+        }
+        let forget = |record: &mut Partnerships| {
+            record.ended.retain(|relationship| !ended.contains(relationship));
+            Ok(())
+        };
+        self.change(forget).await
     }
 
     /// Changes the record: on return the change is on disk and true, or an error and nothing has changed.

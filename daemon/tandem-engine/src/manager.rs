@@ -71,14 +71,14 @@ impl Manager {
                 Some(device) = self.forget.1.recv() => self.forget(&device).await,
                 Some(ended) = self.sessions.join_next() => {
                     if let Err(failure) = ended {
-                        error!(%failure, "a session failed");
+                        error!("a session failed: {failure}");
                     }
                 }
             }
         }
         while let Some(ended) = self.sessions.join_next().await {
             if let Err(failure) = ended {
-                error!(%failure, "a session failed");
+                error!("a session failed: {failure}");
             }
         }
     }
@@ -118,7 +118,9 @@ impl Manager {
         if self.registry.session(&device).is_none() {
             let known = self.ledger.device(&device);
             self.add(arrival.description.clone(), known.as_ref());
-            self.announce(EngineEvent::Added(device.clone())).await;
+            if let Some(snapshot) = self.registry.snapshot(&device) {
+                self.announce(EngineEvent::Added(snapshot)).await;
+            }
         }
         if let Some(session) = self.registry.session(&device)
             && session.tell(Command::Arrived(arrival)).await.is_err()
@@ -147,7 +149,7 @@ impl Manager {
             Ok(true) => {}
             Ok(false) => self.forget(&device).await,
             Err(failure) => {
-                error!(id = %device, %failure, "a session did not take note that its device went");
+                error!(id = %device, "a session did not take note that its device went: {failure}");
             }
         }
     }

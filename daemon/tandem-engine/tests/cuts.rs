@@ -1,6 +1,8 @@
 //! What must hold after a run was cut, and of what others do to the device meanwhile. The engine is real, and so are
 //! the store and the player; only the library is a stand-in.
 
+#![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
+
 mod support;
 
 use std::fs::{File, FileTimes};
@@ -8,7 +10,10 @@ use std::time::Duration;
 use support::World;
 use tandem_model::device::Status;
 use tandem_model::event::EngineEvent;
-use tandem_model::id::PlaylistId;
+use tandem_model::id::{DeviceId, Guid, PlaylistId};
+use tandem_model::manifest::{Intent, ManifestStore};
+use tandem_model::partnership::PartnershipStore;
+use tandem_model::path::DevicePath;
 
 #[tokio::test]
 async fn the_users_own_copies_stay_his_when_a_run_is_cut() {
@@ -50,4 +55,156 @@ async fn the_users_own_copies_stay_his_when_a_run_is_cut() {
     world.engine.delete_partnership(&device, true).await.unwrap();
     world.wait_for(|event| matches!(event, EngineEvent::StatusChanged(_, Status::PartnershipDeclined))).await;
     assert_eq!(own(&world), 8);
+}
+
+/// A player in step with a playlist of two tracks.
+async fn in_step() -> (World, DeviceId) {
+    let mut world = World::new().await;
+    for name in ["a.mp3", "b.mp3"] {
+        world.add_file(name, name.as_bytes());
+    }
+    world.library.set("P", &["a.mp3", "b.mp3"]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    (world, device)
+}
+
+fn put(path: &std::path::Path, bytes: &[u8]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    File::create(path).and_then(|mut file| std::io::Write::write_all(&mut file, bytes)).unwrap();
+}
+
+/// The player after the daemon was started again and its run has ended.
+async fn after_restart(world: World, device: &DeviceId) -> World {
+    let mut world = world.restart().await;
+    world.plug("player").await;
+    world.wait_synchronizing(device).await;
+    world.wait_stopped(device).await;
+    world
+}
+
+#[tokio::test]
+async fn files_with_names_like_our_temporary_ones_are_the_users() {
+    let mut world = World::new().await;
+    let own = [".tandem/0.part", ".tandem/mine.part", "WMPInfo.xml.new"];
+    for name in own {
+        put(&world.player("player").join(name), b"the user's own");
+    }
+    world.add_file("a.mp3", b"song a");
+    world.library.set("P", &["a.mp3"]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    let mut world = after_restart(world, &device).await;
+    world.engine.delete_partnership(&device, true).await.unwrap();
+    world.wait_for(|event| matches!(event, EngineEvent::DeletePartnershipComplete { .. })).await;
+    assert_eq!(world.tree("player").into_keys().collect::<Vec<_>>(), own);
+}
+
+#[tokio::test]
+async fn folders_that_a_cut_run_made_go_when_nothing_needs_them() {
+    let mut world = World::new().await;
+    for name in ["a.mp3", "b.mp3"] {
+        world.add_file(name, name.as_bytes());
+    }
+    world.library.set("P", &[]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    world.library.set("P", &["a.mp3", "b.mp3"]);
+    world.start_and_hold(&device, 1).await;
+    let first = world.player("player").join("Music/Ann/Live/a.mp3");
+    let written = async {
+        while !first.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), written).await.unwrap();
+    let mut world = world.cut().await;
+    world.release();
+    world.library.set("P", &[]);
+    std::fs::remove_file(&first).unwrap();
+    world.plug("player").await;
+    world.wait_synchronizing(&device).await;
+    world.wait_stopped(&device).await;
+    let left: Vec<_> =
+        std::fs::read_dir(world.player("player")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["WMPInfo.xml"]);
+}
+
+#[tokio::test]
+async fn a_file_that_was_moved_aside_when_the_run_was_cut_is_gone_or_put_back() {
+    let aside = |number: u8| DevicePath::parse(&format!(".tandem/{number}.part")).unwrap();
+    let (world, device) = in_step().await;
+    let entries = world.manifest().entries().unwrap();
+    let entry = |name: &str| entries.iter().find(|entry| entry.path.name() == name).unwrap().id;
+    let delete = |name, number| Intent::Delete { entry: entry(name), aside: aside(number) };
+    world.manifest().commit(&[], &[delete("a.mp3", 1), delete("b.mp3", 2)]).unwrap();
+    let player = world.player("player");
+    std::fs::create_dir(player.join(".tandem")).unwrap();
+    std::fs::rename(player.join("Music/Ann/Live/a.mp3"), player.join(".tandem/1.part")).unwrap();
+    // another program had put its own file there just before
+    std::fs::remove_file(player.join("Music/Ann/Live/b.mp3")).unwrap();
+    put(&player.join(".tandem/2.part"), b"somebody else's");
+    world.library.set("P", &[]);
+    let world = after_restart(world, &device).await;
+    let tree = world.tree("player");
+    assert_eq!(tree.keys().collect::<Vec<_>>(), ["Music/Ann/Live/b.mp3", "WMPInfo.xml"]);
+    assert_eq!(tree["Music/Ann/Live/b.mp3"], b"somebody else's");
+}
+
+#[tokio::test]
+async fn what_changed_names_with_a_replacement_when_the_run_was_cut_is_gone_or_put_back() {
+    for (there, is_ours) in [(&b"a.mp3"[..], true), (b"somebody else's", false)] {
+        let (world, device) = in_step().await;
+        let entry =
+            world.manifest().entries().unwrap().into_iter().find(|e| e.path.name() == "a.mp3").unwrap();
+        world.add_file("a.mp3", b"song a, remastered");
+        let source = world.library.folder.join("a.mp3");
+        let modified = source.metadata().unwrap().modified().unwrap();
+        let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
+        let intent = Intent::Write {
+            origin: entry.origin.clone(),
+            path: entry.path.clone(),
+            temporary: DevicePath::parse(".tandem/1.part").unwrap(),
+            size: 18,
+            modified_ns: i64::try_from(since.as_nanos()).unwrap(),
+            replaces: Some(entry.id),
+        };
+        world.manifest().commit(&[], &[intent]).unwrap();
+        let player = world.player("player");
+        std::fs::create_dir(player.join(".tandem")).unwrap();
+        let place = player.join(entry.path.as_str());
+        std::fs::rename(&place, player.join(".tandem/1.part")).unwrap();
+        if !is_ours {
+            put(&player.join(".tandem/1.part"), there);
+        }
+        std::fs::copy(&source, &place).unwrap();
+        File::options()
+            .write(true)
+            .open(&place)
+            .unwrap()
+            .set_times(FileTimes::new().set_modified(modified))
+            .unwrap();
+        let world = after_restart(world, &device).await;
+        let tree = world.tree("player");
+        assert_eq!(tree["Music/Ann/Live/a.mp3"], b"song a, remastered");
+        assert_eq!(tree.get("Music/Ann/Live/a (2).mp3").map(Vec::as_slice), (!is_ours).then_some(there));
+        assert!(!player.join(".tandem").exists());
+    }
+}
+
+#[tokio::test]
+async fn the_manifest_of_an_ended_partnership_goes_at_the_next_start() {
+    let (world, _) = in_step().await;
+    let state = world.dir.path().join("state");
+    let ended = Guid(77);
+    drop(tandem_store::SqliteManifests::new(state.clone()).open(ended).unwrap());
+    let store = tandem_store::PartnershipFile::new(state.clone());
+    let mut record = store.load().unwrap();
+    record.ended.push(ended);
+    let world = world.restart_with(|| store.save(&record).unwrap()).await;
+    let files: Vec<_> =
+        std::fs::read_dir(state.join("manifests")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert!(store.load().unwrap().ended.is_empty());
+    drop(world);
 }

@@ -112,3 +112,76 @@ async fn the_line_has_an_end() {
     assert!(preview.is_err());
     assert_eq!(refused, 8);
 }
+
+/// A player whose partnership is being made with a library that hangs.
+async fn being_partnered() -> (World, DeviceId) {
+    let mut world = World::new().await;
+    world.library.set("P", &[]);
+    world.library.silent.store(true, Ordering::Relaxed);
+    let device = world.plug("player").await;
+    let playlists = || Some(vec![PlaylistId("P".to_owned())]);
+    world.engine.create_partnership(&device, OWNER, playlists()).await.unwrap();
+    world.engine.create_partnership(&device, OWNER + 1, playlists()).await.unwrap();
+    let mut asked = world.library.asked.subscribe();
+    timeout(LIMIT, asked.wait_for(|count| *count == 1)).await.unwrap().unwrap();
+    (world, device)
+}
+
+async fn both_creations_failed(world: &mut World) {
+    let failed =
+        |event: &EngineEvent| matches!(event, EngineEvent::CreatePartnershipComplete { result: Err(_), .. });
+    while world.seen.iter().filter(|event| failed(event)).count() < 2 {
+        world.wait_for(failed).await;
+    }
+}
+
+#[tokio::test]
+async fn a_partnership_that_waits_for_a_library_that_hangs_ends_with_delete_stop_and_unplug() {
+    let (mut world, device) = being_partnered().await;
+    timeout(LIMIT, world.engine.delete_partnership(&device, false)).await.unwrap().unwrap();
+    both_creations_failed(&mut world).await;
+    world
+        .wait_for(|event| matches!(event, EngineEvent::DeletePartnershipComplete { result: Ok(()), .. }))
+        .await;
+
+    let (mut world, device) = being_partnered().await;
+    world.engine.stop_sync(&device).await.unwrap();
+    both_creations_failed(&mut world).await;
+    assert_eq!(world.engine.snapshot(&device).unwrap().partnership, None);
+
+    let (mut world, _) = being_partnered().await;
+    world.unplug("player").await;
+    both_creations_failed(&mut world).await;
+}
+
+#[tokio::test]
+async fn every_accepted_deletion_ends_once_and_leaves_nothing_of_ours() {
+    let (mut world, device) = partnered().await;
+    let complete = |event: &EngineEvent| matches!(event, EngineEvent::DeletePartnershipComplete { .. });
+    world.engine.delete_partnership(&device, true).await.unwrap();
+    world.engine.delete_partnership(&device, false).await.unwrap();
+    for _ in 0..2 {
+        let event = world.wait_for(complete).await;
+        assert!(matches!(event, EngineEvent::DeletePartnershipComplete { result: Ok(()), .. }));
+        assert_eq!(world.tree("player").len(), 0, "the mark's file goes too, before the end is told");
+    }
+    world.unplug("player").await;
+    assert_eq!(world.seen.iter().filter(|event| complete(event)).count(), 2);
+}
+
+#[tokio::test]
+async fn a_mark_that_was_there_before_stays_with_its_file() {
+    let mut world = World::new().await;
+    let mark = "<DeviceInfo>\r\n    <WMP DeviceID=\"{00000000-0000-0000-0000-000000000001}\" \
+                RelationshipID=\"{00000000-0000-0000-0000-000000000000}\"/>\r\n</DeviceInfo>\r\n";
+    std::fs::create_dir_all(world.player("player")).unwrap();
+    std::fs::File::create(world.player("player").join("WMPInfo.xml"))
+        .and_then(|mut file| std::io::Write::write_all(&mut file, mark.as_bytes()))
+        .unwrap();
+    world.library.set("P", &[]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    world.engine.delete_partnership(&device, true).await.unwrap();
+    world.wait_for(|event| matches!(event, EngineEvent::DeletePartnershipComplete { .. })).await;
+    assert!(world.player("player").join("WMPInfo.xml").exists());
+}

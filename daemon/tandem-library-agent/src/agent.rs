@@ -62,6 +62,11 @@ impl Agent {
         Ok(agent)
     }
 
+    /// The library's folders as they are set now.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        self.index.folders()
+    }
+
     /// What is true of the library, as it changes.
     pub(crate) fn state(&self) -> watch::Receiver<LibraryState> {
         self.state.subscribe()
@@ -72,6 +77,7 @@ impl Agent {
         let _last_read_is_last_told = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let folders = self.index.folders();
         let scanning = *self.scanner.scanning().borrow();
+        let trouble = self.scanner.trouble();
         let state = self.index.read(|connection| {
             Ok(LibraryState {
                 generation: index::meta(connection, "generation")?,
@@ -80,6 +86,7 @@ impl Agent {
                 playlist_count: store::count(connection)?,
                 scanning,
                 last_scan_time: index::meta(connection, "last_scan")?,
+                trouble: trouble.or(index::lib_meta(connection, "damage")?).unwrap_or_default(),
             })
         })?;
         self.state.send_if_modified(|current| {

@@ -90,6 +90,13 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
         });
     }
+    let (folders, scanner) = (agent.clone(), agent.scanner.clone());
+    tasks.spawn(async move {
+        let folders = move || folders.folders();
+        if let Err(error) = watch::mounts::run(folders, |wanted| scanner.request(wanted)).await {
+            tracing::warn!(%error, "what is mounted in the library's folders is noticed by scans alone");
+        }
+    });
     tasks.spawn(publish(agent.clone()));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

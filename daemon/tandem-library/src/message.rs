@@ -13,7 +13,7 @@ use tandem_model::library::LibraryState;
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, Track};
 
 /// Grows with every change of a message. Daemon and agent are installed together, so there is no negotiation.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// About how many bytes of a long list go into one frame.
 pub const PART_BYTES: usize = 48 * 1024;
@@ -153,6 +153,7 @@ pub struct WireState {
     playlist_count: u32,
     scanning: bool,
     last_scan_time: u64,
+    trouble: String,
 }
 
 impl From<&LibraryState> for WireState {
@@ -164,6 +165,7 @@ impl From<&LibraryState> for WireState {
             playlist_count: state.playlist_count,
             scanning: state.scanning,
             last_scan_time: state.last_scan_time,
+            trouble: state.trouble.clone(),
         }
     }
 }
@@ -177,6 +179,7 @@ impl From<WireState> for LibraryState {
             playlist_count: state.playlist_count,
             scanning: state.scanning,
             last_scan_time: state.last_scan_time,
+            trouble: state.trouble,
         }
     }
 }
@@ -188,8 +191,13 @@ mod tests {
     #[test]
     fn a_state_keeps_folders_that_are_not_text() {
         let folder = PathBuf::from(OsString::from_vec(b"/m/\xff\xfe".to_vec()));
-        let state =
-            LibraryState { generation: 7, folders: vec![folder], scanning: true, ..LibraryState::default() };
+        let state = LibraryState {
+            generation: 7,
+            folders: vec![folder],
+            scanning: true,
+            trouble: "empty".into(),
+            ..LibraryState::default()
+        };
         let bytes = postcard::to_stdvec(&WireState::from(&state)).unwrap();
         let back: WireState = postcard::from_bytes(&bytes).unwrap();
         assert_eq!(LibraryState::from(back), state);

@@ -103,6 +103,12 @@ pub enum PlayerError {
     /// What is there isn't what was expected: leave it alone.
     #[error("`{0}` was changed on the device by someone else")]
     Changed(String),
+    /// Something that isn't a folder has the name of ours for temporary files: end the run.
+    #[error(
+        "`{0}` on the device is a file or a link, where a folder for unfinished files is needed; rename it or move it \
+         away, then synchronise again"
+    )]
+    InTheWay(String),
     /// The device refuses the name.
     #[error("the device refuses the name `{0}`")]
     NameRejected(String),
@@ -149,6 +155,7 @@ impl PlayerError {
             | Self::Exists(_)
             | Self::NotFound(_)
             | Self::Changed(_)
+            | Self::InTheWay(_)
             | Self::NotPermitted(_)
             | Self::Other(_) => ItemError::DeviceWriteFailed,
         }
@@ -159,7 +166,12 @@ impl PlayerError {
     pub fn ends_run(&self) -> bool {
         matches!(
             self,
-            Self::Removed | Self::ReadOnly(_) | Self::Busy(_) | Self::TimedOut(_) | Self::Cancelled
+            Self::Removed
+                | Self::ReadOnly(_)
+                | Self::InTheWay(_)
+                | Self::Busy(_)
+                | Self::TimedOut(_)
+                | Self::Cancelled
         )
     }
 }

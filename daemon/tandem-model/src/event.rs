@@ -4,12 +4,14 @@
 use crate::device::{Status, SyncState};
 use crate::error::{ItemError, RequestError};
 use crate::id::{DeviceId, Uid};
+use crate::snapshot::Snapshot;
+use std::sync::Arc;
 
 /// One announcement. By the time it is received, the device's snapshot is at least as new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineEvent {
-    /// The device is known from now on, connected or not.
-    Added(DeviceId),
+    /// The device is known from now on, connected or not; as it was then. It may be gone again by now.
+    Added(Arc<Snapshot>),
     /// It isn't known any more: absent, and without a partnership.
     Removed(DeviceId),
     /// It is there and initialised.
@@ -40,6 +42,13 @@ pub enum EngineEvent {
         /// The device.
         device: DeviceId,
         /// How it ended.
+        result: Result<(), RequestError>,
+    },
+    /// Ends every accepted `DeletePartnership`, once.
+    DeletePartnershipComplete {
+        /// The device.
+        device: DeviceId,
+        /// How it ended. It may name what lies on the device.
         result: Result<(), RequestError>,
     },
     /// Ends every accepted estimation, once.

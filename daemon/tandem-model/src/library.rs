@@ -26,6 +26,9 @@ pub struct LibraryState {
     pub scanning: bool,
     /// When the last scan ended, seconds since 1970; 0: never.
     pub last_scan_time: u64,
+    /// Why it looks wrong (a folder that is missing, empty or not mounted, a scan that failed), in words for the user;
+    /// empty: it doesn't.
+    pub trouble: String,
 }
 
 /// Playlists with their tracks, each track once.

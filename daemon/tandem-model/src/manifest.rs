@@ -72,6 +72,8 @@ pub enum Intent {
     Delete {
         /// The entry.
         entry: i64,
+        /// The name that it is moved to, to be looked at before it is gone.
+        aside: DevicePath,
     },
 }
 

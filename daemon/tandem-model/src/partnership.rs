@@ -81,6 +81,9 @@ pub struct KnownDevice {
     /// The partnership that was ended here while the device was away, so that its mark isn't taken for another's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_relationship: Option<Guid>,
+    /// The file that holds its mark was made by us.
+    #[serde(default)]
+    pub made_mark: bool,
     /// When it was last connected, seconds since 1970.
     #[serde(default)]
     pub last_seen: u64,
@@ -93,6 +96,9 @@ pub struct KnownDevice {
 /// All that the daemon keeps of devices and partnerships.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Partnerships {
+    /// Relationships of partnerships that have ended, whose manifests may still have to be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<Guid>,
     /// Devices that were connected once.
     #[serde(default)]
     pub devices: Vec<KnownDevice>,

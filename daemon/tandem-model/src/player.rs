@@ -99,7 +99,7 @@ pub enum Expect {
 pub struct WriteRequest {
     /// Its final name.
     pub path: DevicePath,
-    /// Its name while it is being written, where the device can rename.
+    /// Its name while it is being written, where the device can rename. Nobody else uses it.
     pub temporary: DevicePath,
     /// What must hold of `path`.
     pub expect: Expect,
@@ -187,6 +187,10 @@ pub trait Player: Send + Sync {
     /// Writes the mark beside whatever else its file holds; IMDSPDevice3::SetProperty.
     fn set_mark(&self, mark: Mark) -> BoxFuture<'_, Result<(), PlayerError>>;
 
+    /// Takes this mark away, and its file with it if that holds nothing else; otherwise the mark stays there without a
+    /// partnership.
+    fn remove_mark(&self, mark: Mark) -> BoxFuture<'_, Result<(), PlayerError>>;
+
     /// The user's name for it, where the device holds one.
     fn friendly_name(&self) -> BoxFuture<'_, Result<Option<String>, PlayerError>>;
 
@@ -211,6 +215,9 @@ pub trait Storage: Send + Sync {
 
     /// The file at this path; IMDSPStorage4::FindStorage.
     fn object(&self, path: &DevicePath) -> Box<dyn Object>;
+
+    /// The folders that would have to be made for files at these paths, outermost first.
+    fn missing_folders(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<Vec<DevicePath>, PlayerError>>;
 
     /// Writes a file under its temporary name, has the device keep it, checks its size, and gives it its final name.
     /// IMDSPStorage4::CreateStorageWithMetadata and IMDSPObject2::WriteOnClearChannel.
@@ -244,8 +251,15 @@ pub trait Object: Send + Sync {
     /// XXH3-128 of its bytes, read back from the device.
     fn hash<'a>(&'a self, transfer: &'a Arc<Transfer>) -> BoxFuture<'a, Result<u128, PlayerError>>;
 
-    /// Deletes it if it is still what is expected (`None`: whatever it is); IMDSPObject::Delete.
-    fn delete(&self, expected: Option<ObjectFacts>) -> BoxFuture<'_, Result<(), PlayerError>>;
+    /// Deletes it if it is still what is expected; IMDSPObject::Delete. It is moved to `aside`, a name that nobody else
+    /// uses, looked at there, and put back when it isn't what was expected.
+    fn delete(&self, expected: ObjectFacts, aside: DevicePath) -> BoxFuture<'_, Result<(), PlayerError>>;
+
+    /// Deletes whatever it is: for temporary names that were recorded before they were made, and for no others.
+    fn discard(&self) -> BoxFuture<'_, Result<(), PlayerError>>;
+
+    /// Gives it back a name that it has lost to us: `to`, or a numbered one like it if that is taken. Tells which.
+    fn restore(&self, to: DevicePath) -> BoxFuture<'_, Result<DevicePath, PlayerError>>;
 }
 
 /// Opens what the hardware announced.

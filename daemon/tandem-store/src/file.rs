@@ -79,7 +79,7 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     if let Err(error) = written {
         // what is left would be replaced by the next attempt; here it only takes space
         if let Err(cause) = remove(&temporary) {
-            tracing::warn!(%cause, "a file that could not be written is left behind");
+            tracing::warn!("a file that could not be written is left behind: {cause}");
         }
         return Err(io_error(&temporary, &error));
     }

@@ -186,7 +186,7 @@ fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusa
             }
         }
         Outcome::Deleted { intent: id } => match take_intent(transaction, *id)? {
-            Intent::Delete { entry } => forget(transaction, entry),
+            Intent::Delete { entry, .. } => forget(transaction, entry),
             Intent::Write { .. } => {
                 request(format!("intent {id} is to write, and can't end with a deleted file"))
             }
@@ -223,7 +223,7 @@ fn update(transaction: &Transaction<'_>, entry: &Entry) -> Result<(), Refusal> {
 fn intend(transaction: &Transaction<'_>, intent: &Intent) -> Result<i64, Refusal> {
     let entry = match intent {
         Intent::Write { replaces, .. } => *replaces,
-        Intent::Delete { entry } => Some(*entry),
+        Intent::Delete { entry, .. } => Some(*entry),
     };
     if let Some(entry) = entry {
         find(transaction, entry)?;

@@ -97,7 +97,7 @@ impl ManifestStore for SqliteManifests {
             Err(StoreError::Damaged { path: named, cause }) => {
                 let aside = set_aside(&path)?;
                 self.suspects.lock().remove(&relationship);
-                tracing::warn!(path = %path.display(), aside = %aside.display(), cause, "a damaged manifest is set aside");
+                tracing::warn!("{} is damaged and set aside as {}: {cause}", path.display(), aside.display());
                 let cause = format!(
                     "{cause}; it was set aside as {}, and what is on the device counts as foreign from now on",
                     aside.display()

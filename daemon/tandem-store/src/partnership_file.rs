@@ -92,7 +92,7 @@ impl PartnershipStore for PartnershipFile {
         let found = self.find()?;
         for (copy, path) in found.iter().zip(&self.copies) {
             if let Some(cause) = copy.flaw() {
-                tracing::warn!(path = %path.display(), cause, "a copy of the partnerships is damaged; the other one is used");
+                tracing::warn!("{} is damaged, and the other copy is used: {cause}", path.display());
             }
         }
         let whole = found.into_iter().filter_map(|copy| match copy {

@@ -126,7 +126,9 @@ fn intent_checksum(id: i64, intent: &Intent, size: i64) -> i64 {
                 .number(*modified_ns)
                 .value()
         }
-        Intent::Delete { entry } => Checksum::new().number(id).number(DELETE).number(*entry).value(),
+        Intent::Delete { entry, aside } => {
+            Checksum::new().number(id).number(DELETE).number(*entry).text(aside.as_str()).value()
+        }
     }
 }
 
@@ -225,7 +227,7 @@ pub(crate) fn read_intent(row: &Row<'_>) -> rusqlite::Result<(i64, Intent)> {
             };
             (intent, row.get(7)?)
         }
-        DELETE => (Intent::Delete { entry: row.get(2)? }, 0),
+        DELETE => (Intent::Delete { entry: row.get(2)?, aside: path(row, 6)? }, 0),
         kind => return Err(bad(1, Type::Integer, format!("there is no intent of kind {kind}"))),
     };
     let id = row.get(0)?;
@@ -254,10 +256,11 @@ pub(crate) fn write_intent(statement: &mut Statement<'_>, id: i64, intent: &Inte
                 checksum
             ])?;
         }
-        Intent::Delete { entry } => {
+        Intent::Delete { entry, aside } => {
             let none = None::<i64>;
             let checksum = intent_checksum(id, intent, 0);
-            statement.execute(params![id, DELETE, entry, none, none, none, none, none, none, checksum])?;
+            let aside = aside.as_str();
+            statement.execute(params![id, DELETE, entry, none, none, none, aside, none, none, checksum])?;
         }
     }
     Ok(())

@@ -99,6 +99,7 @@ pub(crate) mod tests {
                     guid: Guid(guid),
                     declined,
                     ended_relationship: ended.map(Guid),
+                    made_mark: last_seen % 2 == 0,
                     last_seen,
                     total_space: last_seen / 3,
                 }
@@ -141,8 +142,11 @@ pub(crate) mod tests {
                 let count = ids.len().min(usize::from(partnered));
                 let partnerships: Vec<_> =
                     ids.into_iter().take(count).enumerate().map(|(at, id)| any_partnership(at, id)).collect();
-                (devices, partnerships)
-                    .prop_map(|(devices, partnerships)| Partnerships { devices, partnerships })
+                (devices, partnerships).prop_map(|(devices, partnerships)| Partnerships {
+                    ended: vec![Guid(5)],
+                    devices,
+                    partnerships,
+                })
             },
         )
     }
@@ -161,7 +165,7 @@ pub(crate) mod tests {
             last_sync: LastSync::default(),
             assignments: vec![Assignment { playlist: PlaylistId("p".to_owned()), priority: 1 }],
         };
-        Partnerships { devices: Vec::new(), partnerships: (1..=count).map(partnership).collect() }
+        Partnerships { partnerships: (1..=count).map(partnership).collect(), ..Partnerships::default() }
     }
 
     #[test]

@@ -11,19 +11,22 @@ use dbus_interfaces::names::{BUS_NAME, DEVICE, PLAYLIST};
 use dbus_interfaces::proxies::{DeviceProxy, LibraryProxy, PlaylistProxy, ServicesProxy};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use std::time::Duration;
-use zbus::proxy::CacheProperties;
-
+use zbus::proxy::{CacheProperties, MethodFlags};
 use zbus::{Connection, ObjectPath, OwnedObjectPath, connection, fdo};
 
 /// How many calls wait for their answers at once. A bus takes 128 of a connection.
-const AT_ONCE: usize = 32;
+pub(crate) const AT_ONCE: usize = 32;
+
+/// How much longer a call may take where polkit may have to ask somebody for a password.
+const PASSWORD: Duration = Duration::from_secs(120);
 
 /// The daemon as this program sees it.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) connection: Connection,
     pub(crate) services: ServicesProxy<'static>,
-    pub(crate) bus: Bus,
+    bus: Bus,
+    limit: Duration,
 }
 
 impl Client {
@@ -49,7 +52,7 @@ impl Client {
             .map_err(|cause| no_bus(cause.to_string()))?;
         let services =
             ServicesProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
-        Ok(Self { connection, services, bus })
+        Ok(Self { connection, services, bus, limit })
     }
 
     /// All properties of one of the daemon's objects.
@@ -107,6 +110,27 @@ impl Client {
             .cache_properties(CacheProperties::No)
             .build()
             .await?)
+    }
+
+    /// Calls a method of a device that answers nothing and that polkit may have to allow. On the system bus polkit may
+    /// ask the user, and the call has two minutes more: the bus library gives such a call no limit of its own.
+    ///
+    /// # Errors
+    /// As any call.
+    pub(crate) async fn ask<B>(&self, device: &Device, method: &'static str, body: &B) -> Result<(), Error>
+    where
+        B: serde::Serialize + zbus::DynamicType,
+    {
+        let proxy = self.device_proxy(device).await?;
+        let proxy = proxy.inner();
+        if self.bus == Bus::Session {
+            return Ok(proxy.call::<_, _, ()>(method, body).await?);
+        }
+        let call = proxy.call_with_flags::<_, _, ()>(method, MethodFlags::ALLOW_INTERACTIVE_AUTH, body);
+        match tokio::time::timeout(self.limit + PASSWORD, call).await {
+            Ok(answer) => Ok(answer.map(|_| ())?),
+            Err(_) => Err(Error::TimedOut),
+        }
     }
 
     /// The caller's library.

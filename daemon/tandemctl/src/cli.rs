@@ -1,46 +1,29 @@
 //! The command line's definition: the one source of parsing, help, completions and man pages. It does nothing.
 
 use crate::commands::{
-    assign, completions, eject, folders, get, info, list, man, monitor, partner, playlist, playlists,
-    preview, results, scan, search, set, show, status, stop, sync, transfer, unassign, unpartner,
+    annotate, assign, completions, eject, estimate, folders, get, info, list, man, monitor, partner,
+    playlist, playlists, preview, results, rules, scan, search, set, show, status, stop, sync, transfer,
+    unassign, unpartner,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::time::Duration;
 
-/// The end of the help text and of the man page.
-pub(crate) const EXIT_CODES: &str = "\
-Devices are named by id, by name, or by an unambiguous beginning of either; playlists by name, by an unambiguous \
-beginning of it, or by object path. Names are compared without regard to case where that is unambiguous. \
-Media are named by path or by file:// URI.
-
-Exit codes:
-  0  done
-  1  failed
-  2  the command line, or a value on it, can't be
-  3  no such device, playlist or media, or more than one
-  4  not authorised
-  5  done but for some items, which failed or did not fit
-  6  the device is absent, being set up, synchronising, or held by another program
-  7  the daemon can't be reached, or does not answer
-  8  interrupted while waiting, or the run was stopped
-
-JSON: every command prints one document with --json; sync and monitor print one document on each line. Sizes are in \
-bytes, rates in bytes a second, times in seconds since 1970 with 0 for never, media as URIs. Fields are only ever \
-added. A device is an object with: id, path, name, friendly_name, kind, manufacturer, model, serial_number, firmware, \
-connected, status, partnership_index and partnership_owner (null without a partnership), sync_state, progress, \
-current_item, bytes_done, bytes_total, rate, expected_end_time, safe_to_remove, total_space, free_space, \
-percent_space_reserved, sync_on_connect, last_sync_time, last_sync_error_count, last_sync_no_fit_count, \
-last_sync_change_count, sync_item_count, has_skipped_files, supports_audio, supports_video, supports_photo, formats. A playlist is an object \
-with: path, name, kind, rule, count, sync_priorities (an object: partnership index to priority), sync_only. Where a \
-command refers to a device or playlist that it changed, it gives its id or its name. Messages go to standard error as \
-text.";
+/// The end of the help text.
+fn after_help() -> String {
+    use crate::help::{EXIT_STATUS, JSON, NAMES};
+    let mut text = format!("{NAMES}\n\nExit codes:\n");
+    for (code, meaning) in EXIT_STATUS {
+        text += &format!("  {code}  {meaning}\n");
+    }
+    text + "\nJSON: " + JSON
+}
 
 /// Fill portable players from your music library
 ///
 /// Talks to tandemd, which keeps players in step with your playlists. Without --session it talks to the system's
 /// daemon.
 #[derive(Debug, Parser)]
-#[command(name = "tandemctl", version, after_long_help = EXIT_CODES, after_help = "See `tandemctl --help` for exit codes and JSON.", max_term_width = 110)]
+#[command(name = "tandemctl", version, after_long_help = after_help(), after_help = "See `tandemctl --help` for exit codes and JSON.", max_term_width = 110)]
 pub(crate) struct Cli {
     /// Where to talk, and how to print.
     #[command(flatten)]
@@ -69,7 +52,7 @@ pub(crate) struct Global {
     /// When to use colours: auto, always or never; auto respects NO_COLOR
     #[arg(long, global = true, value_enum, hide_possible_values = true, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
     pub(crate) color: ColorChoice,
-    /// How many seconds the daemon may take to answer a call
+    /// How many seconds the daemon may take to answer a call; two minutes more where polkit may ask for a password
     #[arg(long, global = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), value_name = "SECONDS")]
     pub(crate) timeout: u64,
 }
@@ -133,6 +116,7 @@ pub(crate) enum Command {
     Sync(sync::Args),
     Stop(stop::Args),
     Preview(preview::Args),
+    Estimate(estimate::Args),
     Results(results::Args),
     Transfer(transfer::Args),
     Eject(eject::Args),
@@ -143,7 +127,9 @@ pub(crate) enum Command {
     Folders(folders::Args),
     Scan(scan::Args),
     Search(search::Args),
+    Rules(rules::Args),
     Info(info::Args),
+    Annotate(annotate::Args),
     Get(get::Args),
     Set(set::Args),
     Monitor(monitor::Args),
@@ -175,7 +161,10 @@ mod tests {
         each(&Cli::command(), "tandemctl", &mut |command, path| {
             seen += 1;
             assert!(command.get_about().is_some(), "{path} is not documented");
-            let json = path.ends_with("completions") || path.ends_with("man") || path.ends_with(" playlist");
+            let json = path.ends_with("completions")
+                || path.ends_with("man")
+                || path.ends_with("rules")
+                || path.ends_with(" playlist");
             let long = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
             assert!(json || long.contains("JSON"), "{path} does not document its JSON form");
             for argument in command.get_arguments() {

@@ -160,6 +160,10 @@ impl Named for Device {
         vec![&self.id, self.path.as_str()]
     }
 
+    fn detail(&self) -> String {
+        self.id.clone()
+    }
+
     fn names(&self) -> Vec<&str> {
         // the user's name first: messages show the first
         [self.friendly_name.as_str(), self.name.as_str()]

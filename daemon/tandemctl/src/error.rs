@@ -1,5 +1,5 @@
 //! What can go wrong, in words for the user, and the exit code that each kind of failure has.
-//! The codes are documented in [`crate::cli::EXIT_CODES`]; nothing else in the program chooses one.
+//! The codes are documented in [`crate::help::EXIT_STATUS`]; nothing else in the program chooses one.
 
 use dbus_interfaces::names::ERROR_PREFIX;
 use std::io;
@@ -14,7 +14,7 @@ pub(crate) enum Exit {
     Ok = 0,
     /// Anything that has no code of its own.
     Failed = 1,
-    /// The command line, or a value on it, can't be.
+    /// The command line, or a value on it, can't be, or what it names can't be changed.
     Usage = 2,
     /// No such device, playlist or media, or more than one.
     NotFound = 3,
@@ -108,8 +108,11 @@ impl Error {
 
     /// What the user can do about it with this program, where the message doesn't say so itself.
     pub(crate) fn remedy(&self) -> Option<&'static str> {
-        let Self::Refused { word, .. } = self else { return None };
+        let Self::Refused { word, message } = self else { return None };
         match word.as_str() {
+            "InvalidArgument" if message.starts_with("rule, column") => {
+                Some("`tandemctl help rules` explains rules")
+            }
             "PartnershipNotExist" => Some("`tandemctl partner DEVICE` makes a partnership with your library"),
             "PartnershipLimit" => Some("`tandemctl unpartner DEVICE` ends one that is no longer needed"),
             "SyncInProgress" => Some("`tandemctl stop DEVICE` ends the run"),
@@ -131,7 +134,7 @@ impl Error {
 fn exit_of_word(word: &str) -> Exit {
     match word {
         "NotConnected" | "Initializing" | "SyncInProgress" | "Busy" => Exit::Unavailable,
-        "InvalidArgument" => Exit::Usage,
+        "InvalidArgument" | "ReadOnly" => Exit::Usage,
         "NotAuthorized" => Exit::NotAuthorized,
         "NotFound" => Exit::NotFound,
         _ => Exit::Failed,
@@ -242,6 +245,7 @@ mod tests {
         assert_eq!(code("NotAuthorized"), Exit::NotAuthorized);
         assert_eq!(code("PartnershipLimit"), Exit::Failed);
         assert_eq!(code("InvalidArgument"), Exit::Usage);
+        assert_eq!(code("ReadOnly"), Exit::Usage);
         assert_eq!(code("NotFound"), Exit::NotFound);
     }
 

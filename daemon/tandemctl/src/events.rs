@@ -25,6 +25,7 @@ pub(crate) enum Event {
     DeviceSyncStateChange { state: String },
     DeviceSyncError { media: String, error: String, message: String },
     CreatePartnershipComplete { success: bool, error: String, message: String },
+    DeletePartnershipComplete { success: bool, error: String, message: String },
     SyncEstimationComplete { success: bool, estimated_used_space: u64, estimated_space: u64 },
     SettingsRequested,
 }
@@ -174,6 +175,11 @@ fn decode(message: &Message) -> Result<Option<Notice>, Error> {
         message: (*args.message()).to_owned(),
     });
     event!(CreatePartnershipComplete, |args| Event::CreatePartnershipComplete {
+        success: *args.success(),
+        error: (*args.error()).to_owned(),
+        message: (*args.message()).to_owned(),
+    });
+    event!(DeletePartnershipComplete, |args| Event::DeletePartnershipComplete {
         success: *args.success(),
         error: (*args.error()).to_owned(),
         message: (*args.message()).to_owned(),

@@ -1,13 +1,16 @@
 //! `tandemctl`, the command line: asks the daemon over D-Bus and prints what it answers. It knows the contract and
 //! nothing of the daemon's inside, and never touches a device or a library itself.
 
+mod attributes;
 mod bus;
 mod cli;
 mod commands;
 mod device;
 mod error;
 mod events;
+mod help;
 mod interrupt;
+mod media;
 mod output;
 mod playlist;
 mod progress;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::output::text::safe;
+use crate::output::units;
 use crate::properties::Properties;
 use crate::select::Named;
 use serde::Serialize;
@@ -12,6 +13,8 @@ use zbus::OwnedObjectPath;
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Playlist {
     pub(crate) path: OwnedObjectPath,
+    /// What its path ends with, unescaped.
+    pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) rule: String,
@@ -28,6 +31,7 @@ impl Playlist {
     /// [`Error::Mismatch`] when one isn't as the contract has it.
     pub(crate) fn read(path: OwnedObjectPath, p: &Properties) -> Result<Self, Error> {
         Ok(Self {
+            id: id_of(&path),
             path,
             name: p.text("Name")?,
             kind: p.text("Kind")?,
@@ -41,6 +45,31 @@ impl Playlist {
             sync_only: p.flag("SyncOnly")?,
         })
     }
+}
+
+/// The id that a playlist's path ends with: there, what isn't a letter or digit is `_` and two hexadecimal digits.
+fn id_of(path: &OwnedObjectPath) -> String {
+    let escaped = path.rsplit('/').next().unwrap_or_default();
+    let decode = || {
+        let mut bytes = Vec::with_capacity(escaped.len());
+        let mut rest = escaped.bytes();
+        while let Some(byte) = rest.next() {
+            if byte == b'_' {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                bytes.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
+            } else {
+                bytes.push(byte);
+            }
+        }
+        String::from_utf8(bytes).ok()
+    };
+    decode().unwrap_or_else(|| escaped.to_owned())
+}
+
+/// The playlist of `playlists` that has this name, without regard to case, if one has.
+pub(crate) fn namesake<'a>(playlists: &'a [Playlist], name: &str) -> Option<&'a Playlist> {
+    let folded = name.to_lowercase();
+    playlists.iter().find(|playlist| playlist.name.to_lowercase() == folded)
 }
 
 /// The playlists that are assigned to the partnership with this index, in priority order.
@@ -73,7 +102,12 @@ impl Named for Playlist {
     const WHAT: &'static str = "playlist";
 
     fn ids(&self) -> Vec<&str> {
-        vec![self.path.as_str()]
+        vec![self.path.as_str(), &self.id]
+    }
+
+    fn detail(&self) -> String {
+        let count = usize::try_from(self.count).unwrap_or(usize::MAX);
+        format!("{}, {}, {}", self.kind, units::count(count, "item"), self.id)
     }
 
     fn names(&self) -> Vec<&str> {
@@ -88,6 +122,7 @@ mod tests {
     fn playlist(name: &str, priorities: &[(u32, u32)]) -> Playlist {
         Playlist {
             path: OwnedObjectPath::try_from(format!("/p/{name}")).unwrap(),
+            id: name.to_owned(),
             name: name.to_owned(),
             kind: "static".to_owned(),
             rule: String::new(),
@@ -106,6 +141,14 @@ mod tests {
         assert_eq!(next_priority(&playlists, 1).unwrap(), 8);
         assert_eq!(next_priority(&playlists, 2).unwrap(), 4);
         assert_eq!(next_priority(&playlists, 3).unwrap(), 1);
+    }
+
+    #[test]
+    fn ids_are_read_from_paths() {
+        let id = |path: &str| id_of(&OwnedObjectPath::try_from(path).unwrap());
+        assert_eq!(id("/l/u0/playlists/p_2d00ff"), "p-00ff");
+        assert_eq!(id("/l/u0/playlists/odd_"), "odd_");
+        assert_eq!(id("/l/u0/playlists/odd_ff"), "odd_ff");
     }
 
     #[test]

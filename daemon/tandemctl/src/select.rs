@@ -9,6 +9,8 @@ pub(crate) trait Named {
     fn ids(&self) -> Vec<&str>;
     /// What people call it; others may be called the same.
     fn names(&self) -> Vec<&str>;
+    /// What tells it from others of the same name, for people: its id, and what else helps.
+    fn detail(&self) -> String;
     /// Whether the beginning of an id is enough.
     const ID_PREFIXES: bool;
     /// `device`, `playlist`: for messages.
@@ -59,7 +61,7 @@ fn missing<T: Named>(all: &[T], wanted: &str) -> Error {
     Error::NotFound(format!("no {what} is called `{}`; {there}", safe(wanted)))
 }
 
-/// Names with ids, at most twenty.
+/// Names with what tells them apart, at most twenty.
 fn list<T: Named>(items: &[&T]) -> String {
     const LIMIT: usize = 20;
     let mut texts: Vec<String> = items
@@ -67,8 +69,7 @@ fn list<T: Named>(items: &[&T]) -> String {
         .take(LIMIT)
         .map(|item| {
             let names = item.names();
-            let ids = item.ids();
-            format!("{} ({})", safe(names.first().unwrap_or(&"")), safe(ids.first().unwrap_or(&"")))
+            format!("{} ({})", safe(names.first().unwrap_or(&"")), safe(&item.detail()))
         })
         .collect();
     if items.len() > LIMIT {
@@ -93,6 +94,9 @@ mod tests {
         }
         fn names(&self) -> Vec<&str> {
             vec![self.1]
+        }
+        fn detail(&self) -> String {
+            self.0.to_owned()
         }
     }
 

@@ -62,6 +62,47 @@ Exit status:
   1  It could not start, or could not go on; the log says why.
   2  The command line, TANDEM_LOG or the configuration is wrong; the message says where.";
 
+/// The synopsis, with what the options take.
+const SYNOPSIS: &str = ".SH SYNOPSIS\n\\fBtandemd\\fR [\\fB\\-\\-session\\fR] [\\fB\\-\\-folder\\fR \\fIPATH\\fR]... \
+[\\fB\\-\\-config\\fR \\fIFILE\\fR] [\\fB\\-\\-agent\\fR \\fIPATH\\fR] [\\fB\\-\\-state\\fR \\fIDIR\\fR]\n.br\n\
+\\fBtandemd\\fR \\fB\\-\\-check\\-config\\fR [\\fB\\-\\-session\\fR] [\\fB\\-\\-config\\fR \\fIFILE\\fR]\n";
+
+/// The end of the man page.
+const EXAMPLES: &str = "\
+.SH EXAMPLES
+.TP
+.B tandemd \\-\\-session \\-\\-folder \\(ti/Player
+Serve one user, with a directory that stands for a player.
+.TP
+.B tandemd \\-\\-check\\-config
+Tell what is wrong with the configuration.
+.SH \"SEE ALSO\"
+.BR tandemctl (1),
+.BR tandemd.toml (5),
+.BR tandem\\-rules (7)
+";
+
+/// The man page's sections behind the options, from the help's end: `Heading:`, then entries with their texts behind
+/// two spaces or on deeper lines.
+fn sections() -> String {
+    let escaped = |text: &str| text.replace('\\', "\\e").replace('-', "\\-").replace('`', "\\(ga");
+    let mut page = String::new();
+    for line in AFTER.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        let Some(entry) = line.strip_prefix("  ") else {
+            page += &format!(".SH \"{}\"\n", line.trim_end_matches(':').to_uppercase());
+            continue;
+        };
+        if entry.starts_with(' ') {
+            page += &format!("{}\n", escaped(entry.trim_start()));
+        } else {
+            let (name, text) = entry.split_once("  ").unwrap_or((entry, ""));
+            page += &format!(".TP\n\\fB{}\\fR\n", escaped(name));
+            page += &if text.is_empty() { String::new() } else { escaped(text.trim_start()) + "\n" };
+        }
+    }
+    page + EXAMPLES
+}
+
 /// Writes `tandemd.8` into a directory.
 ///
 /// # Errors
@@ -70,8 +111,14 @@ pub(crate) fn write_man_page(dir: &Path) -> anyhow::Result<()> {
     let path = dir.join("tandemd.8");
     let mut page = Vec::new();
     let manual = clap_mangen::Man::new(Args::command()).section("8").manual("Tandem");
-    manual.render(&mut page).context("the man page can't be made")?;
-    page.extend(b".SH SEE ALSO\n\\fBtandemctl\\fR(1), \\fBtandemd.toml\\fR(5)\n");
+    let rendered = manual
+        .render_title(&mut page)
+        .and_then(|()| manual.render_name_section(&mut page))
+        .and_then(|()| page.write_all(SYNOPSIS.as_bytes()))
+        .and_then(|()| manual.render_description_section(&mut page))
+        .and_then(|()| manual.render_options_section(&mut page));
+    rendered.context("the man page can't be made")?;
+    page.extend(sections().into_bytes());
     let mut file =
         std::fs::File::create(&path).with_context(|| format!("{} can't be made", path.display()))?;
     file.write_all(&page).with_context(|| format!("{} can't be written", path.display()))
@@ -96,6 +143,12 @@ mod tests {
         {
             assert!(page.contains(option), "{option}");
         }
-        assert!(!page.contains("--generate-man"));
+        assert!(!page.contains("--generate-man") && !page.contains("EXTRA"));
+        for heading in ["SYNOPSIS", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO"] {
+            assert!(
+                page.contains(&format!(".SH {heading}")) || page.contains(&format!(".SH \"{heading}\"")),
+                "{heading}"
+            );
+        }
     }
 }

@@ -270,7 +270,7 @@ pub trait Device {
 
     /// DeletePartnership method
     ///
-    /// Ends the device's partnership; its status becomes `partnership-declined`. Nothing to end is no error. WMP's deletePartnership.
+    /// Ends the device's partnership; its status becomes `partnership-declined`. Nothing to end is no error. With `remove-content` it returns at once; `DeletePartnershipComplete` tells in any case when it is done. A partnership that is just being made for this device is given up. WMP's deletePartnership.
     ///
     /// # Arguments
     ///
@@ -282,12 +282,12 @@ pub trait Device {
 
     /// Start method
     ///
-    /// Starts a run, or goes on with one that was stopped. Nothing to do is no error. WMP's start.
+    /// Starts a run, or goes on with one that was stopped. A run that goes on already plans again before it ends, so that what was there at this call is on the device then. Nothing to do is no error. WMP's start.
     fn start(&self) -> zbus::Result<()>;
 
     /// Stop method
     ///
-    /// Ends a run at a safe point within two seconds. No run is no error. WMP's stop.
+    /// Ends a run at a safe point within two seconds, and gives up a partnership that is just being made. No run is no error. WMP's stop.
     fn stop(&self) -> zbus::Result<()>;
 
     /// IsIdentical method

@@ -43,6 +43,12 @@ pub trait Library {
     #[zbus(property)]
     fn last_scan_time(&self) -> zbus::Result<u64>;
 
+    /// Trouble property
+    ///
+    /// Why the library looks wrong, in words for the user: a folder that is missing, empty, unreadable or not mounted, a scan that failed, a damaged file. Empty: it doesn't. While it looks wrong, its tracks are kept as they were, and no run deletes anything from a device without `AllowMassDeletion`.
+    #[zbus(property)]
+    fn trouble(&self) -> zbus::Result<String>;
+
     /// SetFolders method
     ///
     /// Sets which directories the library holds, and scans them. At first it is the user's XDG music directory.
@@ -78,11 +84,11 @@ pub trait Library {
 
     /// CreatePlaylist method
     ///
-    /// Makes a static playlist.
+    /// Makes a static playlist. An item that isn't in the library yet must be a music file below one of its folders: a file that isn't there is `NotFound`; a directory, a symbolic link, a file of another kind or one elsewhere is `InvalidArgument`; no playlist is made then.
     ///
     /// # Arguments
     ///
-    /// * `name` - Its name.
+    /// * `name` - Its name. Several playlists may share one.
     /// * `media` - URIs of its items, in order.
     /// * `playlist` - Its object.
     fn create_playlist(&self, name: &str, media: &[&str]) -> zbus::Result<zbus::OwnedObjectPath>;
@@ -100,13 +106,24 @@ pub trait Library {
 
     /// ImportPlaylist method
     ///
-    /// Makes a static playlist of an M3U, M3U8, PLS, XSPF or WPL file. Entries that name no media of the library are left out, and reported in the daemon's log by their number.
+    /// Makes a static playlist of an M3U, M3U8, PLS, XSPF or WPL file. Entries that name no media of the library are left out; `ImportPlaylistWithReport` tells which.
     ///
     /// # Arguments
     ///
     /// * `path` - The file's absolute path.
     /// * `playlist` - The playlist's object.
     fn import_playlist(&self, path: &str) -> zbus::Result<zbus::OwnedObjectPath>;
+
+    /// ImportPlaylistWithReport method
+    ///
+    /// As `ImportPlaylist`, and tells which entries were left out.
+    ///
+    /// # Arguments
+    ///
+    /// * `path` - The file's absolute path.
+    /// * `playlist` - The playlist's object.
+    /// * `unresolved` - The entries that name no media of the library, as written in the file, in its order. What isn't UTF-8 is taken for Latin-1.
+    fn import_playlist_with_report(&self, path: &str) -> zbus::Result<(zbus::OwnedObjectPath, Vec<String>)>;
 
     /// Search method
     ///

@@ -62,6 +62,15 @@ pub trait Playlist {
     /// * `media` - Their URIs.
     fn get_items(&self, first: u32, count: u32) -> zbus::Result<Vec<String>>;
 
+    /// GetUnresolved method
+    ///
+    /// Which of its entries are no tracks of the library now, in their order: of a static playlist URIs of files that are gone, of a playlist file what is written there, of an auto playlist none. A run reports them as `source-missing`.
+    ///
+    /// # Arguments
+    ///
+    /// * `entries` - The entries.
+    fn get_unresolved(&self) -> zbus::Result<Vec<String>>;
+
     /// Append method
     ///
     /// Adds items at the end; static playlists only. WMP's appendItem.

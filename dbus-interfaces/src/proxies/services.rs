@@ -128,7 +128,7 @@ pub trait Services {
 
     /// DeviceSyncError signal
     ///
-    /// One item failed, or the whole run. On the system bus it is sent to the connections of the device's owner that have called the service, to no others, because it names media. WMP's DeviceSyncError.
+    /// One item failed, or the whole run. On the system bus it is sent to the connections of the device's owner that have called the service, to no others, because it names media; of a device without a partnership, whose ejection failed, it names none and goes to everybody. WMP's DeviceSyncError.
     ///
     /// # Arguments
     ///
@@ -157,6 +157,25 @@ pub trait Services {
     /// * `message` - For the user; empty on success.
     #[zbus(signal)]
     fn create_partnership_complete(
+        &self,
+        device: zbus::ObjectPath<'_>,
+        success: bool,
+        error: &str,
+        message: &str,
+    ) -> zbus::Result<()>;
+
+    /// DeletePartnershipComplete signal
+    ///
+    /// Ends every `DeletePartnership` that was accepted, once: with `remove-content` when the content is gone from the device, else when the partnership has ended. It comes after the device's properties have changed. Nothing to end is a success.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - The device's object; it may be gone, if the device is absent and has no partnership any more.
+    /// * `success` - Whether there is no partnership any more, and no content if that was to be removed.
+    /// * `error` - The error's name as a method would give it; empty on success.
+    /// * `message` - For the user; empty on success. It names nothing that lies on the device: `DeviceSyncError` tells the owner what failed.
+    #[zbus(signal)]
+    fn delete_partnership_complete(
         &self,
         device: zbus::ObjectPath<'_>,
         success: bool,

@@ -27,6 +27,7 @@ pub(crate) fn properties(world: &World, path: &str) -> Option<Properties> {
             ("PlaylistCount".to_owned(), u32::try_from(world.playlists.len()).unwrap_or(u32::MAX).into()),
             ("Scanning".to_owned(), false.into()),
             ("LastScanTime".to_owned(), (1_700_000_000 + world.scans).into()),
+            ("Trouble".to_owned(), world.trouble.clone().into()),
         ]));
     }
     let copy = |properties: &Properties| {
@@ -72,6 +73,8 @@ pub(crate) fn device_answer(
             calls.push(format!("{key} {member} {}", texts.join(" ")));
             if member == "DeletePartnership" {
                 device.properties.insert("Status".to_owned(), "partnership-declined".into());
+                device.properties.insert("PartnershipIndex".to_owned(), 0u32.into());
+                device.properties.insert("PartnershipOwner".to_owned(), u32::MAX.into());
             }
             answer(call, &())
         }
@@ -91,8 +94,13 @@ pub(crate) fn device_answer(
             calls.push(format!("{key} Transfer {}", media.join(" ")));
             answer(call, &())
         }
-        "Start" | "Stop" | "Eject" => {
+        "Start" | "Stop" | "Eject" | "CancelEstimation" => {
             calls.push(format!("{key} {member}"));
+            answer(call, &())
+        }
+        "EstimateSyncSize" => {
+            let (with, instead): (OwnedObjectPath, OwnedObjectPath) = body.deserialize()?;
+            calls.push(format!("{key} EstimateSyncSize {with} {instead}"));
             answer(call, &())
         }
         _ => refusal(call, "Failed", &format!("the stand-in has no {member}")),
@@ -131,10 +139,13 @@ pub(crate) fn library_answer(
                 refusal(call, "InvalidArgument", "column 1: a rule begins with `(`")
             }
         }
-        "ImportPlaylist" => {
+        "ImportPlaylistWithReport" => {
             let path: String = body.deserialize()?;
-            calls.push(format!("ImportPlaylist {path}"));
-            add(world, call, Playlist::new("imported", "Imported", &["file:///m/a.mp3"]))
+            calls.push(format!("ImportPlaylistWithReport {path}"));
+            let playlist = Playlist::new("imported", "Imported", &["file:///m/a.mp3"]);
+            let made = object(playlist.path());
+            world.playlists.push(playlist);
+            answer(call, &(made, &world.unresolved))
         }
         "Search" => {
             answer(call, &vec!["file:///m/%C3%84.mp3", "file:///m/%FF.mp3", "file:///m/%1B%5B2J.mp3"])
@@ -150,6 +161,11 @@ pub(crate) fn library_answer(
                 ("SyncState", 0b10u32.into()),
             ]);
             answer(call, &info)
+        }
+        "SetMediaInfo" => {
+            let (media, name, value): (String, String, OwnedVariant) = body.deserialize()?;
+            calls.push(format!("SetMediaInfo {media} {name}={}", *value));
+            answer(call, &())
         }
         _ => refusal(call, "Failed", &format!("the stand-in has no {member}")),
     }
@@ -176,6 +192,7 @@ pub(crate) fn playlist_answer(
     let body = call.body();
     match member {
         "GetItems" => answer(call, &list.items),
+        "GetUnresolved" => answer(call, &world.unresolved),
         "Append" => {
             list.items.extend(body.deserialize::<Vec<String>>()?);
             answer(call, &())
@@ -203,6 +220,17 @@ pub(crate) fn playlist_answer(
             } else if let Some(Ok(index)) = name.strip_prefix("Sync").map(str::parse) {
                 list.priorities.insert(index, value.parse().unwrap_or_default());
             }
+            answer(call, &())
+        }
+        "Move" => {
+            let (from, to): (u32, u32) = body.deserialize()?;
+            let place = |position: u32| usize::try_from(position).unwrap_or(usize::MAX);
+            let item = list.items.remove(place(from));
+            list.items.insert(place(to), item);
+            answer(call, &())
+        }
+        "Clear" => {
+            list.items.clear();
             answer(call, &())
         }
         "Delete" => {

@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use zbus::message::{Message, Type};
+use zbus::message::{Flags, Message, Type};
 use zbus::{Connection, MessageStream, ObjectPath, OwnedObjectPath, Variant};
 
 /// What happens at a call that has a script.
@@ -29,6 +29,10 @@ pub enum Step {
     Error(&'static str, &'static str, &'static str),
     /// `CreatePartnershipComplete` with success, error, message.
     Partnered(bool, &'static str, &'static str),
+    /// `DeletePartnershipComplete` with success, error, message.
+    Unpartnered(bool, &'static str, &'static str),
+    /// `SyncEstimationComplete` with success and both sizes.
+    Estimated(bool, u64, u64),
     /// `DeviceDisconnect`.
     Disconnect,
     /// The device is not known any more.
@@ -41,8 +45,12 @@ struct Inner {
     world: Mutex<World>,
     scripts: Mutex<HashMap<String, VecDeque<Step>>>,
     calls: Mutex<Vec<String>>,
+    /// Methods of devices whose calls let polkit ask the user.
+    interactive: Mutex<Vec<String>>,
     /// A device's properties were read.
     read: Notify,
+    /// A scripted call came; no other is answered before its script was played as far as it goes.
+    came: Notify,
 }
 
 /// The stand-in, which answers until it is dropped.
@@ -77,7 +85,9 @@ impl Fake {
             world: Mutex::new(world),
             scripts: Mutex::new(HashMap::new()),
             calls: Mutex::new(Vec::new()),
+            interactive: Mutex::new(Vec::new()),
             read: Notify::new(),
+            came: Notify::new(),
         });
         let task = tokio::spawn(serve(connection.clone(), calls, Arc::clone(&inner)));
         Self { bus, connection, inner, task }
@@ -92,6 +102,29 @@ impl Fake {
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         lock(&self.inner.calls).clone()
+    }
+
+    /// Methods of devices whose calls let polkit ask the user, in the order of the calls.
+    #[must_use]
+    pub fn interactive(&self) -> Vec<String> {
+        lock(&self.inner.interactive).clone()
+    }
+
+    /// Waits until a scripted call has come, as `calls` names it.
+    ///
+    /// # Panics
+    /// When it doesn't come within the limit.
+    pub async fn called(&self, call: &str) {
+        let wait = async {
+            loop {
+                let came = self.inner.came.notified();
+                if lock(&self.inner.calls).iter().any(|other| other == call) {
+                    return;
+                }
+                came.await;
+            }
+        };
+        tokio::time::timeout(kit::LIMIT, wait).await.expect("the call comes");
     }
 
     /// Leaves the bus, as a daemon that ends.
@@ -119,6 +152,11 @@ impl Fake {
         self.spawn(arguments).end().await
     }
 
+    /// Runs `tandemctl` with these arguments as if its bus were the system's, to its end.
+    pub async fn ctl_on_system_bus(&self, arguments: &[&str]) -> Ended {
+        Running::start(self.bus.address(), arguments).end().await
+    }
+
     /// Starts `tandemctl --session` with these arguments.
     #[must_use]
     pub fn spawn(&self, arguments: &[&str]) -> Running {
@@ -142,10 +180,14 @@ async fn handle(bus: &Connection, inner: &Inner, call: &Message) -> zbus::Result
     let member = header.member().map(ToString::to_string).unwrap_or_default();
     let key = path.rsplit('/').next().unwrap_or_default().to_owned();
     if interface == DEVICE {
+        if header.primary().flags().contains(Flags::ALLOW_INTERACTIVE_AUTH) {
+            lock(&inner.interactive).push(member.clone());
+        }
         resume(bus, inner, &key, &member).await?;
         let script = lock(&inner.scripts).remove(&format!("{key} {member}"));
         if let Some(steps) = script {
             lock(&inner.calls).push(format!("{key} {member}"));
+            inner.came.notify_one();
             return play(bus, inner, &key, steps, Some(call)).await;
         }
     }
@@ -218,6 +260,12 @@ async fn play(
             }
             Step::Partnered(success, error, text) => {
                 event(bus, "CreatePartnershipComplete", &(&path, success, error, text)).await?;
+            }
+            Step::Unpartnered(success, error, text) => {
+                event(bus, "DeletePartnershipComplete", &(&path, success, error, text)).await?;
+            }
+            Step::Estimated(success, used, left) => {
+                event(bus, "SyncEstimationComplete", &(&path, success, used, left)).await?;
             }
             Step::Disconnect => event(bus, "DeviceDisconnect", &path).await?,
             Step::Forget => lock(&inner.world).devices.retain(|device| device.key != key),

@@ -23,6 +23,10 @@ pub struct World {
     pub folders: Vec<String>,
     /// Counts scans.
     pub scans: u64,
+    /// Why the library looks wrong.
+    pub trouble: String,
+    /// Entries that name no media: of whatever is imported or shown.
+    pub unresolved: Vec<String>,
 }
 
 /// A device.

@@ -1,6 +1,6 @@
 //! Every command that does not wait, for people and as JSON.
 
-use cli::{Device, Fake, LIBRARY, Playlist, World};
+use cli::{Device, Fake, LIBRARY, Playlist, Step, World};
 use serde_json::{Value, json};
 
 async fn fake() -> Fake {
@@ -18,7 +18,8 @@ async fn fake() -> Fake {
         Playlist::new("rock", "Rock", &[]).assigned(1, 7).assigned(3, 1),
         Playlist::new("new", "New", &[]),
     ];
-    Fake::start(World { devices, playlists, folders: vec!["/home/ann/Music".to_owned()], scans: 0 }).await
+    Fake::start(World { devices, playlists, folders: vec!["/home/ann/Music".to_owned()], ..World::default() })
+        .await
 }
 
 async fn json_of(fake: &Fake, arguments: &[&str]) -> Value {
@@ -66,8 +67,12 @@ async fn a_device_is_shown_with_what_is_assigned_to_it() {
 async fn status_has_one_line_for_each_device() {
     let fake = fake().await;
     let text = text_of(&fake, &["status"]).await;
-    assert_eq!(text.lines().count(), 3, "{text}");
-    assert!(text.contains("stopped, safe to remove") && text.contains("absent"), "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("NAME") && lines.len() == 4, "{text}");
+    for part in ["stopped, safe to remove", "2000-02-29 01:04:05", "1.50 GB of 8.00 GB", "you, as number 1"] {
+        assert!(lines[1].contains(part), "{part}: {text}");
+    }
+    assert!(lines[2].ends_with("none") && lines[3].contains("absent"), "{text}");
     assert_eq!(json_of(&fake, &["status", "Away"]).await[0]["connected"], false);
 }
 
@@ -100,20 +105,27 @@ async fn attributes_are_got_and_set() {
     assert_eq!(json_of(&fake, &["get", "Sansa", "FriendlyName"]).await["value"], "-Clip-");
     let ended = fake.ctl(&["get", "Sansa", "Colour"]).await;
     assert_eq!((ended.code, ended.stderr.as_str()), (2, "tandemctl: `Colour` is no attribute\n"));
+    assert_eq!(json_of(&fake, &["get", "Sansa", "friendlyname"]).await["name"], "FriendlyName");
+    text_of(&fake, &["set", "Sansa", "FRIENDLYNAME", "Clip"]).await;
+    assert_eq!(fake.calls()[1], "a SetItemInfo FriendlyName=Clip");
 }
 
 #[tokio::test]
 async fn runs_are_stopped_and_partnerships_ended() {
     let fake = fake().await;
-    assert_eq!(text_of(&fake, &["stop", "Sansa"]).await, "Sansa stops.\n");
-    assert_eq!(json_of(&fake, &["stop", "--all"]).await, json!({"devices": []}));
-    assert_eq!(json_of(&fake, &["unpartner", "Sansa"]).await["status"], "partnership-declined");
-    text_of(&fake, &["unpartner", "--remove-content", "Away"]).await;
+    assert_eq!(text_of(&fake, &["stop", "Sansa"]).await, "Sansa was not synchronising.\n");
+    assert_eq!(json_of(&fake, &["stop", "--all"]).await, json!({"devices": [], "running": []}));
+    let ended = json_of(&fake, &["unpartner", "Sansa"]).await;
+    assert_eq!((&ended["status"], &ended["ended"]), (&json!("partnership-declined"), &json!(true)));
+    let text = text_of(&fake, &["unpartner", "--remove-content", "Away"]).await;
+    assert_eq!(text, "Away has no partnership any more.\n");
     let calls = fake.calls();
     assert_eq!(
         calls[1..],
         ["a DeletePartnership remove-content=false", "c DeletePartnership remove-content=true"]
     );
+    let text = text_of(&fake, &["unpartner", "Sansa"]).await;
+    assert_eq!(text, "Sansa had no partnership; nothing to end.\n");
 }
 
 #[tokio::test]
@@ -135,6 +147,12 @@ async fn playlists_are_listed_shown_and_changed() {
     let items = &json_of(&fake, &["playlist", "show", "Mine"]).await["items"];
     assert_eq!(items, &json!(["file:///m/first.mp3", "file:///m/z.mp3"]));
     assert_eq!(json_of(&fake, &["playlist", "rename", "Mine", "Yours"]).await["name"], "Yours");
+    text_of(&fake, &["playlist", "move", "Yours", "2", "1"]).await;
+    let items = &json_of(&fake, &["playlist", "show", "Yours"]).await["items"];
+    assert_eq!(items, &json!(["file:///m/z.mp3", "file:///m/first.mp3"]));
+    let ended = fake.ctl(&["playlist", "move", "Yours", "1", "3"]).await;
+    assert_eq!((ended.code, ended.stderr.contains("2 items, so there is no position 3")), (3, true));
+    assert_eq!(text_of(&fake, &["playlist", "clear", "Yours"]).await, "`Yours` has 0 items.\n");
     assert_eq!(json_of(&fake, &["playlist", "delete", "Yours"]).await["name"], "Yours");
 
     let auto = json_of(&fake, &["playlist", "create", "Auto", "--rule", "(stars >= 4)"]).await;
@@ -151,10 +169,16 @@ async fn playlists_are_assigned_after_the_last() {
     assert_eq!(json_of(&fake, &["assign", "Jazz", "Sansa"]).await["priority"], 2);
     text_of(&fake, &["assign", "Jazz", "Sansa", "--priority", "1"]).await;
     text_of(&fake, &["unassign", "Rock", "Sansa"]).await;
+    let text = text_of(&fake, &["unassign", "Rock", "Sansa"]).await;
+    assert_eq!(text, "`Rock` was not assigned to Sansa; nothing to end.\n");
     let calls = fake.calls();
     assert_eq!(calls[2..], ["jazz SetItemInfo Sync01=1", "rock SetItemInfo Sync01=0"]);
     let ended = fake.ctl(&["assign", "New", "Zen"]).await;
-    assert_eq!((ended.code, ended.stderr.contains("`tandemctl partner DEVICE`")), (1, true), "{ended:?}");
+    assert_eq!(
+        (ended.code, ended.stderr.contains("`tandemctl --session partner DEVICE`")),
+        (1, true),
+        "{ended:?}"
+    );
     assert_eq!(fake.ctl(&["assign", "New", "Sansa", "--priority", "0"]).await.code, 2);
 }
 
@@ -163,7 +187,7 @@ async fn the_library_is_set_scanned_and_searched() {
     let fake = fake().await;
     assert_eq!(text_of(&fake, &["folders"]).await, "/home/ann/Music\n");
     let json = json_of(&fake, &["folders", "--add", "/srv/../srv/Music"]).await;
-    assert_eq!(json, json!({"folders": ["/home/ann/Music", "/srv/Music"]}));
+    assert_eq!(json, json!({"folders": ["/home/ann/Music", "/srv/Music"], "trouble": ""}));
     assert_eq!(text_of(&fake, &["folders", "--remove", "/srv/Music"]).await, "/home/ann/Music\n");
     assert_eq!(fake.ctl(&["folders", "--remove", "/none"]).await.code, 3);
 
@@ -179,6 +203,91 @@ async fn the_library_is_set_scanned_and_searched() {
     let json = json_of(&fake, &["info", "/m/a.mp3"]).await;
     assert_eq!((&json["media"], &json["Duration"]), (&json!("file:///m/a.mp3"), &json!(185_000)));
     assert_eq!(fake.ctl(&["info", "/m/a.txt"]).await.code, 3);
+}
+
+#[tokio::test]
+async fn entries_that_name_no_media_are_told_of() {
+    let unresolved: Vec<String> = (1..=25).map(|n| format!("gone/{n}.mp3")).collect();
+    let fake = Fake::start(World { unresolved, ..World::default() }).await;
+    let ended = fake.ctl(&["playlist", "import", "/m/list.m3u"]).await;
+    assert_eq!(ended.code, 5, "{ended:?}");
+    assert!(ended.stderr.starts_with("tandemctl: left out: gone/1.mp3\n"), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 20, "{ended:?}");
+    let line =
+        "`Imported` has 1 item. 25 entries of the file named no media of your library; --json lists all.\n";
+    assert_eq!(ended.stdout, line);
+    let text = text_of(&fake, &["playlist", "show", "Imported"]).await;
+    assert!(text.contains("not in your library: gone/25.mp3"), "{text}");
+    let ended = fake.ctl(&["--json", "playlist", "import", "--allow-duplicate", "/m/Imported.m3u"]).await;
+    assert_eq!((ended.code, ended.json()["unresolved"].as_array().unwrap().len()), (5, 25));
+    let fake = Fake::start(World { unresolved: vec!["x.mp3".to_owned()], ..World::default() }).await;
+    let ended = fake.ctl(&["playlist", "import", "/m/list.m3u"]).await;
+    assert!(ended.stdout.contains("1 entry of the file named no media of your library.\n"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_library_that_looks_wrong_is_told_of() {
+    let trouble = "`/m` is empty; is it mounted?".to_owned();
+    let fake = Fake::start(World { trouble: trouble.clone(), ..World::default() }).await;
+    for command in ["folders", "scan"] {
+        let ended = fake.ctl(&[command]).await;
+        assert_eq!((ended.code, ended.stderr), (0, format!("tandemctl: {trouble}\n")));
+        assert_eq!(json_of(&fake, &[command]).await["trouble"], trouble.as_str());
+    }
+}
+
+#[tokio::test]
+async fn files_are_annotated() {
+    let fake = fake().await;
+    let text =
+        text_of(&fake, &["annotate", "--stars", "5", "--play-count", "3", "/m/a.mp3", "/m/b.mp3"]).await;
+    assert_eq!(text, "2 files: UserRating 99, UserPlayCount 3.\n");
+    assert_eq!(json_of(&fake, &["annotate", "--rating", "0", "/m/a.mp3"]).await["UserRating"], 0);
+    let calls = fake.calls();
+    assert_eq!(
+        calls[..2],
+        [
+            "SetMediaInfo file:///m/a.mp3 UserRating=uint32 99",
+            "SetMediaInfo file:///m/a.mp3 UserPlayCount=uint32 3"
+        ]
+    );
+    for arguments in [&["annotate", "/m/a.mp3"][..], &["annotate", "--stars", "6", "/m/a.mp3"]] {
+        assert_eq!(fake.ctl(arguments).await.code, 2, "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_with_other_playlists_is_estimated() {
+    let fake = fake().await;
+    fake.script("a", "EstimateSyncSize", &[Step::Reply, Step::Estimated(true, 5_000_000, 2_000_000_000)]);
+    let text = text_of(&fake, &["estimate", "Sansa", "--with", "new"]).await;
+    assert_eq!(text, "Sansa: 5.00 MB would be used, and 2.00 GB left for others.\n");
+    fake.script("a", "EstimateSyncSize", &[Step::Reply, Step::Estimated(true, 1, 2)]);
+    let json = json_of(&fake, &["estimate", "Sansa", "--instead", "jazz"]).await;
+    assert_eq!(json, json!({"device": "id-a", "estimated_used_space": 1, "estimated_space": 2}));
+    fake.script("a", "EstimateSyncSize", &[Step::Reply, Step::Estimated(false, 0, 0)]);
+    assert_eq!(fake.ctl(&["estimate", "Sansa", "--with", "new"]).await.code, 1);
+    assert_eq!(fake.ctl(&["estimate", "Sansa"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn polkit_may_ask_on_the_system_bus_and_never_on_the_session_s() {
+    let fake = fake().await;
+    let own_uses = [
+        &["stop", "Sansa"][..],
+        &["set", "Sansa", "FriendlyName", "Sansa"],
+        &["transfer", "Sansa", "/m/a.mp3"],
+        &["unpartner", "Sansa"],
+    ];
+    for arguments in own_uses {
+        let ended = fake.ctl(arguments).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    assert_eq!(fake.interactive(), Vec::<String>::new());
+    for arguments in own_uses {
+        assert_eq!(fake.ctl_on_system_bus(arguments).await.code, 0, "{arguments:?}");
+    }
+    assert_eq!(fake.interactive(), ["Stop", "SetItemInfo", "Transfer", "DeletePartnership"]);
 }
 
 #[tokio::test]

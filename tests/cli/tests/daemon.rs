@@ -95,7 +95,11 @@ async fn refusals_of_the_daemon_come_through() {
     let daemon = Daemon::builder().folder(player.path()).start().await;
     let device = only_device(&daemon).await;
     let ended = ctl(&daemon, &["sync", &device]).await;
-    assert_eq!((ended.code, ended.stderr.contains("tandemctl partner DEVICE")), (1, true), "{ended:?}");
+    assert_eq!(
+        (ended.code, ended.stderr.contains("tandemctl --session partner DEVICE")),
+        (1, true),
+        "{ended:?}"
+    );
     let ended = ctl(&daemon, &["set", &device, "Colour", "blue"]).await;
     assert_eq!((ended.code, ended.stderr.contains("Colour")), (2, true), "{ended:?}");
     let ended = ctl(&daemon, &["playlist", "create", "x", "--rule", "(colour == 'blue')"]).await;

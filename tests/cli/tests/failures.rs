@@ -25,7 +25,8 @@ async fn a_name_that_means_nothing_or_too_much_lists_what_there_is() {
         (3, true)
     );
     let ended = fake.ctl(&["playlist", "show", "Jazz"]).await;
-    assert_eq!((ended.code, ended.stderr.contains("playlists/2")), (3, true), "{ended:?}");
+    assert_eq!((ended.code, ended.stderr.contains("Jazz (static, 0 items, 2)")), (3, true), "{ended:?}");
+    assert_eq!(fake.ctl(&["playlist", "show", "2"]).await.code, 0);
     let path = "/org/tandemd/Sync1/libraries/u1000/playlists/2";
     assert_eq!(fake.ctl(&["playlist", "show", path]).await.code, 0);
     let ended = with(Vec::new()).await.ctl(&["sync", "x"]).await;
@@ -33,6 +34,26 @@ async fn a_name_that_means_nothing_or_too_much_lists_what_there_is() {
         (ended.code, ended.stderr.as_str()),
         (3, "tandemctl: no device is called `x`; there is none\n")
     );
+}
+
+#[tokio::test]
+async fn a_name_that_another_playlist_has_is_refused_unless_that_is_wanted() {
+    let playlists = vec![Playlist::new("1", "Jazz", &["file:///m/a.mp3"]), Playlist::new("2", "Rock", &[])];
+    let fake = Fake::start(World { playlists, ..World::default() }).await;
+    for arguments in [
+        &["playlist", "create", "jazz"][..],
+        &["playlist", "rename", "Rock", "Jazz"],
+        &["playlist", "import", "/m/Jazz.m3u"],
+    ] {
+        let ended = fake.ctl(arguments).await;
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.stderr.contains("`Jazz` already (static, 1 item, 1)"), "{ended:?}");
+        assert!(ended.stderr.contains("--allow-duplicate"), "{ended:?}");
+        assert_eq!(fake.ctl(&[arguments, &["--allow-duplicate"]].concat()).await.code, 0);
+    }
+    let fake =
+        Fake::start(World { playlists: vec![Playlist::new("1", "Jazz", &[])], ..World::default() }).await;
+    assert_eq!(fake.ctl(&["playlist", "rename", "Jazz", "JAZZ"]).await.code, 0);
 }
 
 #[tokio::test]
@@ -84,7 +105,7 @@ async fn usage_errors_exit_with_two() {
         &["frobnicate"],
         &["sync"],
         &["sync", "a", "--all"],
-        &["get", "a"],
+        &["get"],
         &["--timeout", "0", "list"],
         &["playlist", "add", "x"],
     ] {

@@ -70,7 +70,10 @@ async fn items_that_failed_make_the_result_partial() {
     fake.script("a", "Start", &[Step::Reply, RUN[0].clone(), error.clone(), RUN[1].clone()]);
     let ended = fake.ctl(&["sync", "Sansa"]).await;
     assert_eq!(ended.code, 5, "{ended:?}");
-    assert!(ended.stdout.contains("1 failed, 1 did not fit"), "{ended:?}");
+    assert!(
+        ended.stdout.contains("1 failed, 1 did not fit; `tandemctl --session results DEVICE`"),
+        "{ended:?}"
+    );
     let complaint = "tandemctl: Sansa: file:///m/b%0A.mp3: source-unreadable: no\\u{1b}[31m permission\n";
     assert!(ended.stderr.ends_with(complaint), "{ended:?}");
 
@@ -90,7 +93,7 @@ async fn items_that_failed_make_the_result_partial() {
 async fn what_ends_a_whole_run_has_its_own_codes_and_remedies() {
     for (word, code, remedy) in [
         ("would-delete-too-much", 1, "AllowMassDeletion"),
-        ("library-unavailable", 1, "tandemctl folders"),
+        ("library-unavailable", 1, "tandemctl --session folders"),
         ("cancelled", 8, ""),
         ("device-busy", 6, "close the program"),
     ] {
@@ -150,7 +153,10 @@ async fn an_interrupt_detaches_and_the_run_goes_on() {
     running.interrupt();
     let ended = running.end().await;
     assert_eq!(ended.code, 8);
-    assert!(ended.stderr.contains("still being synchronised, and `tandemctl --session stop`"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("still being synchronised, and `tandemctl --session stop DEVICE`"),
+        "{ended:?}"
+    );
     assert_eq!(fake.calls(), ["a Start"]);
 }
 
@@ -193,6 +199,59 @@ async fn progress_is_told_in_lines_where_there_is_no_terminal() {
 }
 
 #[tokio::test]
+async fn stop_waits_for_the_end_of_the_run() {
+    let running = || Device::new("a", "Sansa").partnered(1).with("SyncState", "synchronizing");
+    let fake = one(running()).await;
+    fake.script("a", "Stop", &[Step::Reply, Step::Await("GetStatus"), Step::State("stopped")]);
+    let stop = fake.spawn(&["stop", "Sansa"]);
+    fake.called("a Stop").await;
+    // the run ends when somebody asks for the status, and until then nothing is said
+    assert_eq!(fake.ctl(&["status"]).await.code, 0);
+    let ended = stop.end().await;
+    let line = "Sansa has stopped; `tandemctl --session sync DEVICE` goes on.\n";
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, line), "{ended:?}");
+
+    let fake = one(running()).await;
+    let ended = fake.ctl(&["stop", "--no-wait", "Sansa"]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "Sansa stops at a safe point.\n"));
+}
+
+#[tokio::test]
+async fn the_end_of_a_partnership_is_awaited() {
+    let fake = one(Device::new("a", "Sansa").partnered(1)).await;
+    let ends = [
+        Step::Reply,
+        Step::Set("SafeToRemove", Variant::Bool(false)),
+        Step::Set("PartnershipIndex", Variant::U32(0)),
+        Step::Set("Status", Variant::from("partnership-declined")),
+        Step::Await("GetStatus"),
+        Step::Unpartnered(true, "", ""),
+    ];
+    fake.script("a", "DeletePartnership", &ends);
+    let unpartner = fake.spawn(&["--json", "unpartner", "--remove-content", "Sansa"]);
+    fake.called("a DeletePartnership").await;
+    // the daemon says that it is done when somebody asks for the status, and not before
+    assert_eq!(fake.ctl(&["status"]).await.code, 0);
+    let ended = unpartner.end().await;
+    let expected = json!({"device": "id-a", "status": "partnership-declined", "ended": true});
+    assert_eq!((ended.code, ended.json()), (0, expected));
+
+    let fake = one(Device::new("a", "Sansa").partnered(1)).await;
+    let fails = [Step::Reply, Step::Unpartnered(false, "Failed", "the partnership could not be ended: why")];
+    fake.script("a", "DeletePartnership", &fails);
+    let ended = fake.ctl(&["unpartner", "--remove-content", "Sansa"]).await;
+    assert_eq!((ended.code, ended.stderr.contains("could not be ended: why")), (1, true), "{ended:?}");
+
+    fake.script("a", "DeletePartnership", &[Step::Reply]);
+    let ended = fake.ctl(&["unpartner", "--remove-content", "--no-wait", "Sansa"]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "The partnership of Sansa is being ended.\n"));
+
+    fake.script("a", "DeletePartnership", &[Step::Forget, Step::Disconnect, Step::Reply]);
+    let ended = fake.ctl(&["unpartner", "Sansa"]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "Sansa has no partnership any more.\n"));
+}
+
+#[tokio::test]
 async fn quiet_says_nothing() {
     let fake = one(Device::new("a", "Sansa").partnered(1)).await;
     fake.script("a", "Start", &[&[Step::Reply], RUN.as_slice()].concat());
@@ -217,7 +276,7 @@ async fn a_partnership_is_awaited() {
     fake.script("a", "CreatePartnership", &created(false, limit, "your library has 16 partnerships"));
     let ended = fake.ctl(&["partner", "Sansa"]).await;
     assert_eq!(ended.code, 1);
-    assert!(ended.stderr.contains("16 partnerships; `tandemctl unpartner DEVICE`"), "{ended:?}");
+    assert!(ended.stderr.contains("16 partnerships; `tandemctl --session unpartner DEVICE`"), "{ended:?}");
 
     fake.script("a", "CreatePartnership", &[Step::Reply, Step::Disconnect]);
     assert_eq!(fake.ctl(&["partner", "Sansa"]).await.code, 6);

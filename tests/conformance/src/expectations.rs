@@ -50,7 +50,11 @@ pub async fn what_was_changed_is_left_alone(player: &dyn Player) {
     let later = ObjectFacts { modified_ns: written.facts.modified_ns + 600_000_000_000, ..written.facts };
     for expected in [larger, later] {
         assert_eq!(replace(player, "Guarded/a.mp3", b"ours", expected).await.unwrap_err(), changed);
-        let deleted = player.storage().object(&path("Guarded/a.mp3")).delete(Some(expected)).await;
+        let deleted = player
+            .storage()
+            .object(&path("Guarded/a.mp3"))
+            .delete(expected, path("Guarded/~gone.part"))
+            .await;
         assert_eq!(deleted.unwrap_err(), changed);
     }
     assert_holds(player, "Guarded/a.mp3", b"the user's").await;
@@ -60,6 +64,20 @@ pub async fn what_was_changed_is_left_alone(player: &dyn Player) {
     assert_nothing(player, "Guarded/~new.part").await;
 }
 
+/// A file that was moved aside goes back to its name, or to a numbered one.
+///
+/// # Panics
+/// When it doesn't, or takes another's name.
+pub async fn what_lost_its_name_gets_it_back(player: &dyn Player) {
+    put(player, "Back/aside/1", b"a stranger's").await.unwrap();
+    put(player, "Back/a.mp3", b"another's").await.unwrap();
+    let back = player.storage().object(&path("Back/aside/1")).restore(path("Back/a.mp3")).await;
+    assert_eq!(back, Ok(path("Back/a (2).mp3")));
+    assert_holds(player, "Back/a (2).mp3", b"a stranger's").await;
+    assert_holds(player, "Back/a.mp3", b"another's").await;
+    assert_nothing(player, "Back/aside/1").await;
+}
+
 /// Deleting works once, and then there is nothing to delete.
 ///
 /// # Panics
@@ -67,16 +85,18 @@ pub async fn what_was_changed_is_left_alone(player: &dyn Player) {
 pub async fn only_what_is_expected_is_deleted(player: &dyn Player) {
     let written = put(player, "Deleted/a.mp3", b"ours").await.unwrap();
     let storage = player.storage();
+    let aside = || path("Aside/0123.part");
     let object = storage.object(&path("Deleted/a.mp3"));
-    object.delete(Some(written.facts)).await.unwrap();
+    object.delete(written.facts, aside()).await.unwrap();
     assert_nothing(player, "Deleted/a.mp3").await;
-    for expected in [None, Some(written.facts)] {
-        assert_eq!(object.delete(expected).await.unwrap_err(), PlayerError::NotFound("Deleted/a.mp3".into()));
-    }
-    let elsewhere = storage.object(&path("Nowhere/a.mp3")).delete(None).await;
+    let gone = PlayerError::NotFound("Deleted/a.mp3".into());
+    assert_eq!(object.discard().await.unwrap_err(), gone);
+    assert_eq!(object.delete(written.facts, aside()).await.unwrap_err(), gone);
+    assert_nothing(player, aside().as_str()).await;
+    let elsewhere = storage.object(&path("Nowhere/a.mp3")).discard().await;
     assert_eq!(elsewhere.unwrap_err(), PlayerError::NotFound("Nowhere/a.mp3".into()));
     put(player, "Deleted/b.mp3", b"whatever").await.unwrap();
-    storage.object(&path("Deleted/b.mp3")).delete(None).await.unwrap();
+    storage.object(&path("Deleted/b.mp3")).discard().await.unwrap();
     assert_nothing(player, "Deleted/b.mp3").await;
 }
 

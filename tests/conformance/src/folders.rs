@@ -1,8 +1,9 @@
 //! Folders: made when needed, removed when empty, and asked about by the thousand.
 
-use crate::{assert_holds, assert_nothing, path, put};
+use crate::{assert_holds, assert_nothing, path, put, request};
+use std::sync::Arc;
 use tandem_model::error::PlayerError;
-use tandem_model::player::Player;
+use tandem_model::player::{Expect, Player, Transfer, WriteRequest};
 
 /// Every folder that wasn't there is made, and told.
 ///
@@ -21,6 +22,37 @@ pub async fn deep_folders_are_made_and_told(player: &dyn Player) {
     player.storage().settle(vec![path("Deep/b/c/d/e/f/g/h/i/j/song.mp3"), path("Deep.mp3")]).await.unwrap();
 }
 
+/// What would be made is told, outermost first and each once.
+///
+/// # Panics
+/// When it isn't.
+pub async fn missing_folders_are_told(player: &dyn Player) {
+    put(player, "Missing/there/song.mp3", b"x").await.unwrap();
+    let asked = ["Missing/a/b/1.mp3", "Missing/a/2.mp3", "Missing/there/3.mp3", "Missing/a/b/4.mp3", "5.mp3"];
+    let missing = player.storage().missing_folders(asked.map(path).to_vec()).await.unwrap();
+    assert_eq!(missing, [path("Missing/a"), path("Missing/a/b")]);
+}
+
+/// A file that has the name of the folder for temporary names ends the run, and stays.
+///
+/// # Panics
+/// When it doesn't.
+pub async fn a_temporary_folder_that_is_none_ends_the_run(player: &dyn Player) {
+    let own = put(player, "Blocked/tmp", b"the user's").await.unwrap();
+    let blocked = PlayerError::InTheWay("Blocked/tmp".into());
+    let request = WriteRequest {
+        temporary: path("Blocked/tmp/1.part"),
+        ..request("Blocked/a.mp3", b"x", Expect::Nothing)
+    };
+    let written = player.storage().write(request, &Arc::new(Transfer::default())).await;
+    assert_eq!(written.unwrap_err(), blocked);
+    assert!(blocked.ends_run());
+    let object = player.storage().object(&path("Blocked/tmp"));
+    assert_eq!(object.delete(own.facts, path("Blocked/tmp/1.part")).await.unwrap_err(), blocked);
+    assert_holds(player, "Blocked/tmp", b"the user's").await;
+    assert_nothing(player, "Blocked/a.mp3").await;
+}
+
 /// Empty ones go whatever the order, others stay.
 ///
 /// # Panics
@@ -29,7 +61,7 @@ pub async fn empty_folders_are_removed_and_others_stay(player: &dyn Player) {
     let storage = player.storage();
     put(player, "Tidy/a/b/song.mp3", b"x").await.unwrap();
     put(player, "Tidy/full/song.mp3", b"x").await.unwrap();
-    storage.object(&path("Tidy/a/b/song.mp3")).delete(None).await.unwrap();
+    storage.object(&path("Tidy/a/b/song.mp3")).discard().await.unwrap();
     let folders =
         ["Tidy", "Tidy/a", "Tidy/full", "Tidy/a/b", "Tidy/missing", "Tidy/full/song.mp3", "No/such"];
     storage.remove_empty_folders(folders.map(path).to_vec()).await.unwrap();
@@ -71,7 +103,7 @@ pub async fn a_file_in_place_of_a_folder_is_in_the_way(player: &dyn Player) {
     assert_holds(player, "Way/file", b"the user's").await;
     let over = put(player, "Way/folder", b"x").await;
     assert_eq!(over.unwrap_err(), PlayerError::Exists("Way/folder".into()));
-    assert!(player.storage().object(&path("Way/folder")).delete(None).await.is_err());
+    assert!(player.storage().object(&path("Way/folder")).discard().await.is_err());
     assert_holds(player, "Way/folder/song.mp3", b"x").await;
     assert_nothing(player, "Way/~new.part").await;
 }
@@ -83,7 +115,7 @@ pub async fn a_file_in_place_of_a_folder_is_in_the_way(player: &dyn Player) {
 pub async fn settling_and_flushing_take_what_is_gone(player: &dyn Player) {
     let storage = player.storage();
     put(player, "Gone/a/song.mp3", b"x").await.unwrap();
-    storage.object(&path("Gone/a/song.mp3")).delete(None).await.unwrap();
+    storage.object(&path("Gone/a/song.mp3")).discard().await.unwrap();
     storage.remove_empty_folders(vec![path("Gone/a"), path("Gone")]).await.unwrap();
     storage
         .settle(vec![path("Gone/a/song.mp3"), path("Never/was/here.mp3"), path("here.mp3")])

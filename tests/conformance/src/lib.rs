@@ -61,15 +61,16 @@ macro_rules! conformance {
         $crate::conformance! { $open;
             transfers: a_file_arrives_as_it_was_sent, an_empty_file_is_a_file, a_file_of_many_chunks_arrives,
                 a_source_that_is_not_as_announced_is_refused, a_cancelled_transfer_leaves_nothing,
-                a_leftover_temporary_is_replaced, space_is_told_and_used;
+                a_taken_temporary_name_is_left_alone, space_is_told_and_used;
             expectations: an_existing_file_is_not_replaced, what_is_expected_is_replaced,
-                what_was_changed_is_left_alone, only_what_is_expected_is_deleted, reading_is_limited;
-            folders: deep_folders_are_made_and_told, empty_folders_are_removed_and_others_stay,
+                what_was_changed_is_left_alone, what_lost_its_name_gets_it_back, only_what_is_expected_is_deleted, reading_is_limited;
+            folders: deep_folders_are_made_and_told, missing_folders_are_told, a_temporary_folder_that_is_none_ends_the_run,
+                empty_folders_are_removed_and_others_stay,
                 many_files_are_told_in_order, a_file_in_place_of_a_folder_is_in_the_way,
                 settling_and_flushing_take_what_is_gone;
             names: unicode_names_survive, long_names_are_taken_up_to_the_limit, refused_names_are_told_so,
                 normalised_twins_do_not_overwrite_each_other, case_twins_do_not_overwrite_each_other;
-            marks: a_mark_is_kept_and_replaced;
+            marks: a_mark_is_kept_and_replaced, a_mark_goes_with_its_file;
         }
     };
 }

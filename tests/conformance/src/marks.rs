@@ -16,3 +16,20 @@ pub async fn a_mark_is_kept_and_replaced(player: &dyn Player) {
         assert_eq!(player.mark().await, Ok(Some(mark)));
     }
 }
+
+/// A mark that is taken away leaves nothing where it was alone; one that isn't there is no error.
+///
+/// # Panics
+/// When that isn't so.
+pub async fn a_mark_goes_with_its_file(player: &dyn Player) {
+    let mark = Mark { device: Guid(3), relationship: Guid(4) };
+    player.set_mark(mark).await.unwrap();
+    player.remove_mark(mark).await.unwrap();
+    assert_eq!(player.mark().await, Ok(None));
+    player.remove_mark(mark).await.unwrap();
+    // another's is left, without a partnership of ours
+    let other = Mark { device: Guid(5), relationship: Guid::ZERO };
+    player.set_mark(other).await.unwrap();
+    player.remove_mark(mark).await.unwrap();
+    assert_eq!(player.mark().await, Ok(Some(Mark { relationship: Guid::ZERO, ..mark })));
+}

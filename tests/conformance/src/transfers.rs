@@ -108,19 +108,19 @@ pub async fn a_cancelled_transfer_leaves_nothing(player: &dyn Player) {
     assert_holds(player, "Cancelled/a.mp3", &content).await;
 }
 
-/// What a cut left under the temporary name is no obstacle.
+/// A file that has the temporary name is somebody else's: it stays, and the write fails.
 ///
 /// # Panics
-/// When it is one.
-pub async fn a_leftover_temporary_is_replaced(player: &dyn Player) {
-    let leftover = WriteRequest {
-        temporary: path("Leftover/other.part"),
-        ..request("Leftover/~new.part", b"half of something", Expect::Nothing)
+/// When it is touched.
+pub async fn a_taken_temporary_name_is_left_alone(player: &dyn Player) {
+    let own = WriteRequest {
+        temporary: path("Taken/other.part"),
+        ..request("Taken/~new.part", b"the user's own", Expect::Nothing)
     };
-    player.storage().write(leftover, &Arc::new(Transfer::default())).await.unwrap();
-    put(player, "Leftover/a.mp3", b"whole").await.unwrap();
-    assert_holds(player, "Leftover/a.mp3", b"whole").await;
-    assert_nothing(player, "Leftover/~new.part").await;
+    player.storage().write(own, &Arc::new(Transfer::default())).await.unwrap();
+    assert!(put(player, "Taken/a.mp3", b"ours").await.is_err());
+    assert_holds(player, "Taken/~new.part", b"the user's own").await;
+    assert_nothing(player, "Taken/a.mp3").await;
 }
 
 /// The figures are plausible, and a file takes room.

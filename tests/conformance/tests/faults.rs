@@ -51,7 +51,7 @@ async fn a_full_device_says_so_and_keeps_no_remains() {
     assert_eq!(names(&mount.path().join("Music")), ["fits.mp3"]);
     put(&*player, "Music/fits too.mp3", 2 << 20).await.unwrap();
     assert_eq!(put(&*player, "Music/large.mp3", 2 << 20).await.unwrap_err(), PlayerError::Full);
-    player.storage().object(&path("Music/fits.mp3")).delete(None).await.unwrap();
+    player.storage().object(&path("Music/fits.mp3")).discard().await.unwrap();
     put(&*player, "Music/large.mp3", 1 << 20).await.unwrap();
 }
 
@@ -65,7 +65,10 @@ async fn a_device_that_turns_read_only_says_so() {
     let refused = put(&*player, "Music/b.mp3", 5).await.unwrap_err();
     assert!(matches!(refused, PlayerError::ReadOnly(_)), "{refused}");
     let object = player.storage().object(&path("Music/a.mp3"));
-    assert!(matches!(object.delete(Some(written.facts)).await.unwrap_err(), PlayerError::ReadOnly(_)));
+    assert!(matches!(
+        object.delete(written.facts, path("~gone")).await.unwrap_err(),
+        PlayerError::ReadOnly(_)
+    ));
     let other = Mark { relationship: Guid(10), ..MARK };
     assert!(matches!(player.set_mark(other).await.unwrap_err(), PlayerError::ReadOnly(_)));
     assert_eq!(player.mark().await, Ok(Some(MARK)));
@@ -90,7 +93,7 @@ async fn a_root_that_vanishes_in_the_middle_is_a_device_that_is_gone() {
     assert_eq!(put(&*player, "b.mp3", 5).await.unwrap_err(), PlayerError::Removed);
     assert_eq!(storage.facts(vec![path("Music/a.mp3")]).await, Err(PlayerError::Removed));
     assert_eq!(storage.object(&path("a.mp3")).facts().await, Err(PlayerError::Removed));
-    assert_eq!(storage.object(&path("a.mp3")).delete(None).await, Err(PlayerError::Removed));
+    assert_eq!(storage.object(&path("a.mp3")).discard().await, Err(PlayerError::Removed));
     assert_eq!(storage.flush().await, Err(PlayerError::Removed));
     assert_eq!(player.mark().await, Err(PlayerError::Removed));
     assert_eq!(player.set_mark(MARK).await, Err(PlayerError::Removed));
@@ -134,7 +137,6 @@ async fn links_lead_nowhere() {
     let player = open_folder(directory.path()).await.unwrap();
     symlink(outside.path(), directory.path().join("Music")).unwrap();
     symlink(outside.path().join("secret.mp3"), directory.path().join("song.mp3")).unwrap();
-    symlink("secret", directory.path().join("~part")).unwrap();
     let refused = put(&*player, "Music/new.mp3", 5).await.unwrap_err();
     assert!(matches!(&refused, PlayerError::NotPermitted(text) if text.contains("link")), "{refused}");
     let deeper = put(&*player, "Music/Artist/new.mp3", 5).await.unwrap_err();
@@ -144,11 +146,14 @@ async fn links_lead_nowhere() {
     let told = storage.facts(vec![path("song.mp3"), path("Music/secret.mp3")]).await;
     assert_eq!(told, Ok(vec![None, None]));
     assert!(storage.object(&path("song.mp3")).read(100).await.is_err());
-    assert!(storage.object(&path("Music/secret.mp3")).delete(None).await.is_err());
+    assert!(storage.object(&path("Music/secret.mp3")).discard().await.is_err());
     storage.remove_empty_folders(vec![path("Music")]).await.unwrap();
     put(&*player, "other.mp3", 5).await.unwrap();
     assert_eq!(names(outside.path()), ["secret.mp3"]);
     assert_eq!(names(directory.path()), ["Music", "other.mp3", "song.mp3"]);
+    symlink("secret", directory.path().join("~part")).unwrap();
+    assert!(put(&*player, "third.mp3", 5).await.is_err(), "a link is not written through, and not replaced");
+    assert!(directory.path().join("~part").is_symlink());
 }
 
 #[tokio::test]
@@ -203,18 +208,22 @@ async fn a_mark_keeps_its_company_and_its_name() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().join("wmpinfo.XML");
     plant(&at, b"<?xml version=\"1.0\"?>\n<DeviceInfo><Other kept='yes'/><WMP Mine='1'/></DeviceInfo>");
-    plant(&directory.path().join("WMPInfo.xml.new"), b"left by a cut");
+    plant(&directory.path().join("WMPInfo.xml.new"), b"the user's own");
     let player = open_folder(directory.path()).await.unwrap();
     assert_eq!(player.mark().await, Ok(None));
     player.set_mark(MARK).await.unwrap();
     assert_eq!(player.mark().await, Ok(Some(MARK)));
-    assert_eq!(names(directory.path()), ["wmpinfo.XML"]);
+    assert_eq!(names(directory.path()), ["WMPInfo.xml.new", "wmpinfo.XML"]);
     let units: Vec<u16> = std::fs::read(&at).unwrap()[2..]
         .chunks(2)
         .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
         .collect();
     let text = String::from_utf16(&units).unwrap();
     assert!(text.contains("<Other kept='yes'/>") && text.contains("<WMP Mine=\"1\" DeviceID=\"{"), "{text}");
+    // a partnership that ends leaves the rest of the file
+    player.remove_mark(MARK).await.unwrap();
+    assert_eq!(player.mark().await, Ok(Some(Mark { relationship: Guid::ZERO, ..MARK })));
+    assert_eq!(names(directory.path()), ["WMPInfo.xml.new", "wmpinfo.XML"]);
 }
 
 #[tokio::test]

@@ -203,7 +203,7 @@ mod tests {
     async fn every_begun_file_every_name_and_every_inode_is_counted() {
         let player = TempDir::new().unwrap();
         let mut witness = Witness::of_player(player.path());
-        let temporary = player.path().join(TEMPORARY_FOLDER).join("0.part");
+        let temporary = player.path().join(TEMPORARY_FOLDER).join("0123.part");
         let place = player.path().join("Music/a.mp3");
         for _ in 0..3 {
             std::fs::File::create(&temporary).unwrap();

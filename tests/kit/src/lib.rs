@@ -11,7 +11,7 @@ mod music;
 mod programs;
 mod tree;
 
-pub use appears::appears;
+pub use appears::{appears, file_appears_in};
 pub use audio::Tags;
 pub use bus::PrivateBus;
 pub use client::{Events, property, set_property, wait_for_property};

@@ -79,14 +79,19 @@ async fn what_is_no_file_of_the_library_is_no_music() {
     music.add_bytes("cover.jpg", b"cover");
     let stage = on_stage(music).await;
     stage.library_has(2).await;
-    // by name over the bus, too, nothing of it is read
-    let names =
-        ["secret.mp3", "pipe.mp3", "a file elsewhere.mp3", "a folder.mp3", "a folder elsewhere/x.mp3"];
-    let sly = stage.new_playlist("Sly", &names).await;
-    let run = stage.partner(stage.player(), &[&sly]).await;
-    assert_eq!(run.with("synchronized"), Vec::<&str>::new());
-    assert_eq!(run.errors.len(), 1, "the playlist's entries are told of: {run:?}");
-    assert!(stage.player().content().is_empty(), "{:?}", stage.player().content());
+    // by name over the bus, too, nothing of it is taken
+    let library = stage.library().await;
+    for name in ["secret.mp3", "a file elsewhere.mp3", "pipe.mp3", "a folder.mp3", "a folder elsewhere/x.mp3"]
+    {
+        let refused = library.create_playlist("Sly", &[&stage.music.uri(name)]).await.unwrap_err();
+        let (word, message) = scenario::refusal(refused);
+        assert!(["InvalidArgument", "NotFound"].contains(&word.as_str()), "{name}: {word}: {message}");
+    }
+    let tracks = [0, 1].map(|number| format!("Artist 00/Album 00/{number:05} Title.mp3"));
+    let all = stage.new_playlist("All", &tracks).await;
+    let run = stage.partner(stage.player(), &[&all]).await;
+    assert_eq!((run.with("synchronized").len(), run.errors.len()), (2, 0), "{run:?}");
+    assert_eq!(stage.player().content().len(), 3, "two tracks and the playlist");
     let (word, _) =
         scenario::refusal(stage.library().await.get_media_info("file:///etc/passwd").await.unwrap_err());
     assert_eq!(word, "NotFound");

@@ -99,7 +99,7 @@ async fn a_player_that_vanishes_in_the_middle_is_caught_up_with() {
     let all = stage.playlist_of_all("All").await;
     let mut events = stage.daemon.events().await;
     stage.create_partnership(stage.player(), &[&all], &mut events).await;
-    kit::appears(&stage.player().path().join(".tandem/0.part")).await;
+    kit::file_appears_in(&stage.player().path().join(".tandem")).await;
     stage.player().unplug();
     events.wait_for("DeviceDisconnect").await;
     assert!(stage.device().safe_to_remove().await.unwrap(), "what is gone can't be harmed");
@@ -197,7 +197,7 @@ async fn a_player_that_was_ejected_is_safe_and_comes_back_when_it_is_plugged_in(
     let all = stage.playlist_of_all("All").await;
     let mut events = stage.daemon.events().await;
     stage.create_partnership(stage.player(), &[&all], &mut events).await;
-    kit::appears(&stage.player().path().join(".tandem/0.part")).await;
+    kit::file_appears_in(&stage.player().path().join(".tandem")).await;
     stage.device().eject().await.unwrap();
     let safe = |safe: &bool| *safe;
     let path = stage.device().inner().path();

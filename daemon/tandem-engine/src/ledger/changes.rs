@@ -15,6 +15,8 @@ pub(crate) struct Creation {
     pub(crate) now: u64,
     /// The mark that the device still carries, of a partnership that ends with this.
     pub(crate) old_mark: Option<Guid>,
+    /// The device carries no mark that can be read: the file that holds ours is made by us.
+    pub(crate) makes_mark: bool,
 }
 
 /// Makes a partnership, ending the one that the device had here. It gets the lowest free index of its owner's.
@@ -36,10 +38,13 @@ pub(crate) fn create(record: &mut Partnerships, creation: Creation) -> Result<Pa
         last_sync: LastSync::default(),
         assignments: default_assignments(creation.playlists),
     };
+    let replaced = record.partnerships.iter().filter(|partnership| partnership.device == creation.device);
+    record.ended.extend(replaced.map(|partnership| partnership.relationship));
     record.partnerships.retain(|partnership| partnership.device != creation.device);
     record.partnerships.push(partnership.clone());
     if let Some(known) = device(record, &creation.device) {
         known.declined = false;
+        known.made_mark |= creation.makes_mark;
         known.ended_relationship = creation.old_mark;
     }
     Ok(partnership)
@@ -49,6 +54,7 @@ pub(crate) fn create(record: &mut Partnerships, creation: Creation) -> Result<Pa
 pub(crate) fn take_back(record: &mut Partnerships, id: &DeviceId, before: &Partnerships) {
     record.partnerships.retain(|partnership| partnership.device != *id);
     let partnership = before.partnerships.iter().find(|partnership| partnership.device == *id);
+    record.ended.retain(|ended| partnership.is_none_or(|lasting| lasting.relationship != *ended));
     record.partnerships.extend(partnership.cloned());
     let known_before = before.devices.iter().find(|known| known.description.id == *id);
     if let (Some(known), Some(before)) = (device(record, id), known_before) {
@@ -103,6 +109,7 @@ fn device<'a>(record: &'a mut Partnerships, id: &DeviceId) -> Option<&'a mut Kno
 pub(crate) fn end(record: &mut Partnerships, id: &DeviceId, mark_remains: bool) -> Option<Partnership> {
     let position = record.partnerships.iter().position(|partnership| partnership.device == *id)?;
     let ended = record.partnerships.remove(position);
+    record.ended.push(ended.relationship);
     if let Some(known) = device(record, id) {
         known.declined = true;
         known.ended_relationship = mark_remains.then_some(ended.relationship);
@@ -165,6 +172,7 @@ mod tests {
             default_rules: false,
             now: 1,
             old_mark: None,
+            makes_mark: false,
         }
     }
 
@@ -192,9 +200,11 @@ mod tests {
         let mut record = Partnerships::default();
         create(&mut record, creation("d", 1000)).unwrap();
         create(&mut record, creation("other", 1000)).unwrap();
+        record.partnerships[1].relationship = Guid(8);
         let before = record.clone();
         create(&mut record, creation("d", 1001)).unwrap();
         take_back(&mut record, &DeviceId("d".to_owned()), &before);
+        assert!(record.ended.is_empty(), "its manifest is needed again");
         assert_eq!(record.partnerships.len(), 2);
         assert!(before.partnerships.iter().all(|partnership| record.partnerships.contains(partnership)));
     }
@@ -206,6 +216,7 @@ mod tests {
         create(&mut record, creation("d", 1001)).unwrap();
         assert_eq!(record.partnerships.len(), 1);
         assert_eq!(record.partnerships[0].owner, 1001);
+        assert_eq!(record.ended, [Guid(7)], "its manifest is to be removed");
     }
 
     #[test]

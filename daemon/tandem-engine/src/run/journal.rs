@@ -19,7 +19,9 @@ impl Journal {
         let store = Arc::clone(store);
         let opened = blocking(move || match store.open(relationship) {
             Err(error @ StoreError::Damaged { .. }) => {
-                tracing::error!(%error, "the manifest was set aside; what is on the device counts as foreign from now on");
+                tracing::error!(
+                    "the manifest was set aside, and what is on the device counts as foreign from now on: {error}"
+                );
                 store.open(relationship)
             }
             other => other,

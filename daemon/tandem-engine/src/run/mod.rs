@@ -4,11 +4,13 @@
 
 pub(crate) mod cancel;
 pub(crate) mod error;
+mod folders;
 pub(crate) mod journal;
 pub(crate) mod playlists;
 pub(crate) mod prepare;
 mod recover;
 mod removal;
+pub(crate) mod temporary;
 pub(crate) mod transfer;
 
 pub(crate) use removal::remove_content;
@@ -16,26 +18,28 @@ pub(crate) use removal::remove_content;
 use crate::parts::Parts;
 use crate::plan::guard;
 use error::RunError;
+use journal::Journal;
 use prepare::{Prepared, Question};
+use std::collections::HashSet;
 use std::sync::Arc;
 use tandem_model::error::ItemError;
-use tandem_model::id::MediaUri;
+use tandem_model::id::{Guid, MediaUri};
 use tandem_model::library::Library;
-use tandem_model::manifest::{EntryState, ItemResult, Origin};
+use tandem_model::manifest::{Entry, EntryState, ItemResult, Origin};
 use tandem_model::partnership::{LastSync, Partnership};
 use tandem_model::player::{Close, Space, Transfer};
 use tandem_model::presence::Arrival;
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 /// What a run needs to know.
 pub(crate) struct RunInput {
     pub(crate) parts: Arc<Parts>,
     pub(crate) arrival: Arrival,
-    pub(crate) device_guid: tandem_model::id::Guid,
+    pub(crate) device_guid: Guid,
     pub(crate) partnership: Partnership,
     /// The mark of an ended partnership that the device may still carry; a run puts ours in its place.
-    pub(crate) ended_relationship: Option<tandem_model::id::Guid>,
+    pub(crate) ended_relationship: Option<Guid>,
     /// The size of the device's storage when it was last seen for sure; 0: not known.
     pub(crate) known_size: u64,
     pub(crate) library: Arc<dyn Library>,
@@ -78,6 +82,28 @@ pub(crate) struct RunReport {
     pub(crate) fingerprint: Option<u64>,
     /// Everything that was written is on the device.
     pub(crate) flushed: bool,
+    /// Items that did not come out.
+    pub(crate) rows: Vec<ItemResult>,
+}
+
+impl RunReport {
+    /// A run that ended so before it did anything.
+    pub(crate) fn of(failure: Option<RunError>) -> Self {
+        Self {
+            failure,
+            last_sync: LastSync::default(),
+            space: None,
+            has_skipped_files: false,
+            fingerprint: None,
+            flushed: true,
+            rows: Vec::new(),
+        }
+    }
+
+    fn take_rows(&mut self, rows: &[ItemResult]) {
+        (self.last_sync.error_count, self.last_sync.no_fit_count) = counts(rows);
+        self.rows = rows.to_vec();
+    }
 }
 
 /// Collects what becomes of the items.
@@ -85,70 +111,99 @@ pub(crate) struct RunReport {
 pub(crate) struct Results {
     /// Items that did not come out.
     pub(crate) rows: Vec<ItemResult>,
-    pub(crate) errors: u32,
-    pub(crate) no_fit: u32,
+    /// Items that this run has told of before it planned again.
+    earlier: Vec<ItemResult>,
     pub(crate) changed_files: u32,
 }
 
 impl Results {
-    /// Notes an item that did not come out, and announces it if that is an error.
+    /// Notes an item that did not come out, and announces it if that is an error that was not told of yet.
     pub(crate) async fn fail(&mut self, observer: &Observer, media: &str, error: ItemError, message: String) {
-        match error {
-            ItemError::NoFit => self.no_fit += 1,
-            _ => self.errors += 1,
-        }
         let row = ItemResult { media: media.to_owned(), error: Some(error), message };
-        if error != ItemError::NoFit && observer.failures.send(row.clone()).await.is_err() {
+        let is_news = error != ItemError::NoFit && !self.earlier.contains(&row);
+        if is_news && observer.failures.send(row.clone()).await.is_err() {
             debug!("nobody listens to this run's failures any more");
         }
         self.rows.push(row);
     }
 }
 
-/// Carries out a run. Whatever happens, the device is closed and the results are recorded.
-pub(crate) async fn run(input: RunInput, observer: Observer) -> RunReport {
-    let mut results = Results::default();
-    let mut report = RunReport {
-        failure: None,
-        last_sync: LastSync::default(),
-        space: None,
-        has_skipped_files: false,
-        fingerprint: None,
-        flushed: true,
+/// The rows to record: one that came to its end looked at everything again, one that was cut has not, so what it said
+/// before still holds for what isn't on the device.
+fn rows_of(
+    rows: Vec<ItemResult>,
+    earlier: Vec<ItemResult>,
+    failure: Option<&RunError>,
+    is_there: impl Fn(&str) -> bool,
+) -> Vec<ItemResult> {
+    let Some(RunError { error, message }) = failure else { return rows };
+    let told: HashSet<&str> = rows.iter().map(|row| row.media.as_str()).collect();
+    let still = |row: &ItemResult| !told.contains(row.media.as_str()) && !is_there(&row.media);
+    let mut all: Vec<ItemResult> = earlier.into_iter().filter(still).collect();
+    all.extend(rows);
+    all.push(ItemResult { media: String::new(), error: Some(*error), message: message.clone() });
+    all
+}
+
+/// How many of these are errors, and for how many there was no space.
+fn counts(rows: &[ItemResult]) -> (u32, u32) {
+    let count = |counts: fn(ItemError) -> bool| {
+        let counted = rows.iter().filter(|row| row.error.is_some_and(counts)).count();
+        u32::try_from(counted).unwrap_or(u32::MAX)
     };
+    let is_error = |error| !matches!(error, ItemError::NoFit | ItemError::Cancelled);
+    (count(is_error), count(|error| error == ItemError::NoFit))
+}
+
+/// Records how a run ended that never came to plan, so that nobody takes the rows of the run before for its own.
+pub(crate) async fn record_early_end(
+    parts: &Parts,
+    relationship: Guid,
+    failure: Option<RunError>,
+    earlier: Vec<ItemResult>,
+) -> RunReport {
+    let mut report = RunReport::of(failure);
+    let rows = rows_of(Vec::new(), earlier, report.failure.as_ref(), |_| false);
+    report.take_rows(&rows);
+    let recorded = match Journal::open(&parts.manifests, relationship).await {
+        Ok(journal) => journal.with(move |manifest| manifest.set_results(&rows)).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = recorded {
+        warn!("the end of the run could not be recorded: {}", error.message);
+    }
+    report
+}
+
+/// Carries out a run. Whatever happens, the device is closed and the results are recorded.
+pub(crate) async fn run(input: RunInput, observer: Observer, earlier: Vec<ItemResult>) -> RunReport {
+    let relationship = input.partnership.relationship;
     let player = match input.parts.opener.open(&input.arrival).await {
         Ok(player) => player,
         Err(error) => {
-            report.failure = Some(error.into());
-            report.last_sync.error_count = 1;
-            return report;
+            return record_early_end(&input.parts, relationship, Some(error.into()), earlier).await;
         }
     };
     let prepared = prepare::prepare(&input, Arc::clone(&player), Question::Run, &observer.transfer).await;
-    match prepared {
+    let mut report = match prepared {
         Ok(mut prepared) => {
+            let mut results = Results { earlier, ..Results::default() };
             let outcome = carry_out(&input, &mut prepared, &observer, &mut results).await;
-            report.failure = outcome.err();
+            let mut report = RunReport::of(outcome.err());
             report.fingerprint = report.failure.is_none().then_some(prepared.fingerprint);
-            finish(&mut prepared, &mut results, &mut report).await;
+            finish(&mut prepared, results, &mut report).await;
+            report
         }
-        Err(error) => report.failure = Some(error),
-    }
+        Err(error) => record_early_end(&input.parts, relationship, Some(error), earlier).await,
+    };
     if let Err(error) = player.close(Close::Release).await {
-        warn!(%error, "the device could not be closed cleanly");
+        warn!("the device could not be closed cleanly: {error}");
         report.flushed = false;
-        report.failure.get_or_insert(error.into());
+        if report.failure.is_none() {
+            report.failure = Some(error.into());
+            report.last_sync.error_count += 1;
+        }
     }
-    let failed_whole = report.failure.as_ref().is_some_and(|failure| failure.error != ItemError::Cancelled);
-    report.last_sync.error_count = results.errors + u32::from(failed_whole);
-    report.last_sync.no_fit_count = results.no_fit;
-    report.last_sync.change_count = results.changed_files;
-    info!(
-        written_and_deleted = results.changed_files,
-        errors = report.last_sync.error_count,
-        no_fit = results.no_fit,
-        "run ended"
-    );
     report
 }
 
@@ -191,7 +246,7 @@ async fn carry_out(
     observer.progress.send_modify(|progress| progress.total = prepared.plan.bytes);
     transfer::carry_out(prepared, &*input.library, observer, results).await?;
     playlists::carry_out(prepared, input.parts.clock.now(), observer, results).await?;
-    if results.changed_files > 0 {
+    if results.changed_files > 0 || prepared.recovered {
         removal::tidy_folders(prepared).await?;
         prepared.storage.flush().await?;
     }
@@ -199,31 +254,29 @@ async fn carry_out(
 }
 
 /// Records the results and reads the closing figures, as far as the device still answers.
-async fn finish(prepared: &mut Prepared, results: &mut Results, report: &mut RunReport) {
-    let mut rows = std::mem::take(&mut results.rows);
-    if let Some(RunError { error, message }) = report.failure.clone() {
-        rows.push(ItemResult { media: String::new(), error: Some(error), message });
-    }
-    if let Err(error) = prepared.journal.with(move |manifest| manifest.set_results(&rows)).await {
-        report.failure.get_or_insert(error);
-    }
+async fn finish(prepared: &mut Prepared, results: Results, report: &mut RunReport) {
     report.space = prepared.storage.space().await.ok();
     // a run that came to its end knows what is there; one that was cut may have recorded more than it knows
     let entries = match report.failure {
         None => Ok(std::mem::take(&mut prepared.entries)),
         Some(_) => prepared.journal.with(|manifest| manifest.entries()).await,
     };
-    match entries {
-        Ok(entries) => {
-            let present = |entry: &&tandem_model::manifest::Entry| {
-                entry.state == EntryState::Present && matches!(entry.origin, Origin::Track(_))
-            };
-            report.last_sync.item_count =
-                u32::try_from(entries.iter().filter(present).count()).unwrap_or(u32::MAX);
-            report.has_skipped_files = entries.iter().any(|entry| entry.state == EntryState::Skipped);
-        }
-        Err(error) => {
-            report.failure.get_or_insert(error);
-        }
+    let entries = entries.unwrap_or_else(|error| {
+        report.failure.get_or_insert(error);
+        Vec::new()
+    });
+    let present = |entry: &Entry| match &entry.origin {
+        Origin::Track(uri) if entry.state == EntryState::Present => Some(Box::clone(&uri.0)),
+        Origin::Track(_) | Origin::Playlist(_) => None,
+    };
+    let there: HashSet<Box<str>> = entries.iter().filter_map(present).collect();
+    let Results { rows, earlier, changed_files } = results;
+    let rows = rows_of(rows, earlier, report.failure.as_ref(), |media| there.contains(media));
+    report.take_rows(&rows);
+    report.last_sync.change_count = changed_files;
+    report.last_sync.item_count = u32::try_from(there.len()).unwrap_or(u32::MAX);
+    report.has_skipped_files = entries.iter().any(|entry| entry.state == EntryState::Skipped);
+    if let Err(error) = prepared.journal.with(move |manifest| manifest.set_results(&rows)).await {
+        report.failure.get_or_insert(error);
     }
 }

@@ -1,8 +1,9 @@
 //! Writes the assigned playlists to the device: each holds what is there, and one that hasn't changed isn't written.
 
 use super::error::RunError;
+use super::folders::MadeFolders;
 use super::prepare::Prepared;
-use super::transfer::{on_device, temporary};
+use super::transfer::on_device;
 use super::{Observer, Results};
 use crate::plan::names::{Namer, legal_name, numbered};
 use crate::plan::playlists::render;
@@ -135,11 +136,13 @@ async fn write(
     let bytes: Arc<[u8]> = text.into_bytes().into();
     let modified_ns = i64::try_from(now.saturating_mul(1_000_000_000)).unwrap_or(i64::MAX);
     let mut path = wanted.clone();
+    let folders = MadeFolders::intend(prepared, vec![wanted.clone()]).await?;
+    let temporary = prepared.names.next();
     for number in 2..=NAME_TRIES {
         let intent = Intent::Write {
             origin: Origin::Playlist(playlist.id.clone()),
             path: path.clone(),
-            temporary: temporary(0),
+            temporary: temporary.clone(),
             size: bytes.len() as u64,
             modified_ns,
             replaces: replaces.as_ref().map(|entry| entry.id),
@@ -148,7 +151,7 @@ async fn write(
         let Some(&intent) = numbers.first() else { return Ok(()) };
         let request = WriteRequest {
             path: path.clone(),
-            temporary: temporary(0),
+            temporary: temporary.clone(),
             expect: replaces.as_ref().map_or(Expect::Nothing, |entry| Expect::This(entry.facts)),
             size: bytes.len() as u64,
             modified_ns,
@@ -167,10 +170,7 @@ async fn write(
                     hash: written.hash,
                 };
                 prepared.journal.commit(vec![outcome], Vec::new()).await?;
-                if !written.made_folders.is_empty() {
-                    let made = tandem_model::manifest::Correction::MadeFolders(written.made_folders);
-                    prepared.journal.with(move |manifest| manifest.correct(&[made])).await?;
-                }
+                folders.forget_others(prepared, &written.made_folders).await?;
                 results.changed_files += 1;
                 return Ok(());
             }
@@ -200,9 +200,11 @@ async fn delete(
     observer: &Observer,
     results: &mut Results,
 ) -> Result<(), RunError> {
-    let numbers = prepared.journal.commit(Vec::new(), vec![Intent::Delete { entry: entry.id }]).await?;
+    let aside = prepared.names.next();
+    let intent = Intent::Delete { entry: entry.id, aside: aside.clone() };
+    let numbers = prepared.journal.commit(Vec::new(), vec![intent]).await?;
     let Some(&intent) = numbers.first() else { return Ok(()) };
-    let outcome = match prepared.storage.object(&entry.path).delete(Some(entry.facts)).await {
+    let outcome = match prepared.storage.object(&entry.path).delete(entry.facts, aside).await {
         Ok(()) | Err(PlayerError::NotFound(_)) => {
             prepared.storage.settle(vec![entry.path.clone()]).await?;
             results.changed_files += 1;

@@ -6,6 +6,7 @@ use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::journal::Journal;
 use super::recover;
+use super::temporary::TemporaryNames;
 use crate::plan::{self, Plan, PlanInput, changes};
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -43,6 +44,9 @@ pub(crate) struct Prepared {
     pub(crate) space: Space,
     pub(crate) plan: Plan,
     pub(crate) fingerprint: u64,
+    pub(crate) names: TemporaryNames,
+    /// A run before this one was cut.
+    pub(crate) recovered: bool,
 }
 
 /// Prepares a run over an open device.
@@ -57,7 +61,7 @@ pub(crate) async fn prepare(
     let playlists = playlists_of(input, question);
     // the library's answer is awaited beside the look at the device, but its failure doesn't cut that short
     let library = async { Ok(unless_cancelled(cancel, input.library.resolve(playlists)).await) };
-    let ((journal, mut entries), library) =
+    let ((journal, mut entries, recovered), library) =
         tokio::try_join!(look_at_device(input, &*player, &*storage, for_run), library)?;
     let library = library??;
     let found = unchanged_bytes(&*input.library, &library, &entries, cancel).await?;
@@ -80,21 +84,25 @@ pub(crate) async fn prepare(
         error: ItemError::DeviceWriteFailed,
         message: format!("no plan could be made: {failure}"),
     })?;
-    Ok(Prepared { player, storage, journal, library, entries, space, plan, fingerprint })
+    let names = TemporaryNames::new(&input.parts.new_guid);
+    Ok(Prepared { player, storage, journal, library, entries, space, plan, fingerprint, names, recovered })
 }
 
 /// Cleans up what was in flight, and holds the manifest against the device: its entries are what is true there now.
+/// Tells also whether anything was in flight.
 async fn look_at_device(
     input: &RunInput,
     player: &dyn Player,
     storage: &dyn Storage,
     for_run: bool,
-) -> Result<(Journal, Vec<Entry>), RunError> {
+) -> Result<(Journal, Vec<Entry>, bool), RunError> {
     let marked = carries_our_mark(player, input).await?;
     let journal = Journal::open(&input.parts.manifests, input.partnership.relationship).await?;
     let mut entries = journal.with(|manifest| manifest.entries()).await?;
+    let mut recovered = false;
     if for_run {
-        if recover::recover(&journal, storage, &entries).await? {
+        recovered = recover::recover(&journal, storage, &entries).await?;
+        if recovered {
             entries = journal.with(|manifest| manifest.entries()).await?;
         }
         if input.include_skipped {
@@ -112,7 +120,7 @@ async fn look_at_device(
         player.set_mark(mark).await?;
     }
     apply_or_correct(&journal, &mut entries, found.corrections, for_run).await?;
-    Ok((journal, entries))
+    Ok((journal, entries, recovered))
 }
 
 /// Whether the device carries this partnership's mark. One that carries another partnership's is refused; that of one

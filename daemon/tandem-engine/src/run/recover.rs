@@ -6,6 +6,7 @@ use super::journal::Journal;
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
 use tandem_model::manifest::{Entry, Intent, Outcome};
+use tandem_model::path::DevicePath;
 use tandem_model::player::{ObjectFacts, Storage, Transfer};
 use tracing::info;
 
@@ -23,38 +24,39 @@ pub(crate) async fn recover(
     let mut outcomes = Vec::with_capacity(pending.len());
     let mut paths = Vec::with_capacity(pending.len());
     for (intent, what) in pending {
+        let known = |id: i64| entries.iter().find(|entry| entry.id == id);
         match what {
             Intent::Write { path, temporary, size, modified_ns, replaces, .. } => {
-                match storage.object(&temporary).delete(None).await {
-                    Ok(()) | Err(PlayerError::NotFound(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
-                let old = replaces
-                    .and_then(|id| entries.iter().find(|entry| entry.id == id))
-                    .map(|entry| entry.facts);
+                let old = replaces.and_then(known).map(|entry| entry.facts);
                 let sent = ObjectFacts { size, modified_ns };
                 let object = storage.object(&path);
-                let outcome = match object.facts().await? {
-                    Some(facts) if sent.matches(&facts) && old != Some(facts) => {
+                let arrived =
+                    object.facts().await?.filter(|facts| sent.matches(facts) && old != Some(*facts));
+                // once a replacement has arrived, its temporary name has what was there before
+                let changed_names = arrived.is_some() && old.is_some();
+                let kept = if changed_names { old } else { None };
+                if clear(storage, &temporary, &path, kept).await? {
+                    paths.push(temporary);
+                }
+                outcomes.push(match arrived {
+                    Some(facts) => {
                         let hash = object.hash(&Arc::new(Transfer::default())).await?;
                         Outcome::Written { intent, persistent_id: path.as_str().to_owned(), facts, hash }
                     }
-                    _ => Outcome::Abandoned { intent },
-                };
+                    None => Outcome::Abandoned { intent },
+                });
                 paths.push(path);
-                outcomes.push(outcome);
             }
-            Intent::Delete { entry } => {
-                let entry = entries.iter().find(|candidate| candidate.id == entry);
-                let still_there = match entry {
-                    Some(entry) => storage
-                        .object(&entry.path)
-                        .facts()
-                        .await?
-                        .is_some_and(|now| entry.facts.matches(&now)),
-                    None => false,
-                };
-                paths.extend(entry.map(|entry| entry.path.clone()));
+            Intent::Delete { entry, aside } => {
+                let mut still_there = false;
+                if let Some(entry) = known(entry) {
+                    if clear(storage, &aside, &entry.path, Some(entry.facts)).await? {
+                        paths.push(aside);
+                    }
+                    let now = storage.object(&entry.path).facts().await?;
+                    still_there = now.is_some_and(|now| entry.facts.matches(&now));
+                    paths.push(entry.path.clone());
+                }
                 outcomes.push(if still_there {
                     Outcome::Abandoned { intent }
                 } else {
@@ -65,5 +67,25 @@ pub(crate) async fn recover(
     }
     storage.settle(paths).await?;
     journal.commit(outcomes, Vec::new()).await?;
+    Ok(true)
+}
+
+/// Frees a temporary name. Only the file with these facts is deleted where some are given; any other is a stranger's that
+/// was moved there, and goes back to its own name. Tells whether there was any.
+async fn clear(
+    storage: &dyn Storage,
+    temporary: &DevicePath,
+    path: &DevicePath,
+    only: Option<ObjectFacts>,
+) -> Result<bool, RunError> {
+    let object = storage.object(temporary);
+    let Some(there) = object.facts().await? else { return Ok(false) };
+    if only.is_none_or(|only| only.matches(&there)) {
+        return match object.discard().await {
+            Ok(()) | Err(PlayerError::NotFound(_)) => Ok(true),
+            Err(error) => Err(error.into()),
+        };
+    }
+    object.restore(path.clone()).await?;
     Ok(true)
 }

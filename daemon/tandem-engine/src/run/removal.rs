@@ -5,13 +5,13 @@ use super::error::RunError;
 use super::journal::Journal;
 use super::prepare::Prepared;
 use super::recover;
-use super::transfer::TEMPORARY_FOLDER;
+use super::temporary::{TEMPORARY_FOLDER, TemporaryNames};
 use crate::parts::Parts;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
-use tandem_model::manifest::{Correction, EntryState, Intent, Outcome};
+use tandem_model::manifest::{Correction, Entry, EntryState, Intent, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Player, Storage, Transfer};
 use tracing::warn;
@@ -31,20 +31,27 @@ pub(crate) async fn remove_content(
     let entries = journal.with(|manifest| manifest.entries()).await?;
     recover::recover(&journal, &*storage, &entries).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
+    let names = TemporaryNames::new(&parts.new_guid);
     let present: Vec<_> = entries.into_iter().filter(|entry| entry.state == EntryState::Present).collect();
     for group in present.chunks(GROUP) {
         if transfer.is_cancelled() {
             return Err(RunError::cancelled());
         }
-        let intents = group.iter().map(|entry| Intent::Delete { entry: entry.id }).collect();
+        let asides: Vec<DevicePath> = group.iter().map(|_| names.next()).collect();
+        let intend =
+            |(entry, aside): (&Entry, &DevicePath)| Intent::Delete { entry: entry.id, aside: aside.clone() };
+        let intents = group.iter().zip(&asides).map(intend).collect();
         let numbers = journal.commit(Vec::new(), intents).await?;
         let mut outcomes = Vec::with_capacity(group.len());
-        for (entry, intent) in group.iter().zip(numbers) {
-            outcomes.push(match storage.object(&entry.path).delete(Some(entry.facts)).await {
+        for ((entry, aside), intent) in group.iter().zip(asides).zip(numbers) {
+            outcomes.push(match storage.object(&entry.path).delete(entry.facts, aside).await {
                 Ok(()) | Err(PlayerError::NotFound(_)) => Outcome::Deleted { intent },
                 Err(error) if error.ends_run() => return Err(error.into()),
                 Err(error) => {
-                    warn!(%error, "a file of an ended partnership stays on the device");
+                    warn!(
+                        "a file of an ended partnership stays on the device: {}",
+                        error.item_error().as_str()
+                    );
                     Outcome::Abandoned { intent }
                 }
             });

@@ -4,6 +4,7 @@
 
 use super::cancel::unless_cancelled;
 use super::error::RunError;
+use super::folders::MadeFolders;
 use super::prepare::Prepared;
 use super::{Observer, Results};
 use crate::plan::TrackWrite;
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use tandem_model::error::{ItemError, LibraryError, PlayerError};
 use tandem_model::id::TrackId;
 use tandem_model::library::{Library, OpenedTrack};
-use tandem_model::manifest::{Correction, EntryState, Intent, Origin, Outcome};
+use tandem_model::manifest::{EntryState, Intent, Origin, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Expect, Source, Transfer, WriteRequest, Written};
 
@@ -30,6 +31,16 @@ enum Step {
     Delete(usize),
     /// Write a track; the position is that of its entry if it replaces one.
     Write { track: u32, path: DevicePath, replaces: Option<usize> },
+}
+
+impl Step {
+    /// Where a file is written.
+    fn written(&self) -> Option<&DevicePath> {
+        match self {
+            Self::Write { path, .. } => Some(path),
+            Self::Delete(_) => None,
+        }
+    }
 }
 
 /// Carries out the plan's deletions and writes, and leaves in `prepared.entries` what is true after them.
@@ -115,20 +126,23 @@ impl Group<'_> {
             return Err(RunError::cancelled());
         }
         let steps = self.with_free_names(steps).await?;
-        let intents = steps.iter().enumerate().map(|(slot, step)| self.intent(step, slot)).collect();
+        let written = steps.iter().filter_map(Step::written).cloned().collect();
+        let folders = MadeFolders::intend(self.prepared, written).await?;
+        let names: Vec<DevicePath> = steps.iter().map(|_| self.prepared.names.next()).collect();
+        let intents = steps.iter().zip(&names).map(|(step, name)| self.intent(step, name)).collect();
         let outcomes = std::mem::take(&mut self.outcomes);
         let numbers = self.prepared.journal.commit(outcomes, intents).await?;
         let mut touched = Vec::new();
         let mut made_folders = Vec::new();
         let mut end = Ok(());
-        for (slot, (step, intent)) in steps.iter().zip(numbers).enumerate() {
+        for (slot, ((step, temporary), intent)) in steps.iter().zip(names).zip(numbers).enumerate() {
             if end.is_ok() {
                 let following = steps.get(slot + 1).or(after);
                 end = match step {
-                    Step::Delete(entry) => self.delete(*entry, intent, &mut touched).await,
+                    Step::Delete(entry) => self.delete(*entry, temporary, intent, &mut touched).await,
                     Step::Write { track, path, replaces } => {
-                        let item =
-                            Item { track: *track, path: path.clone(), replaces: *replaces, intent, slot };
+                        let (path, replaces) = (path.clone(), *replaces);
+                        let item = Item { track: *track, path, replaces, intent, temporary };
                         self.write(item, following, &mut touched, &mut made_folders).await
                     }
                 };
@@ -141,11 +155,14 @@ impl Group<'_> {
             self.outcomes.clear();
             return Err(error.into());
         }
-        if !made_folders.is_empty() {
-            let made = Correction::MadeFolders(made_folders);
-            self.prepared.journal.with(move |manifest| manifest.correct(&[made])).await?;
+        match end {
+            // what was made for the last item can't be told
+            Err(error) if error.error == ItemError::DeviceRemoved => Err(error),
+            end => {
+                let forgotten = folders.forget_others(self.prepared, &made_folders).await;
+                end.and(forgotten)
+            }
         }
-        end
     }
 
     /// These steps, with another name for each new file whose name somebody else's has. No intent may name a file that
@@ -181,19 +198,27 @@ impl Group<'_> {
         self.prepared.entries.iter().any(|entry| entry.state == EntryState::Present && entry.path == *path)
     }
 
-    fn intent(&self, step: &Step, slot: usize) -> Intent {
+    fn intent(&self, step: &Step, name: &DevicePath) -> Intent {
         match step {
-            Step::Delete(entry) => Intent::Delete { entry: self.prepared.entries[*entry].id },
-            Step::Write { track, path, replaces } => self.write_intent(*track, path, *replaces, slot),
+            Step::Delete(entry) => {
+                Intent::Delete { entry: self.prepared.entries[*entry].id, aside: name.clone() }
+            }
+            Step::Write { track, path, replaces } => self.write_intent(*track, path, *replaces, name),
         }
     }
 
-    fn write_intent(&self, track: u32, path: &DevicePath, replaces: Option<usize>, slot: usize) -> Intent {
+    fn write_intent(
+        &self,
+        track: u32,
+        path: &DevicePath,
+        replaces: Option<usize>,
+        temporary: &DevicePath,
+    ) -> Intent {
         let track = &self.prepared.library.tracks[track as usize];
         Intent::Write {
             origin: Origin::Track(track.uri.clone()),
             path: path.clone(),
-            temporary: temporary(slot),
+            temporary: temporary.clone(),
             size: track.size,
             modified_ns: track.modified_ns,
             replaces: replaces.map(|entry| self.prepared.entries[entry].id),
@@ -203,11 +228,12 @@ impl Group<'_> {
     async fn delete(
         &mut self,
         entry: usize,
+        aside: DevicePath,
         intent: i64,
         touched: &mut Vec<DevicePath>,
     ) -> Result<(), RunError> {
         let entry = &self.prepared.entries[entry];
-        match self.prepared.storage.object(&entry.path).delete(Some(entry.facts)).await {
+        match self.prepared.storage.object(&entry.path).delete(entry.facts, aside).await {
             Ok(()) | Err(PlayerError::NotFound(_)) => {
                 touched.push(entry.path.clone());
                 self.outcomes.push(Outcome::Deleted { intent });
@@ -291,7 +317,7 @@ impl Group<'_> {
                     let free = self.free_name(&wanted, &mut number).await.map_err(Failure::Run)?;
                     let taken = || Failure::Item(ItemError::NameRejected, all_taken(&wanted));
                     item.path = free.ok_or_else(taken)?;
-                    let intent = self.write_intent(item.track, &item.path, item.replaces, item.slot);
+                    let intent = self.write_intent(item.track, &item.path, item.replaces, &item.temporary);
                     let abandoned = vec![Outcome::Abandoned { intent: item.intent }];
                     let numbers =
                         self.prepared.journal.commit(abandoned, vec![intent]).await.map_err(Failure::Run)?;
@@ -329,12 +355,12 @@ impl Group<'_> {
             other => Failure::Item(ItemError::SourceUnreadable, other.to_string()),
         })?;
         if opened.size != track.size || opened.modified_ns != track.modified_ns {
-            let message = "the file changed after the run had begun; the next run copies it";
+            let message = "the file changed after its copying was planned; it is copied with the next plan";
             return Err(Failure::Item(ItemError::SourceUnreadable, message.to_owned()));
         }
         let request = WriteRequest {
             path: item.path.clone(),
-            temporary: temporary(item.slot),
+            temporary: item.temporary.clone(),
             expect: item
                 .replaces
                 .map_or(Expect::Nothing, |entry| Expect::This(self.prepared.entries[entry].facts)),
@@ -379,7 +405,7 @@ struct Item {
     path: DevicePath,
     replaces: Option<usize>,
     intent: i64,
-    slot: usize,
+    temporary: DevicePath,
 }
 
 enum Attempt {
@@ -393,14 +419,6 @@ enum Failure {
     Item(ItemError, String),
     /// The run is over.
     Run(RunError),
-}
-
-/// The folder of files that are being written.
-pub(crate) const TEMPORARY_FOLDER: &str = ".tandem";
-
-/// The name of the file in this place of its group while it is written.
-pub(crate) fn temporary(slot: usize) -> DevicePath {
-    DevicePath::parse(&format!("{TEMPORARY_FOLDER}/{slot}.part")).expect("a number makes a legal name")
 }
 
 /// Where the library's tracks are on the device, by their position.

@@ -3,20 +3,22 @@
 
 mod commands;
 mod endings;
+mod running;
 mod waiting;
 
-use super::handle::{Command, SessionHandle};
+use super::handle::{Command, Reply, SessionHandle};
 use super::jobs::{self, Bench};
 use super::machine::{Effect, Event, Phase, State, step};
-use super::meter::{Meter, percent};
 use super::publisher::Publisher;
 use super::requests::{self, Request};
+use super::run_job::{fingerprint_now, run_input};
 use super::settings::Passing;
 use crate::ledger::Ledger;
 use crate::parts::Parts;
 use crate::registry::Registry;
+use crate::run::RunReport;
 use crate::run::cancel::unless_cancelled;
-use crate::run::{self, Observer, Progress, RunInput, RunReport};
+use running::{Course, Watched};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +28,7 @@ use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, PlaylistId};
 use tandem_model::library::{Library, LibraryState};
 use tandem_model::manifest::ItemResult;
-use tandem_model::partnership::{LastSync, Partnership};
+use tandem_model::partnership::Partnership;
 use tandem_model::player::Transfer;
 use tandem_model::presence::Arrival;
 use tandem_model::snapshot::Snapshot;
@@ -39,10 +41,6 @@ use waiting::Waiting;
 
 /// Commands that wait, at most; who sends more waits too.
 const MAILBOX: usize = 16;
-/// Failures of items that wait to be announced, at most.
-const FAILURES: usize = 64;
-/// How often a run's progress is looked at.
-const TICK: Duration = Duration::from_millis(250);
 /// How long a job may take to notice that the daemon ends.
 const LAST_CALL: Duration = Duration::from_millis(1500);
 
@@ -72,6 +70,13 @@ pub(super) enum Done {
     Fingerprint(Option<u64>),
 }
 
+/// A job that is given up when the user wants something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GivingWay {
+    Preview,
+    Creation,
+}
+
 /// The estimate that was asked for last.
 #[derive(Clone, Default)]
 struct EstimateRequest {
@@ -84,16 +89,6 @@ struct Held {
     state: watch::Receiver<LibraryState>,
     generation: u64,
     _library: Arc<dyn Library>,
-}
-
-/// A run as its session sees it.
-struct Watched {
-    transfer: Arc<Transfer>,
-    progress: watch::Receiver<Progress>,
-    failures: mpsc::Receiver<ItemResult>,
-    began: Instant,
-    next_look: Instant,
-    meter: Meter,
 }
 
 pub(super) struct Session {
@@ -109,11 +104,17 @@ pub(super) struct Session {
     /// The user wants to take the device away: nothing begins by itself until it comes again.
     ejected: bool,
     watched: Option<Watched>,
+    /// What the run in progress came to before it planned again.
+    course: Course,
+    /// Somebody asked for a run while one went on: what was there then is to be on the player when it ends.
+    run_again: bool,
     /// Asks the job that holds the device to end.
     cancel: Arc<Transfer>,
     waiting: VecDeque<Waiting>,
-    /// The job that holds the device is a preview.
-    previewing: bool,
+    /// What the job that holds the device is, if it can be given up.
+    giving_way: Option<GivingWay>,
+    /// Who wants the partnership to end that is just being made.
+    after_creation: Vec<(bool, Reply<()>)>,
     held: Option<Held>,
     /// When changes will have been quiet for long enough.
     settle_at: Option<Instant>,
@@ -141,9 +142,12 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, context: Context, snapshot: Snapsho
         job: None,
         ejected: false,
         watched: None,
+        course: Course::default(),
+        run_again: false,
         cancel: Arc::new(Transfer::default()),
         waiting: VecDeque::new(),
-        previewing: false,
+        giving_way: None,
+        after_creation: Vec::new(),
         held: None,
         settle_at: None,
         passing: Passing::default(),
@@ -225,42 +229,10 @@ impl Session {
     ) {
         let Some(arrival) = self.arrival.clone() else { return };
         self.cancel = Arc::new(Transfer::default());
-        self.previewing = false;
+        self.giving_way = None;
         let bench = self.bench(arrival);
         let task = self.tasks.spawn(job(bench, Arc::clone(&self.cancel)).in_current_span());
         self.job = Some(task.id());
-    }
-
-    async fn start_run(&mut self) {
-        let (failures, failed) = mpsc::channel(FAILURES);
-        let progress = watch::Sender::new(Progress::default());
-        let watching = progress.subscribe();
-        // what is set from here on is for the run after this one
-        let background_sync_state = self.passing.background_sync_state;
-        let passing =
-            std::mem::replace(&mut self.passing, Passing { background_sync_state, ..Passing::default() });
-        self.settle_at = None;
-        self.start_job(|bench, transfer| {
-            let observer = Observer { transfer, progress, failures };
-            async move { Done::Run(Box::new(run_job(bench, passing, observer).await)) }
-                .instrument(info_span!("run"))
-        });
-        let now = Instant::now();
-        self.watched = Some(Watched {
-            transfer: Arc::clone(&self.cancel),
-            progress: watching,
-            failures: failed,
-            began: now,
-            next_look: now + TICK,
-            meter: Meter::default(),
-        });
-        self.publisher
-            .update(|snapshot| {
-                snapshot.sync_state = SyncState::Synchronizing;
-                snapshot.safe_to_remove = false;
-                clear_progress(snapshot);
-            })
-            .await;
     }
 
     async fn start_estimate(&mut self) {
@@ -274,30 +246,6 @@ impl Session {
             })
         });
         self.publisher.update(|snapshot| snapshot.sync_state = SyncState::Estimating).await;
-    }
-
-    /// Shows how far the run is.
-    async fn show_progress(&mut self) {
-        let Some(watched) = &mut self.watched else { return };
-        let now = Instant::now();
-        let elapsed = now - watched.began;
-        watched.next_look = now + TICK;
-        let done = watched.transfer.bytes();
-        let Progress { total, current } = watched.progress.borrow().clone();
-        watched.meter.note(elapsed, done);
-        let rate = watched.meter.rate();
-        let clock = self.context.parts.clock.now();
-        let left = watched.meter.seconds_left(total.saturating_sub(done));
-        self.publisher
-            .update(|snapshot| {
-                snapshot.bytes_total = total;
-                snapshot.bytes_done = snapshot.bytes_done.max(done.min(total));
-                snapshot.progress = snapshot.progress.max(percent(done, total));
-                snapshot.current_item = current;
-                snapshot.rate = rate;
-                snapshot.expected_end = left.map_or(0, |left| clock + left);
-            })
-            .await;
     }
 
     async fn announce_failure(&self, failure: ItemResult) {
@@ -358,16 +306,6 @@ impl Session {
     }
 }
 
-/// Nothing is being done.
-fn clear_progress(snapshot: &mut Snapshot) {
-    snapshot.progress = 0;
-    snapshot.current_item = None;
-    snapshot.bytes_done = 0;
-    snapshot.bytes_total = 0;
-    snapshot.rate = 0;
-    snapshot.expected_end = 0;
-}
-
 async fn next_failure(watched: &mut Option<Watched>) -> ItemResult {
     if let Some(watched) = watched
         && let Some(failure) = watched.failures.recv().await
@@ -399,82 +337,4 @@ async fn library_changed(held: &mut Option<Held>) {
         }
     }
     std::future::pending::<()>().await;
-}
-
-/// What a run, a preview or an estimate works with. Waits for a scan that is going on, so that nothing is taken for
-/// gone that has only not been found yet.
-async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInput, run::error::RunError> {
-    let unpartnered = || run::error::RunError {
-        error: ItemError::Cancelled,
-        message: "the partnership was ended in the meantime".to_owned(),
-    };
-    let partnership = bench.ledger.partnership(&bench.device).ok_or_else(unpartnered)?;
-    let library = bench.parts.libraries.open(partnership.owner).await?;
-    let mut state = library.state();
-    if state.wait_for(|state| !state.scanning).await.is_err() {
-        tracing::debug!("the library agent ended while it was scanning");
-    }
-    if partnership.auto_sync_default_rules {
-        let defaults = crate::ledger::default_assignments(library.default_playlists().await?);
-        let device = bench.device.clone();
-        let changed = bench.ledger.change(move |record| {
-            for partnership in
-                record.partnerships.iter_mut().filter(|p| p.device == device && p.auto_sync_default_rules)
-            {
-                partnership.assignments.clone_from(&defaults);
-            }
-            Ok(())
-        });
-        changed.await.map_err(|error| run::error::RunError {
-            error: ItemError::DeviceWriteFailed,
-            message: format!("the default playlists could not be recorded: {error}"),
-        })?;
-    }
-    let partnership = bench.ledger.partnership(&bench.device).ok_or_else(unpartnered)?;
-    let known = bench.ledger.device(&bench.device);
-    Ok(RunInput {
-        parts: Arc::clone(&bench.parts),
-        arrival: bench.arrival.clone(),
-        device_guid: bench.device_guid(),
-        partnership,
-        ended_relationship: known.as_ref().and_then(|known| known.ended_relationship),
-        known_size: known.map_or(0, |known| known.total_space),
-        library,
-        include_skipped: passing.include_skipped,
-        allow_mass_deletion: passing.allow_mass_deletion,
-    })
-}
-
-/// A run, from the owner's library to the report.
-async fn run_job(bench: Bench, passing: Passing, observer: Observer) -> RunReport {
-    let ended = |failure: Option<run::error::RunError>| RunReport {
-        last_sync: LastSync { error_count: u32::from(failure.is_some()), ..LastSync::default() },
-        failure,
-        space: None,
-        has_skipped_files: false,
-        fingerprint: None,
-        flushed: true,
-    };
-    let cancelled = Arc::clone(&observer.transfer);
-    let input = tokio::select! {
-        input = run_input(&bench, &passing) => input,
-        () = run::cancel::cancellation(&cancelled) => Err(run::error::RunError::cancelled()),
-    };
-    match input {
-        Ok(_) if !passing.takes_music() => ended(None),
-        Ok(input) => run::run(input, observer).await,
-        Err(error) => ended(Some(error)),
-    }
-}
-
-/// What the assigned playlists hold now; `None` when that can't be told.
-async fn fingerprint_now(parts: &Parts, ledger: &Ledger, partnership: Partnership) -> Option<u64> {
-    let library = parts.libraries.open(partnership.owner).await.ok()?;
-    let playlists = if partnership.auto_sync_default_rules {
-        library.default_playlists().await.ok()?
-    } else {
-        let current = ledger.partnership(&partnership.device)?;
-        current.assignments.into_iter().map(|assignment| assignment.playlist).collect()
-    };
-    Some(run::prepare::fingerprint(&library.resolve(playlists).await.ok()?))
 }

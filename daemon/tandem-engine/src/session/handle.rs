@@ -14,7 +14,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
 #[expect(clippy::large_enum_variant, reason = "arrivals are rare, and the mailbox is short")]
 pub(crate) enum Command {
     Arrived(Arrival),
-    /// The answer tells whether the device has a partnership here, and so stays known.
+    /// The answer tells whether the device has a partnership here or is about to have one, and so stays known.
     Departed {
         reply: Reply<bool>,
     },

@@ -4,6 +4,7 @@
 use crate::ledger::{Creation, Ledger, create, end, take_back};
 use crate::parts::Parts;
 use crate::preview::{self, PreviewItem};
+use crate::run::cancel::unless_cancelled;
 use crate::run::journal::blocking;
 use crate::run::prepare::{Question, prepare};
 use crate::run::{RunInput, remove_content};
@@ -95,7 +96,7 @@ async fn look(bench: &Bench, player: &dyn Player) -> Result<Found, RequestError>
     let mut found =
         Found { description, capabilities, space, status, has_skipped_files: false, library: None };
     if let Some(lost) = lost {
-        forget_manifest(&bench.parts, lost.relationship).await;
+        forget_manifest(&bench.parts, &bench.ledger, lost.relationship).await;
         return Ok(found);
     }
     if let Some(partnership) = partnership {
@@ -129,6 +130,7 @@ fn see(
             guid: guid(),
             declined: false,
             ended_relationship: None,
+            made_mark: false,
             last_seen: now,
             total_space: size.unwrap_or_default(),
         }),
@@ -160,10 +162,11 @@ fn forgive(record: &mut Partnerships, device: &DeviceId) {
     }
 }
 
-async fn forget_manifest(parts: &Parts, relationship: Guid) {
-    let manifests = Arc::clone(&parts.manifests);
-    if let Err(error) = blocking(move || manifests.remove(relationship)).await {
-        warn!(error = error.message, "the manifest of an ended partnership could not be removed");
+async fn forget_manifest(parts: &Parts, ledger: &Ledger, relationship: Guid) {
+    if let Err(error) = ledger.remove_manifests(parts, &[relationship]).await {
+        warn!(
+            "the manifest of an ended partnership could not be removed; the next start tries again: {error}"
+        );
     }
 }
 
@@ -178,10 +181,27 @@ async fn open_library(parts: &Parts, owner: Uid) -> Option<Arc<dyn Library>> {
     match parts.libraries.open(owner).await {
         Ok(library) => Some(library),
         Err(error) => {
-            warn!(%error, owner, "the owner's library is not available");
+            warn!(owner, "the owner's library is not available: {error}");
             None
         }
     }
+}
+
+/// The owner's library, and the playlists to assign.
+async fn choose(
+    bench: &Bench,
+    owner: Uid,
+    playlists: Option<Vec<PlaylistId>>,
+) -> Result<(Arc<dyn Library>, Vec<PlaylistId>), RequestError> {
+    let library = bench.parts.libraries.open(owner).await?;
+    let Some(playlists) = playlists else {
+        let playlists = library.default_playlists().await?;
+        return Ok((library, playlists));
+    };
+    for playlist in &playlists {
+        library.playlist(playlist.clone()).await?;
+    }
+    Ok((library, playlists))
 }
 
 /// Makes a partnership: chooses the playlists, records it, then marks the device. A record whose mark could not be
@@ -191,23 +211,20 @@ pub(crate) async fn create_partnership(
     bench: Bench,
     owner: Uid,
     playlists: Option<Vec<PlaylistId>>,
+    transfer: Arc<Transfer>,
 ) -> Result<Arc<dyn Library>, RequestError> {
-    let library = bench.parts.libraries.open(owner).await?;
     let default_rules = playlists.is_none();
-    let playlists = match playlists {
-        Some(playlists) => {
-            for playlist in &playlists {
-                library.playlist(playlist.clone()).await?;
-            }
-            playlists
-        }
-        None => library.default_playlists().await?,
-    };
+    // a library that hangs must not keep anybody from changing his mind
+    let chosen = unless_cancelled(&transfer, choose(&bench, owner, playlists)).await;
+    let (library, playlists) = chosen.map_err(|_| {
+        RequestError::Failed("the partnership was not made: it was stopped before that".to_owned())
+    })??;
     let before = bench.ledger.current();
     let mark = Mark { device: bench.device_guid(), relationship: (bench.parts.new_guid)() };
     let player = bench.open().await?;
     let made = async {
-        let old_mark = player.mark().await?.map(|mark| mark.relationship);
+        let carried = player.mark().await?;
+        let old_mark = carried.map(|mark| mark.relationship);
         let creation = Creation {
             device: bench.device.clone(),
             owner,
@@ -216,6 +233,7 @@ pub(crate) async fn create_partnership(
             default_rules,
             now: bench.parts.clock.now(),
             old_mark: old_mark.filter(|relationship| *relationship != Guid::ZERO),
+            makes_mark: carried.is_none(),
         };
         bench.ledger.change(|record| create(record, creation)).await?;
         let marked = player.set_mark(mark).await;
@@ -233,7 +251,7 @@ pub(crate) async fn create_partnership(
     made?;
     closed?;
     if let Some(before) = before.partnerships.iter().find(|before| before.device == bench.device) {
-        forget_manifest(&bench.parts, before.relationship).await;
+        forget_manifest(&bench.parts, &bench.ledger, before.relationship).await;
     }
     Ok(library)
 }
@@ -251,15 +269,19 @@ pub(crate) async fn delete_partnership(
             let removed = remove_content(&bench.parts, &*player, partnership.relationship, &transfer).await;
             removed.map_err(|error| RequestError::Failed(error.message))?;
         }
-        let mark = Mark { device: bench.device_guid(), relationship: Guid::ZERO };
-        player.set_mark(mark).await?;
+        let ours = Mark { device: bench.device_guid(), relationship: partnership.relationship };
+        if remove && bench.ledger.device(&bench.device).is_some_and(|known| known.made_mark) {
+            player.remove_mark(ours).await?;
+        } else {
+            player.set_mark(Mark { relationship: Guid::ZERO, ..ours }).await?;
+        }
         let device = bench.device.clone();
         bench.ledger.change(move |record| Ok(end(record, &device, false))).await
     };
     let ended = ended.await;
     let closed = player.close(Close::Release).await;
     ended?;
-    forget_manifest(&bench.parts, partnership.relationship).await;
+    forget_manifest(&bench.parts, &bench.ledger, partnership.relationship).await;
     Ok(closed?)
 }
 
@@ -271,7 +293,7 @@ pub(crate) async fn delete_absent(
 ) -> Result<(), RequestError> {
     let device = partnership.device.clone();
     ledger.change(move |record| Ok(end(record, &device, true))).await?;
-    forget_manifest(parts, partnership.relationship).await;
+    forget_manifest(parts, ledger, partnership.relationship).await;
     Ok(())
 }
 

@@ -59,6 +59,8 @@ pub(crate) enum Event {
     StopWanted,
     /// The run has ended.
     RunEnded,
+    /// The run's plan was carried out, and what it was planned from has changed meanwhile.
+    RunGoesOn,
     /// An estimate was accepted.
     EstimateWanted,
     /// The estimate has ended, or was cancelled and has ended.
@@ -76,7 +78,7 @@ pub(crate) enum Event {
 pub(crate) enum Effect {
     /// Open the device and look at it.
     Initialize,
-    /// Begin a run.
+    /// Begin a run, or its next plan.
     StartRun,
     /// Begin the estimate.
     StartEstimate,
@@ -137,6 +139,7 @@ pub(crate) fn step(state: State, event: Event) -> (State, Vec<Effect>) {
         Event::CancelEstimation if state.phase == Phase::Estimating && state.job => {
             effects.push(Effect::CancelJob);
         }
+        Event::RunGoesOn if state.phase == Phase::Synchronizing => effects.push(Effect::StartRun),
         Event::JobStarted => next.job = true,
         Event::RunEnded | Event::EstimateEnded | Event::JobEnded => {
             next.job = false;
@@ -149,7 +152,11 @@ pub(crate) fn step(state: State, event: Event) -> (State, Vec<Effect>) {
                 next.phase = Phase::Stopped;
             }
         }
-        Event::Arrived | Event::LookAgain | Event::EstimateWanted | Event::CancelEstimation => {}
+        Event::Arrived
+        | Event::LookAgain
+        | Event::RunGoesOn
+        | Event::EstimateWanted
+        | Event::CancelEstimation => {}
     }
     if !next.job && next.open_wanted {
         next.open_wanted = false;
@@ -208,6 +215,16 @@ mod tests {
         let (state, effects) = after(&events);
         assert_eq!(state.phase, Phase::Synchronizing);
         assert_eq!(effects.last(), Some(&Effect::StartRun));
+    }
+
+    #[test]
+    fn a_run_that_plans_again_is_the_same_run() {
+        let events = [Event::Arrived, Event::Initialized, Event::RunWanted, Event::RunGoesOn];
+        let (state, effects) = after(&events);
+        assert_eq!(effects, [Effect::Initialize, Effect::StartRun, Effect::StartRun]);
+        assert!(state.phase == Phase::Synchronizing && state.job);
+        let (state, effects) = step(state, Event::RunEnded);
+        assert_eq!((state.phase, state.job, effects), (Phase::Stopped, false, Vec::new()));
     }
 
     fn events() -> impl Strategy<Value = Vec<Event>> {

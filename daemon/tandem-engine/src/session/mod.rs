@@ -7,6 +7,7 @@ mod machine;
 mod meter;
 mod publisher;
 mod requests;
+mod run_job;
 mod settings;
 mod view;
 

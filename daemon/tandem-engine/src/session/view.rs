@@ -85,6 +85,7 @@ mod tests {
             guid: Guid(1),
             declined: false,
             ended_relationship: None,
+            made_mark: false,
             last_seen: 0,
             total_space: 0,
         };
@@ -96,6 +97,7 @@ mod tests {
             default_rules: true,
             now: 0,
             old_mark: None,
+            makes_mark: false,
         };
         let ours = create(&mut Partnerships::default(), creation).unwrap();
         assert_eq!(status(Some(&known), Some(&ours), mark(5)), Status::PartnershipExists);

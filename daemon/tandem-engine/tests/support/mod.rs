@@ -23,7 +23,9 @@ use tandem_model::error::LibraryError;
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, Guid, MediaUri, PlaylistId, TrackId, Uid};
 use tandem_model::library::{ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved};
+use tandem_model::manifest::ManifestStore;
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind, ResolvedPlaylist, Track};
+use tandem_model::partnership::PartnershipStore;
 use tandem_model::presence::{Arrival, Locator, Presence};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -36,8 +38,18 @@ pub(crate) struct FakeLibrary {
     pub(crate) folder: PathBuf,
     pub(crate) playlists: Mutex<BTreeMap<String, Vec<String>>>,
     pub(crate) trouble: Mutex<Option<String>>,
-    /// Resolves nothing, like an agent that hangs.
+    /// Resolves nothing and finds no playlist, like an agent that hangs.
     pub(crate) silent: AtomicBool,
+    /// How often a silent library was asked for a playlist.
+    pub(crate) asked: watch::Sender<u64>,
+    /// Changes whenever it is asked what its playlists hold.
+    pub(crate) restless: AtomicBool,
+    /// How often it was asked that.
+    pub(crate) resolved: AtomicU64,
+    /// Tracks that may be opened; a run that wants more stands still.
+    pub(crate) may_open: watch::Sender<u64>,
+    /// How many tracks were asked for.
+    pub(crate) opened: watch::Sender<u64>,
     state: watch::Sender<LibraryState>,
 }
 
@@ -107,6 +119,10 @@ impl Library for FakeLibrary {
         Box::pin(async { never() })
     }
     fn playlist(&self, id: PlaylistId) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>> {
+        if self.silent.load(Ordering::Relaxed) {
+            self.asked.send_modify(|count| *count += 1);
+            return Box::pin(std::future::pending());
+        }
         let known = self.playlists.lock().unwrap().contains_key(&id.0);
         let answer = if known {
             Ok(self.info(&id.0))
@@ -185,6 +201,10 @@ impl Library for FakeLibrary {
         if self.silent.load(Ordering::Relaxed) {
             return Box::pin(std::future::pending());
         }
+        self.resolved.fetch_add(1, Ordering::Relaxed);
+        if self.restless.load(Ordering::Relaxed) {
+            self.changed();
+        }
         let mut resolved = Resolved { trouble: self.trouble.lock().unwrap().clone(), ..Resolved::default() };
         let mut positions = BTreeMap::new();
         for id in wanted {
@@ -220,7 +240,13 @@ impl Library for FakeLibrary {
                 modified_ns: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
             }
         });
-        Box::pin(async { opened.ok_or_else(|| LibraryError::NotFound("the file is gone".to_owned())) })
+        Box::pin(async {
+            self.opened.send_modify(|count| *count += 1);
+            let number = *self.opened.borrow();
+            let mut may_open = self.may_open.subscribe();
+            may_open.wait_for(|most| number <= *most).await.unwrap();
+            opened.ok_or_else(|| LibraryError::NotFound("the file is gone".to_owned()))
+        })
     }
     fn hash(&self, tracks: Vec<TrackId>) -> BoxFuture<'_, Result<Vec<Option<u128>>, LibraryError>> {
         let hash = |id| self.by_id(id).map(|path| xxhash_rust::xxh3::xxh3_128(&std::fs::read(path).unwrap()));
@@ -263,6 +289,11 @@ impl World {
             playlists: Mutex::default(),
             trouble: Mutex::default(),
             silent: AtomicBool::default(),
+            asked: watch::Sender::new(0),
+            restless: AtomicBool::default(),
+            resolved: AtomicU64::default(),
+            may_open: watch::Sender::new(u64::MAX),
+            opened: watch::Sender::new(0),
             state: watch::Sender::new(LibraryState::default()),
         });
         Self::with_library(dir, library).await
@@ -288,9 +319,15 @@ impl World {
     }
 
     /// Ends the engine and starts another on the same state.
-    pub(crate) async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|| ()).await
+    }
+
+    /// The same, with something done while no engine runs.
+    pub(crate) async fn restart_with(mut self, meanwhile: impl FnOnce()) -> Self {
         self.stop.cancel();
         self.task.take().unwrap().await.unwrap();
+        meanwhile();
         let World { dir, library, .. } = self;
         Self::with_library(dir, library).await
     }
@@ -380,6 +417,27 @@ impl World {
         assert!(matches!(&event, EngineEvent::CreatePartnershipComplete { result: Ok(()), .. }), "{event:?}");
         self.wait_synchronizing(device).await;
         self.wait_stopped(device).await;
+    }
+
+    /// Starts a run that stands still after so many tracks.
+    pub(crate) async fn start_and_hold(&mut self, device: &DeviceId, after: u64) {
+        let most = *self.library.opened.borrow() + after;
+        self.library.may_open.send_replace(most);
+        self.engine.start_sync(device).await.unwrap();
+        let mut opened = self.library.opened.subscribe();
+        tokio::time::timeout(LIMIT, opened.wait_for(|now| *now > most)).await.unwrap().unwrap();
+    }
+
+    /// Lets a run go on.
+    pub(crate) fn release(&self) {
+        self.library.may_open.send_replace(u64::MAX);
+    }
+
+    /// The manifests, for what a cut would have left in them. No run may go on.
+    pub(crate) fn manifest(&self) -> Box<dyn tandem_model::manifest::Manifest> {
+        let state = self.dir.path().join("state");
+        let record = tandem_store::PartnershipFile::new(state.clone()).load().unwrap();
+        tandem_store::SqliteManifests::new(state).open(record.partnerships[0].relationship).unwrap()
     }
 
     /// Starts a run and waits for its end.

@@ -233,9 +233,13 @@ fn prepare_library(file: &Path) -> Result<Option<String>> {
     let mut connection = Connection::open(file)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match version {
-        0 => {
+        0 | 1 => {
             let transaction = connection.transaction()?;
-            schema::create_library(&transaction)?;
+            if version == 0 {
+                schema::create_library(&transaction)?;
+            } else {
+                schema::upgrade_library(&transaction)?;
+            }
             transaction.commit()?;
         }
         schema::LIBRARY_VERSION => {}
@@ -302,6 +306,22 @@ mod tests {
         let error = Index::open(folder.path(), Folders::default()).err().unwrap();
         assert!(error.to_string().contains("format 99"), "{error}");
         assert_eq!(version_of(&folder.path().join("library.sqlite")).unwrap(), 99);
+    }
+
+    #[test]
+    fn a_library_of_the_first_version_is_taken_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = open(folder.path());
+        index.write(|transaction| set_lib_meta(transaction, "scanned", Some("1"))).unwrap();
+        drop(index);
+        Connection::open(folder.path().join("library.sqlite"))
+            .unwrap()
+            .execute_batch("DROP TABLE mount; PRAGMA user_version = 1")
+            .unwrap();
+        let index = open(folder.path());
+        let count = "SELECT count(*) FROM lib.mount";
+        assert_eq!(index.read(|c| Ok(c.query_row(count, [], |row| row.get::<_, i64>(0))?)).unwrap(), 0);
+        assert_eq!(index.read(|c| lib_meta(c, "scanned")).unwrap().as_deref(), Some("1"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// `user_version` of the index; another one means that it is made again.
 pub(super) const INDEX_VERSION: i64 = 1;
 /// `user_version` of the library file.
-pub(super) const LIBRARY_VERSION: i64 = 1;
+pub(super) const LIBRARY_VERSION: i64 = 2;
 
 const INDEX: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -48,6 +48,9 @@ CREATE TABLE media (
   last_played INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 ";
 
+/// What version 2 has that version 1 has not.
+const LIBRARY_2: &str = "CREATE TABLE mount (path BLOB PRIMARY KEY) WITHOUT ROWID;";
+
 /// Makes the index's tables. `again`: the library was scanned before, so this index replaces a lost one.
 ///
 /// Generations and track numbers go on from the time in microseconds, so that they are beyond those of a lost index.
@@ -68,5 +71,11 @@ pub(super) fn create_index(
 /// Makes the library file's tables.
 pub(super) fn create_library(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(LIBRARY)?;
+    upgrade_library(transaction)
+}
+
+/// Makes a library file of version 1 one of this version.
+pub(super) fn upgrade_library(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(LIBRARY_2)?;
     transaction.pragma_update(None, "user_version", LIBRARY_VERSION)
 }

@@ -4,8 +4,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::playlists::resolve;
-use crate::rules;
-use crate::text;
+use crate::{formats, rules, text};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
@@ -153,7 +152,31 @@ pub(crate) fn is_file_id(id: &PlaylistId) -> bool {
     id.0.starts_with("f-")
 }
 
-/// The paths of media URIs; refused where one is no file below a folder of the library or in its index.
+/// Refuses a file below a folder of the library that will never be one of its tracks.
+fn check_candidate(uri: &MediaUri, path: &[u8]) -> Result<()> {
+    let facts = text::path(path).symlink_metadata().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::not_found(format!(
+            "there is no file `{uri}`; check its name, and that its disk is mounted"
+        )),
+        _ => LibraryError::Unreadable(format!("`{uri}` can't be looked at: {error}")).into(),
+    })?;
+    if facts.is_dir() {
+        return Err(Failure::invalid(format!("`{uri}` is a directory; give the files in it")));
+    }
+    if facts.is_symlink() {
+        return Err(Failure::invalid(format!(
+            "`{uri}` is a symbolic link, which the library doesn't follow; give the file that it leads to"
+        )));
+    }
+    if !facts.is_file() || formats::by_name(text::file_name(path)).is_none() {
+        return Err(Failure::invalid(format!(
+            "`{uri}` is not a music file; give files such as .mp3 or .flac"
+        )));
+    }
+    Ok(())
+}
+
+/// The paths of media URIs; refused where one is neither in the index nor a music file below a folder of the library.
 pub(crate) fn media_paths(
     connection: &Connection,
     media: &[MediaUri],
@@ -163,14 +186,18 @@ pub(crate) fn media_paths(
     let mut paths = Vec::with_capacity(media.len());
     for uri in media {
         let path = text::bytes(&uri::decode(uri)?).to_vec();
-        let below = folders.iter().any(|folder| text::is_below(&path, text::bytes(folder)));
-        if !below && !known.exists([&path])? {
+        if known.exists([&path])? {
+            paths.push(path);
+            continue;
+        }
+        if !folders.iter().any(|folder| text::is_below(&path, text::bytes(folder))) {
             let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
             return Err(Failure::invalid(format!(
                 "`{uri}` is not below a folder of the library ({}); add its folder to the library first",
                 folders.join(", ")
             )));
         }
+        check_candidate(uri, &path)?;
         paths.push(path);
     }
     Ok(paths)

@@ -2,7 +2,7 @@
 //!
 //! It decides nothing; what is to be written is `pass`'s business.
 
-use super::moves::Vanished;
+use super::moves::{Vanished, VanishedDir};
 use super::tags::Tags;
 use super::walk::{Facts, Root};
 use crate::failure::Result;
@@ -11,7 +11,7 @@ use crate::index;
 use crate::playlists::parse::{self, Entry};
 use crate::playlists::{location, store};
 use crate::text;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, Transaction, params};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -128,15 +128,15 @@ pub(super) fn set_parent(transaction: &Transaction<'_>, dir: i64, parent: Option
 /// Writes tracks. Numbers of tracks are never used again, so that a number that is out of date means no other track.
 pub(super) fn put_tracks(transaction: &Transaction<'_>, tracks: &[(NewTrack, Tags)]) -> Result<()> {
     let first = index::meta(transaction, "next_track")?;
+    let mut put = transaction.prepare_cached(PUT_TRACK)?;
     for (id, (track, tags)) in (first..).zip(tracks) {
-        put_track(transaction, i64::try_from(id).unwrap_or(i64::MAX), track, tags)?;
+        put_track(&mut put, i64::try_from(id).unwrap_or(i64::MAX), track, tags)?;
     }
     index::set_meta(transaction, "next_track", first + tracks.len() as u64)
 }
 
 /// Writes a track; one that is there keeps its number and when it was added.
-fn put_track(transaction: &Transaction<'_>, id: i64, track: &NewTrack, tags: &Tags) -> Result<()> {
-    let sql = "INSERT INTO track (dir, path, key, size, modified_ns, inode, added, mime, title, artist, album_artist,
+const PUT_TRACK: &str = "INSERT INTO track (dir, path, key, size, modified_ns, inode, added, mime, title, artist, album_artist,
         album, genre, composer, comment, label, date, track_number, disc_number, duration_ms, bitrate, id)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
         ON CONFLICT (path) DO UPDATE SET dir = excluded.dir, size = excluded.size, modified_ns = excluded.modified_ns,
@@ -145,8 +145,10 @@ fn put_track(transaction: &Transaction<'_>, id: i64, track: &NewTrack, tags: &Ta
         composer = excluded.composer, comment = excluded.comment, label = excluded.label, date = excluded.date,
         track_number = excluded.track_number, disc_number = excluded.disc_number, duration_ms = excluded.duration_ms,
         bitrate = excluded.bitrate";
+
+fn put_track(put: &mut Statement<'_>, id: i64, track: &NewTrack, tags: &Tags) -> Result<()> {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    transaction.prepare_cached(sql)?.execute(params![
+    put.execute(params![
         track.dir,
         track.path,
         text::path_key(&track.path),
@@ -207,7 +209,7 @@ pub(super) fn remember_tracks(transaction: &Transaction<'_>, folder: &Path, coun
 }
 
 /// All tracks and folders of the index below a folder, itself among them.
-pub(super) fn all_below(connection: &Connection, folder: &Path) -> Result<(Vec<Vanished>, Vec<i64>)> {
+pub(super) fn all_below(connection: &Connection, folder: &Path) -> Result<(Vec<Vanished>, Vec<VanishedDir>)> {
     let path = text::bytes(folder);
     let (low, high) = text::below(path);
     let sql = "SELECT id, path, size, modified_ns, inode FROM track WHERE path > ?1 AND path < ?2";
@@ -216,10 +218,10 @@ pub(super) fn all_below(connection: &Connection, folder: &Path) -> Result<(Vec<V
         .prepare_cached(sql)?
         .query_map((&low, &high), vanished)?
         .collect::<rusqlite::Result<_>>()?;
-    let sql = "SELECT id FROM dir WHERE path = ?1 OR (path > ?2 AND path < ?3)";
+    let sql = "SELECT id, path FROM dir WHERE path = ?1 OR (path > ?2 AND path < ?3)";
     let mut statement = connection.prepare_cached(sql)?;
-    let dirs =
-        statement.query_map((path, &low, &high), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let gone = |row: &Row<'_>| Ok(VanishedDir { id: row.get(0)?, path: row.get(1)? });
+    let dirs = statement.query_map((path, &low, &high), gone)?.collect::<rusqlite::Result<_>>()?;
     Ok((tracks, dirs))
 }
 

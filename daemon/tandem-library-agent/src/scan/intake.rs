@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Rows in one transaction.
-const BATCH: usize = 2000;
+const BATCH: usize = 1000;
 /// How long one file may be parsed.
 const PARSE_LIMIT: Duration = Duration::from_secs(20);
 
@@ -36,6 +36,11 @@ impl<'a> Intake<'a> {
         let next_dir = index.read(entries::next_dir)?;
         let (under_way, batch, new_dirs) = (HashMap::new(), Vec::new(), Vec::new());
         Ok(Self { index, pool: None, under_way, tickets: 0, batch, new_dirs, next_dir })
+    }
+
+    /// Whether no folder has a number yet.
+    pub(super) fn knows_no_folder(&self) -> bool {
+        self.next_dir == 1
     }
 
     /// Gives a new folder its number, and has its row written before those of its files.
@@ -64,8 +69,11 @@ impl<'a> Intake<'a> {
             return self.store(track, tags);
         }
         self.under_way.insert(self.tickets, track);
-        while self.under_way.len() >= ParsePool::capacity() {
-            self.take_parsed()?;
+        if self.under_way.len() >= ParsePool::capacity() {
+            // half of them at once, so that threads need not wake one another for each file
+            while self.under_way.len() > ParsePool::capacity() / 2 {
+                self.take_parsed()?;
+            }
         }
         Ok(())
     }

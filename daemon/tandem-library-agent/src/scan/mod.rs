@@ -4,11 +4,13 @@
 
 mod entries;
 mod intake;
+mod mounts;
 mod moves;
 mod pass;
 mod pool;
 pub(crate) mod tags;
 pub(crate) mod walk;
+mod window;
 
 use crate::failure::Result;
 use crate::index::{self, Index};
@@ -32,6 +34,8 @@ pub(crate) struct Wanted {
     pub(crate) trust_empty: bool,
     /// Folders that changed; true: with all below.
     pub(crate) dirty: BTreeMap<PathBuf, bool>,
+    /// What vanishes under the scan's eyes is gone; else it is looked for once more, because it may only be renamed.
+    settled: bool,
 }
 
 impl Wanted {
@@ -42,6 +46,7 @@ impl Wanted {
     fn merge(&mut self, other: Self) {
         self.full |= other.full;
         self.trust_empty |= other.trust_empty;
+        self.settled |= other.settled;
         for (folder, deep) in other.dirty {
             *self.dirty.entry(folder).or_default() |= deep;
         }
@@ -62,6 +67,7 @@ pub(crate) struct Scanner {
     scanning: watch::Sender<bool>,
     troubles: Mutex<Troubles>,
     ending: AtomicBool,
+    is_mount: mounts::Probe,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -80,6 +86,7 @@ impl Scanner {
             scanning: watch::Sender::new(false),
             troubles: Mutex::default(),
             ending: AtomicBool::new(false),
+            is_mount: mounts::is_mount,
         }
     }
 
@@ -168,17 +175,22 @@ impl Scanner {
 
     fn scan(&self, wanted: &Wanted) -> Result<()> {
         let mut troubles = lock(&self.troubles).clone();
-        let mut pass = Pass::new(&self.index, &self.watcher, &self.ending, &mut troubles)?;
+        let mut pass = Pass::new(&self.index, &self.watcher, &self.ending, &mut troubles, self.is_mount)?;
         let outcome = pass.run(wanted);
+        let unsettled = pass.unsettled();
         let outcome = pass.finish().and(outcome);
         if outcome.is_ok() && wanted.full && !self.ending.load(Ordering::Relaxed) {
             self.index.write(|transaction| {
-                index::set_meta(transaction, "last_scan", SystemClock.now())?;
+                // a clock that was never set counts from 0, which means never
+                index::set_meta(transaction, "last_scan", SystemClock.now().max(1))?;
                 index::set_meta(transaction, "again", 0)?;
                 index::set_lib_meta(transaction, "scanned", Some("1"))
             })?;
         }
         *lock(&self.troubles) = troubles;
+        if !unsettled.is_empty() {
+            self.request(Wanted { dirty: unsettled, settled: true, ..Wanted::default() });
+        }
         outcome
     }
 }

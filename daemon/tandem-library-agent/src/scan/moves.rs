@@ -17,11 +17,18 @@ pub(super) struct Vanished {
     pub(super) facts: Facts,
 }
 
+/// A folder that is no longer where it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct VanishedDir {
+    pub(super) id: i64,
+    pub(super) path: Vec<u8>,
+}
+
 /// Removes tracks and folders from the index, or moves tracks to where they are now.
 pub(super) fn take_away(
     transaction: &Transaction<'_>,
     vanished: &[Vanished],
-    dirs: &[i64],
+    dirs: &[VanishedDir],
     fresh: &HashMap<Facts, Vec<u8>>,
 ) -> Result<()> {
     let mut remove = transaction.prepare_cached("DELETE FROM track WHERE id = ?1")?;
@@ -37,7 +44,7 @@ pub(super) fn take_away(
             "DELETE FROM playlist_file WHERE dir = ?1",
             "DELETE FROM dir WHERE id = ?1",
         ] {
-            transaction.prepare_cached(sql)?.execute([dir])?;
+            transaction.prepare_cached(sql)?.execute([dir.id])?;
         }
     }
     Ok(())

@@ -5,7 +5,8 @@
 
 use super::entries::{self, NewTrack};
 use super::intake::Intake;
-use super::moves::{self, Vanished};
+use super::mounts::{self, Mounts, Probe};
+use super::moves::{self, Vanished, VanishedDir};
 use super::walk::{self, Facts, Found, Listing, Root};
 use super::{Troubles, Wanted};
 use crate::failure::Result;
@@ -19,8 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tandem_model::clock::{Clock, SystemClock};
 
-/// The deepest nesting of folders.
-const MAX_DEPTH: usize = 100;
+/// The deepest nesting of folders; a path can hardly name a deeper one.
+const MAX_DEPTH: usize = 1000;
 
 /// A folder that a visit is to be made to.
 struct Visit {
@@ -43,8 +44,13 @@ pub(super) struct Pass<'a> {
     /// Files that were not in the index before, to find those that were moved.
     fresh: HashMap<Facts, Vec<u8>>,
     collects_fresh: bool,
+    /// The index is empty, and each folder is visited once: there is nothing to compare with.
+    finds_all_new: bool,
     vanished: Vec<Vanished>,
-    vanished_dirs: Vec<i64>,
+    vanished_dirs: Vec<VanishedDir>,
+    mounts: Mounts,
+    settled: bool,
+    unsettled: BTreeMap<PathBuf, bool>,
 }
 
 impl<'a> Pass<'a> {
@@ -54,9 +60,11 @@ impl<'a> Pass<'a> {
         watcher: &'a Watcher,
         ending: &'a AtomicBool,
         troubles: &'a mut Troubles,
+        is_mount: Probe,
     ) -> Result<Self> {
-        let (again, known) = index.read(|connection| {
-            Ok((index::meta(connection, "again")? != 0, entries::track_count(connection)?))
+        let (again, known, mounts) = index.read(|connection| {
+            let again = index::meta(connection, "again")? != 0;
+            Ok((again, entries::track_count(connection)?, Mounts::load(connection, is_mount)?))
         })?;
         Ok(Self {
             index,
@@ -69,14 +77,20 @@ impl<'a> Pass<'a> {
             intake: Intake::new(index)?,
             fresh: HashMap::new(),
             collects_fresh: known > 0,
+            finds_all_new: false,
             vanished: Vec::new(),
             vanished_dirs: Vec::new(),
+            mounts,
+            settled: false,
+            unsettled: BTreeMap::new(),
         })
     }
 
     /// Carries the scan out.
     pub(super) fn run(&mut self, wanted: &Wanted) -> Result<()> {
         let folders = self.folders.clone();
+        self.settled = wanted.settled;
+        self.finds_all_new = wanted.full && self.intake.knows_no_folder();
         for folder in &folders {
             let mut visits: BTreeMap<PathBuf, bool> = BTreeMap::new();
             if wanted.full {
@@ -93,6 +107,11 @@ impl<'a> Pass<'a> {
             self.drop_other_folders(&folders)?;
         }
         Ok(())
+    }
+
+    /// Folders in which something vanished while the scan was there, to be looked at again.
+    pub(super) fn unsettled(&mut self) -> BTreeMap<PathBuf, bool> {
+        std::mem::take(&mut self.unsettled)
     }
 
     /// Writes what is left, and ends the threads.
@@ -122,6 +141,12 @@ impl<'a> Pass<'a> {
                 return Ok(());
             }
         };
+        self.mounts.look(&root, folder);
+        if trust_empty {
+            let meant = self.mounts.let_go(folder);
+            self.troubles.retain(|path, _| !meant.contains(path));
+            self.index.write(|transaction| mounts::forget(transaction, &meant))?;
+        }
         let before = self.index.read(|connection| entries::tracks_below(connection, folder))?;
         let expected = before.max(self.index.read(|connection| entries::tracks_seen(connection, folder))?);
         for (path, deep) in visits {
@@ -132,6 +157,10 @@ impl<'a> Pass<'a> {
         if self.is_ending() {
             return Ok(());
         }
+        // two visits may have missed the same
+        self.vanished.sort_unstable_by_key(|gone| gone.id);
+        self.vanished.dedup_by_key(|gone| gone.id);
+        self.spare_what_is_away(folder, trust_empty)?;
         let vanished = std::mem::take(&mut self.vanished);
         let dirs = std::mem::take(&mut self.vanished_dirs);
         let now = self.index.read(|connection| entries::tracks_below(connection, folder))?;
@@ -149,7 +178,70 @@ impl<'a> Pass<'a> {
             let fresh = std::mem::take(&mut self.fresh);
             self.index.change(|transaction| moves::take_away(transaction, &vanished, &dirs, &fresh))?;
         }
-        self.index.write(|transaction| entries::remember_tracks(transaction, folder, left))
+        self.index.write(|transaction| entries::remember_tracks(transaction, folder, left))?;
+        self.keep_mounts(folder)
+    }
+
+    /// Takes what only looks gone, because its file system isn't mounted, off the list of what vanished, and tells of
+    /// it. What was mounted when the scan came by may be away by now, so everything is looked at once more.
+    fn spare_what_is_away(&mut self, folder: &Path, trust_empty: bool) -> Result<()> {
+        if trust_empty {
+            return Ok(());
+        }
+        // opened anew, because the folder itself may be the mount
+        match Root::open(folder) {
+            Ok(root) => self.mounts.look(&root, folder),
+            Err(_) => drop(self.mounts.meet(folder, false)),
+        }
+        for mount in self.mounts.away_below(folder) {
+            let words = format!(
+                "the folder {} held music on a file system that is not mounted now; mount it, or set the library's \
+                 folders again if that is meant",
+                mount.display()
+            );
+            self.trouble(&mount, &words);
+        }
+        for mount in self.mounts.there_below(folder) {
+            if self.mounts.is_remembered(&mount) && mount != folder {
+                self.look_at_mount(&mount)?;
+            }
+        }
+        self.vanished.retain(|gone| !self.mounts.is_away(text::path(&gone.path)));
+        self.vanished_dirs.retain(|gone| {
+            let path = text::path(&gone.path);
+            !self.mounts.is_away(path) && !self.mounts.leads_away(path)
+        });
+        Ok(())
+    }
+
+    /// A mount that has lost all its tracks at once looks as wrong as a library's folder that has.
+    fn look_at_mount(&mut self, mount: &Path) -> Result<()> {
+        let tracks = self.index.read(|connection| entries::tracks_below(connection, mount))?;
+        let gone =
+            self.vanished.iter().filter(|gone| text::path(&gone.path).starts_with(mount)).count() as u64;
+        if tracks > 0 && gone >= tracks {
+            let words = format!(
+                "the file system mounted at {} held {tracks} tracks and is empty now; if that is meant, set the \
+                 library's folders again",
+                mount.display()
+            );
+            self.trouble(mount, &words);
+            self.mounts.meet(mount, false);
+        }
+        Ok(())
+    }
+
+    /// Remembers those mounts of a library's folder that hold tracks, and no others.
+    fn keep_mounts(&mut self, folder: &Path) -> Result<()> {
+        for mount in self.mounts.there_below(folder) {
+            let tracks = self.index.read(|connection| entries::tracks_below(connection, &mount))?;
+            match (tracks > 0, self.mounts.is_remembered(&mount)) {
+                (true, false) => self.index.write(|transaction| mounts::remember(transaction, &mount))?,
+                (false, true) => self.index.write(|transaction| mounts::forget(transaction, &[mount]))?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn trouble(&mut self, folder: &Path, words: &str) {
@@ -167,21 +259,33 @@ impl<'a> Pass<'a> {
                 return Ok(());
             }
             let relative = visit.path.strip_prefix(folder).unwrap_or(Path::new("")).to_owned();
-            if relative.components().count() > MAX_DEPTH || text::has_hidden_part(&relative) {
+            if text::has_hidden_part(&relative) || self.mounts.is_away(&visit.path) {
+                continue;
+            }
+            if relative.components().count() > MAX_DEPTH {
+                tracing::warn!("a folder lies more than {MAX_DEPTH} folders deep and is left out");
                 continue;
             }
             let is_root = relative.as_os_str().is_empty();
             self.watcher.watch(&visit.path, is_root);
-            match walk::list(root, &relative) {
+            match walk::list(root, &relative, self.mounts.probe) {
+                Ok(listing) if !self.mounts.meet(&visit.path, listing.is_mount) => {}
                 Ok(listing) => {
                     self.recovered(&visit.path);
                     self.compare(root, &relative, &visit, listing, &mut stack)?;
+                }
+                // its name was listed a moment ago: it may have another by now
+                Err(Errno::NOENT) if visit.parent.is_some() && !self.settled => {
+                    self.unsettled.extend(visit.path.parent().map(|above| (above.to_owned(), false)));
                 }
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !is_root => {
                     self.vanish_dir(&visit.path)?;
                 }
                 Err(error) => {
-                    let words = format!("the folder {} can't be read ({error})", visit.path.display());
+                    let words = format!(
+                        "the folder {} can't be read ({error}); make it readable, or set folders without it",
+                        visit.path.display()
+                    );
                     self.trouble(&visit.path, &words);
                 }
             }
@@ -205,10 +309,18 @@ impl<'a> Pass<'a> {
         stack: &mut Vec<Visit>,
     ) -> Result<()> {
         let path = text::bytes(&visit.path);
-        let known = self.index.read(|connection| entries::known(connection, path))?;
+        let known = if self.finds_all_new {
+            entries::Known::default()
+        } else {
+            self.index.read(|connection| entries::known(connection, path))?
+        };
         let Some(dir) = self.dir(&visit.path, relative, known.dir, known.parent, visit.parent)? else {
             return Ok(());
         };
+        let keeps_what_vanished = listing.is_unsettled && !self.settled;
+        if keeps_what_vanished {
+            self.unsettled.insert(visit.path.clone(), false);
+        }
         let mut before = known.tracks;
         for found in listing.music {
             match before.remove(&found.name) {
@@ -216,7 +328,8 @@ impl<'a> Pass<'a> {
                 known => self.changed_track(root, relative, dir, path, found, known.is_some())?,
             }
         }
-        self.vanished.extend(before.into_iter().map(|(name, (id, facts))| Vanished {
+        let gone = before.into_iter().filter(|_| !keeps_what_vanished);
+        self.vanished.extend(gone.map(|(name, (id, facts))| Vanished {
             id,
             path: entries::join(path, &name),
             facts,
@@ -227,7 +340,7 @@ impl<'a> Pass<'a> {
                 self.changed_playlist(root, relative, dir, path, &found)?;
             }
         }
-        for name in before.into_keys() {
+        for name in before.into_keys().filter(|_| !keeps_what_vanished) {
             self.index
                 .change(|transaction| entries::remove_playlist(transaction, &entries::join(path, &name)))?;
         }
@@ -239,7 +352,7 @@ impl<'a> Pass<'a> {
                 stack.push(Visit { path, parent: Some(dir), deep: true });
             }
         }
-        for name in folders.into_keys() {
+        for name in folders.into_keys().filter(|_| !keeps_what_vanished) {
             self.vanish_dir(&visit.path.join(text::path(&name)))?;
         }
         Ok(())
@@ -339,6 +452,10 @@ impl<'a> Pass<'a> {
             self.index.change(|transaction| {
                 outside.iter().try_for_each(|dir| entries::remove_tree(transaction, *dir))
             })?;
+        }
+        let mounts = self.mounts.outside(folders);
+        if !mounts.is_empty() {
+            self.index.write(|transaction| mounts::forget(transaction, &mounts))?;
         }
         self.troubles.retain(|path, _| {
             path.as_os_str().is_empty() || folders.iter().any(|folder| path.starts_with(folder))

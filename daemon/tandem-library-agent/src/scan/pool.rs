@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Files that may wait for a thread.
-const WAITING: usize = 256;
+/// Files that may wait for a thread: enough that none is idle while a batch of rows is written.
+const WAITING: usize = 2048;
 /// Threads that may be left to themselves before parsing is given up for this scan.
 const MAX_LOST: usize = 4;
 

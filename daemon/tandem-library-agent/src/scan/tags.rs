@@ -3,14 +3,14 @@
 //! The file is the owner's, but may come from anywhere: sizes are bounded, and a panic of the parser is caught.
 
 use super::walk::Root;
+use super::window::Windowed;
 use crate::{formats, text};
 use lofty::config::{GlobalOptions, ParseOptions, apply_global_options};
 use lofty::file::{AudioFile, FileType, TaggedFile, TaggedFileExt};
 use lofty::probe::Probe;
 use lofty::tag::{Accessor, ItemKey, Tag, TagExt};
 use std::fs::File;
-use std::io::{BufReader, Seek};
-use std::os::unix::fs::FileExt;
+use std::io::{Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -66,7 +66,7 @@ fn read(file: File, name: &[u8]) -> Tags {
         return of_name(name);
     }
     // the parser has no state that outlives the call
-    match catch_unwind(AssertUnwindSafe(|| parse(file, name))) {
+    match catch_unwind(AssertUnwindSafe(|| parse(Windowed::new(&file, size), name))) {
         Ok(Ok(tagged)) => from_parser(&tagged, name),
         Ok(Err(error)) => {
             tracing::debug!(file = %String::from_utf8_lossy(name), error, "no tags can be read");
@@ -80,21 +80,22 @@ fn read(file: File, name: &[u8]) -> Tags {
 }
 
 /// Parses a file as what its first bytes say, or else as what its name says, or else as what a search finds.
-fn parse(mut file: File, name: &[u8]) -> Result<TaggedFile, String> {
+fn parse(mut file: Windowed<'_>, name: &[u8]) -> Result<TaggedFile, String> {
     let options = ParseOptions::new().read_cover_art(false);
     let mut start = [0; 36];
-    let length = file.read_at(&mut start, 0).map_err(|error| error.to_string())?;
+    let length = file.read(&mut start).map_err(|error| error.to_string())?;
+    file.rewind().map_err(|error| error.to_string())?;
     let by_content = FileType::from_buffer(&start[..length]);
     let by_name = || FileType::from_path(text::path(text::file_name(name)) as &Path);
     if let Some(found) = by_content.or_else(by_name) {
-        let parsed = Probe::with_file_type(BufReader::new(&mut file), found).options(options).read();
+        let parsed = Probe::with_file_type(&mut file, found).options(options).read();
         match parsed {
             Ok(tagged) => return Ok(tagged),
             Err(error) if by_content.is_some() => return Err(error.to_string()),
             Err(_) => file.rewind().map_err(|error| error.to_string())?,
         }
     }
-    let probe = Probe::new(BufReader::new(file)).options(options);
+    let probe = Probe::new(file).options(options);
     let probe = probe.guess_file_type().map_err(|error| error.to_string())?;
     probe.read().map_err(|error| error.to_string())
 }

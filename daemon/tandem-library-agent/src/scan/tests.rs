@@ -7,6 +7,8 @@ use crate::samples;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+const MARK: &str = ".mounted";
+
 struct Fixture {
     folder: tempfile::TempDir,
     index: Arc<Index>,
@@ -26,6 +28,30 @@ impl Fixture {
         index.show_folders(vec![folder.path().join("music")]);
         let scanner = Scanner::new(index.clone(), Arc::new(Watcher::new().0));
         Self { folder, index, scanner }
+    }
+
+    /// Looks for this file in place of asking the kernel what is mounted, which takes root to arrange.
+    fn with_marked_mounts(mut self) -> Self {
+        self.scanner.is_mount = |folder| {
+            rustix::fs::accessat(folder, MARK, rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty())
+                .is_ok()
+        };
+        self
+    }
+
+    /// As after an end and a new start of the agent.
+    fn restarted(self) -> Self {
+        let Self { folder, index, .. } = self;
+        let folders = index.folders();
+        drop(index);
+        let index = Arc::new(Index::open(&folder.path().join("state"), index::Folders::default()).unwrap());
+        index.show_folders(folders);
+        let scanner = Scanner::new(index.clone(), Arc::new(Watcher::new().0));
+        Self { folder, index, scanner }.with_marked_mounts()
+    }
+
+    fn scan_trusting(&self) {
+        self.scanner.scan(&Wanted { full: true, trust_empty: true, ..Wanted::default() }).unwrap();
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -158,6 +184,126 @@ fn a_folder_that_is_gone_or_empty_keeps_its_tracks() {
     fs::create_dir(&music).unwrap();
     fixture.scanner.scan(&Wanted { full: true, trust_empty: true, ..Wanted::default() }).unwrap();
     assert_eq!((fixture.scanner.trouble(), fixture.paths().len()), (None, 0));
+}
+
+#[test]
+fn a_folder_that_is_renamed_under_the_scan_is_looked_for_once_more() {
+    let mut fixture = Fixture::new();
+    put(&fixture.at("a/1.flac"), &samples::flac(&["TITLE=one"]));
+    put(&fixture.at("z/2.flac"), &samples::flac(&["TITLE=two"]));
+    fixture.scan();
+    let before = fixture.tracks();
+    // the scan asks for each folder that it opens; at the first one below, the other one gets another name
+    put(&fixture.at("z/.trap"), b"");
+    fixture.scanner.is_mount = |folder| {
+        if rustix::fs::unlinkat(folder, ".trap", rustix::fs::AtFlags::empty()).is_ok() {
+            rustix::fs::renameat(folder, "../a", folder, "../moved").unwrap();
+        }
+        false
+    };
+    fixture.scan();
+    assert_eq!(fixture.tracks(), before, "nothing is taken for deleted");
+    let again = std::mem::take(&mut *lock(&fixture.scanner.wanted));
+    assert_eq!(again.dirty, [(fixture.folder.path().join("music"), false)].into());
+    fixture.scanner.scan(&again).unwrap();
+    assert_eq!(fixture.tracks()[0], (before[0].0, "moved/1.flac".into(), "one".into()));
+    assert!(lock(&fixture.scanner.wanted).is_empty());
+}
+
+#[test]
+fn music_lies_as_deep_as_it_likes() {
+    let fixture = Fixture::new();
+    let deep: PathBuf = std::iter::repeat_n("d", 300).collect();
+    put(&fixture.at(deep.to_str().unwrap()).join("1.flac"), &samples::flac(&["TITLE=one"]));
+    fixture.scan();
+    assert_eq!(fixture.tracks().len(), 1);
+    assert_eq!(fixture.scanner.trouble(), None);
+}
+
+#[test]
+fn what_two_visits_miss_is_gone_once() {
+    let fixture = Fixture::new();
+    put(&fixture.at("1.flac"), &samples::flac(&["TITLE=one"]));
+    put(&fixture.at("n/2.flac"), &samples::flac(&["TITLE=two"]));
+    fixture.scan();
+    fs::remove_dir_all(fixture.at("n")).unwrap();
+    let dirty = [(fixture.folder.path().join("music"), false), (fixture.at("n"), true)].into();
+    fixture.scanner.scan(&Wanted { dirty, ..Wanted::default() }).unwrap();
+    assert_eq!((fixture.scanner.trouble(), fixture.paths()), (None, vec!["1.flac".to_owned()]));
+}
+
+#[test]
+fn what_is_not_mounted_keeps_its_tracks_until_it_is_back() {
+    let fixture = Fixture::new().with_marked_mounts();
+    put(&fixture.at("1.flac"), &samples::flac(&["TITLE=one"]));
+    put(&fixture.at("a/NAS/2.flac"), &samples::flac(&["TITLE=two"]));
+    put(&fixture.at("a/NAS/x/3.flac"), &samples::flac(&["TITLE=three"]));
+    put(&fixture.at("a/NAS/x/list.m3u"), b"3.flac\n");
+    put(&fixture.at("a/NAS").join(MARK), b"");
+    fixture.scan();
+    let (before, generation) = (fixture.tracks(), fixture.generation());
+    assert_eq!((fixture.scanner.trouble(), before.len()), (None, 3));
+    let share = fixture.folder.path().join("share");
+    fs::rename(fixture.at("a/NAS"), &share).unwrap();
+    put(&fixture.at("a/NAS/beneath.flac"), &samples::flac(&["TITLE=beneath"]));
+    // as the end of the watches has it looked at
+    for (folder, deep) in [("a/NAS/x", true), ("a/NAS", true), ("a", false)] {
+        fixture.scan_only(folder, deep);
+        assert!(fixture.scanner.trouble().unwrap().contains("a/NAS held music"), "{folder}");
+    }
+    let fixture = fixture.restarted();
+    fixture.scan();
+    assert!(fixture.scanner.trouble().unwrap().contains("not mounted"));
+    // some are unmounted with their folder, or with the one above it
+    fs::remove_dir_all(fixture.at("a/NAS")).unwrap();
+    fixture.scan();
+    fs::remove_dir(fixture.at("a")).unwrap();
+    fixture.scan();
+    assert!(fixture.scanner.trouble().unwrap().contains("not mounted"));
+    assert_eq!((fixture.tracks(), fixture.generation()), (before.clone(), generation));
+    assert_eq!((fixture.count("playlist_file"), fixture.count("dir")), (1, 4));
+    fs::create_dir(fixture.at("a")).unwrap();
+    fs::rename(&share, fixture.at("a/NAS")).unwrap();
+    fixture.scan();
+    assert_eq!((fixture.scanner.trouble(), fixture.tracks()), (None, before));
+    fs::remove_file(fixture.at("a/NAS/2.flac")).unwrap();
+    fixture.scan();
+    assert_eq!(fixture.paths(), ["1.flac", "a/NAS/x/3.flac"]);
+}
+
+#[test]
+fn what_is_not_mounted_is_let_go_when_that_is_meant() {
+    let fixture = Fixture::new().with_marked_mounts();
+    put(&fixture.at("1.flac"), &samples::flac(&["TITLE=one"]));
+    put(&fixture.at("NAS/2.flac"), &samples::flac(&["TITLE=two"]));
+    put(&fixture.at("NAS").join(MARK), b"");
+    fixture.scan();
+    // a share that is mounted and empty looks as wrong
+    fs::remove_file(fixture.at("NAS/2.flac")).unwrap();
+    fixture.scan();
+    assert!(fixture.scanner.trouble().unwrap().contains("held 1 tracks"));
+    assert_eq!(fixture.paths().len(), 2);
+    fs::remove_dir_all(fixture.at("NAS")).unwrap();
+    fixture.scan();
+    assert!(fixture.scanner.trouble().unwrap().contains("not mounted"));
+    fixture.scan_trusting();
+    assert_eq!((fixture.scanner.trouble(), fixture.paths()), (None, vec!["1.flac".to_owned()]));
+    assert_eq!(fixture.count("lib.mount"), 0);
+    fixture.scan();
+    assert_eq!(fixture.scanner.trouble(), None);
+}
+
+#[test]
+fn a_folder_of_the_library_that_is_not_mounted_shows_nothing_of_what_lies_beneath() {
+    let fixture = Fixture::new().with_marked_mounts();
+    put(&fixture.at("1.flac"), &samples::flac(&["TITLE=one"]));
+    put(&fixture.at(MARK), b"");
+    fixture.scan();
+    fs::rename(fixture.at(""), fixture.folder.path().join("share")).unwrap();
+    put(&fixture.at("left.flac"), &samples::flac(&["TITLE=left"]));
+    fixture.scan();
+    assert!(fixture.scanner.trouble().unwrap().contains("not mounted"));
+    assert_eq!(fixture.paths(), ["1.flac"]);
 }
 
 #[test]

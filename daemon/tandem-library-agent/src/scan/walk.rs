@@ -3,6 +3,7 @@
 //! Symbolic links below a library's folder are neither followed nor music, hidden names are skipped, and a folder is
 //! opened beneath the library's, whatever was put in its way meanwhile.
 
+use super::mounts::Probe;
 use crate::{formats, text};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
 use rustix::io::Errno;
@@ -41,6 +42,10 @@ pub(super) struct Listing {
     pub(super) music: Vec<Found>,
     pub(super) playlists: Vec<Found>,
     pub(super) folders: Vec<Vec<u8>>,
+    /// Whether a file system is mounted there.
+    pub(super) is_mount: bool,
+    /// Whether a name vanished while it was listed: what was renamed meanwhile may be missing under both names.
+    pub(super) is_unsettled: bool,
 }
 
 /// A library's folder, to open what is beneath it. The path to it may hold links: it is the owner's choice.
@@ -80,19 +85,22 @@ impl Root {
 }
 
 /// Lists a folder.
-pub(super) fn list(root: &Root, relative: &Path) -> Result<Listing, Errno> {
+pub(super) fn list(root: &Root, relative: &Path, is_mount: Probe) -> Result<Listing, Errno> {
     let folder = root.open_beneath(relative, OFlags::RDONLY | OFlags::DIRECTORY)?;
-    let mut listing = Listing::default();
+    let mut listing = Listing { is_mount: is_mount(folder.as_fd()), ..Listing::default() };
     for entry in Dir::read_from(&folder)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        if name.starts_with(b".") {
+        if name.starts_with(b".") || is_systems_own(name) {
             continue;
         }
         let kind = match entry.file_type() {
             FileType::Unknown => match facts(&folder, name) {
                 Ok((kind, _)) => kind,
-                Err(Errno::NOENT) => continue,
+                Err(Errno::NOENT) => {
+                    listing.is_unsettled = true;
+                    continue;
+                }
                 Err(error) => return Err(error),
             },
             kind => kind,
@@ -103,8 +111,12 @@ pub(super) fn list(root: &Root, relative: &Path) -> Result<Listing, Errno> {
             FileType::RegularFile if music || formats::is_playlist(name) => {
                 let facts = match facts(&folder, name) {
                     Ok((FileType::RegularFile, facts)) => facts,
-                    // what vanished since it was listed, or is something else now, isn't there
-                    Ok(_) | Err(Errno::NOENT) => continue,
+                    // what is something else now isn't there
+                    Ok(_) => continue,
+                    Err(Errno::NOENT) => {
+                        listing.is_unsettled = true;
+                        continue;
+                    }
                     // what can't be looked at is not gone
                     Err(error) => return Err(error),
                 };
@@ -119,6 +131,15 @@ pub(super) fn list(root: &Root, relative: &Path) -> Result<Listing, Errno> {
     Ok(listing)
 }
 
+/// Whether a name is that of a folder which a system keeps for itself at the top of a disk: what was deleted, and what
+/// only the system may read.
+fn is_systems_own(name: &[u8]) -> bool {
+    name == b"lost+found"
+        || [&b"$RECYCLE.BIN"[..], b"RECYCLER", b"System Volume Information"]
+            .iter()
+            .any(|own| name.eq_ignore_ascii_case(own))
+}
+
 fn facts(folder: impl AsFd, name: &[u8]) -> Result<(FileType, Facts), Errno> {
     let stat = statat(folder, text::path(name), AtFlags::SYMLINK_NOFOLLOW)?;
     Ok((FileType::from_raw_mode(stat.st_mode), Facts::from(&stat)))
@@ -126,6 +147,7 @@ fn facts(folder: impl AsFd, name: &[u8]) -> Result<(FileType, Facts), Errno> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mounts::is_mount;
     use super::*;
     use std::fs::{self, File};
     use std::os::unix::ffi::OsStrExt;
@@ -138,14 +160,14 @@ mod tests {
         for name in [&b"a.mp3"[..], b"b\n:.flac", b"\xff.ogg", b".hidden.mp3", b"cover.jpg", b"list.m3u"] {
             File::create(at(name)).unwrap();
         }
-        for name in [&b"sub"[..], b".git", b"looks.mp3"] {
+        for name in [&b"sub"[..], b".git", b"looks.mp3", b"lost+found", b"$Recycle.Bin"] {
             fs::create_dir(at(name)).unwrap();
         }
         symlink("/etc", at(b"out")).unwrap();
         symlink("a.mp3", at(b"link.mp3")).unwrap();
         rustix::fs::mknodat(CWD, at(b"pipe.mp3"), FileType::Fifo, 0o600.into(), 0).unwrap();
         let root = Root::open(folder.path()).unwrap();
-        let listing = list(&root, Path::new("")).unwrap();
+        let listing = list(&root, Path::new(""), is_mount).unwrap();
         let names: Vec<&[u8]> = listing.music.iter().map(|found| found.name.as_slice()).collect();
         assert_eq!(names, [&b"a.mp3"[..], b"b\n:.flac", b"\xff.ogg"]);
         assert_eq!(listing.folders, [b"looks.mp3".to_vec(), b"sub".to_vec()]);
@@ -165,7 +187,7 @@ mod tests {
         // names can be listed, but nothing be told of them
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o600)).unwrap();
         let may_look = fs::symlink_metadata(folder.path().join("a.mp3")).is_ok();
-        let listed = list(&root, Path::new("")).map(|listing| listing.music.len());
+        let listed = list(&root, Path::new(""), is_mount).map(|listing| listing.music.len());
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(listed, if may_look { Ok(1) } else { Err(Errno::ACCESS) });
     }

@@ -2,6 +2,8 @@
 //!
 //! It reads no folder itself. Where the system has no watches left, it says so, and a scan before each use takes over.
 
+pub(crate) mod mounts;
+
 use crate::scan::Wanted;
 use futures_util::StreamExt;
 use inotify::{Event, EventMask, EventOwned, Inotify, WatchDescriptor, WatchMask, Watches};

@@ -7,7 +7,8 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use tandem_library::uri;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, TrackId};
@@ -162,6 +163,54 @@ async fn a_folder_that_vanishes_is_trouble_until_it_is_back() {
     fs::rename(&away, &music).unwrap();
     until(&*library, |state| state.track_count == 2).await;
     assert_eq!(library.resolve(vec![list]).await.unwrap().trouble, None);
+}
+
+/// Root alone may mount; others have nothing to show here.
+fn mount(folder: &Path) -> bool {
+    rustix::process::geteuid().is_root()
+        && Command::new("mount")
+            .args(["-t", "tmpfs", "none"])
+            .arg(folder)
+            .status()
+            .is_ok_and(|done| done.success())
+}
+
+#[tokio::test]
+async fn a_file_system_in_a_folder_comes_and_goes() {
+    let fixture = Fixture::new();
+    fixture.put("1.flac", &samples::flac(&["TITLE=one"]));
+    let nas = fixture.at("My NAS");
+    fs::create_dir(&nas).unwrap();
+    let library = fixture.open().await;
+    if !mount(&nas) {
+        return;
+    }
+    // gone with the test, however that ends
+    let _unmounted = Unmounted(nas.clone());
+    fixture.put("My NAS/x/2.flac", &samples::flac(&["TITLE=two"]));
+    let all = ["1.flac", "My NAS/x/2.flac"].map(|name| fixture.uri(name));
+    library.scan().await.unwrap();
+    until_found(&*library, ALL, &all).await;
+    assert!(Command::new("umount").arg("--lazy").arg(&nas).status().unwrap().success());
+    until(&*library, |state| state.trouble.contains("My NAS")).await;
+    let told = library.resolve(Vec::new()).await.unwrap().trouble;
+    assert!(told.as_ref().is_some_and(|words| words.contains("My NAS")), "{told:?}");
+    until_found(&*library, ALL, &all).await;
+    // another file system there; nobody asks for a scan
+    assert!(mount(&nas));
+    fixture.put("My NAS/3.flac", &samples::flac(&["TITLE=three"]));
+    let all = ["1.flac", "My NAS/3.flac"].map(|name| fixture.uri(name));
+    until_found(&*library, ALL, &all).await;
+    until(&*library, |state| state.trouble.is_empty()).await;
+}
+
+struct Unmounted(PathBuf);
+
+impl Drop for Unmounted {
+    fn drop(&mut self) {
+        // nothing may be mounted there any more
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).stderr(Stdio::null()).status();
+    }
 }
 
 #[tokio::test]

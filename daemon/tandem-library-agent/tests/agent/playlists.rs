@@ -128,6 +128,34 @@ async fn static_playlists_are_edited_and_outlive_their_files() {
 }
 
 #[tokio::test]
+async fn only_what_can_be_a_track_becomes_an_item() {
+    let fixture = Fixture::new();
+    fixture.put("sub/one.flac", &samples::flac(&[]));
+    fixture.put("sub/cover.jpg", b"x");
+    std::os::unix::fs::symlink("one.flac", fixture.at("sub/link.flac")).unwrap();
+    let library = fixture.open().await;
+    let create = |name: &str| {
+        library.create_playlist("Mine".into(), vec![fixture.uri("sub/one.flac"), fixture.uri(name)])
+    };
+    let missing = create("sub/none.flac").await.unwrap_err();
+    assert!(
+        matches!(&missing, LibraryError::NotFound(words) if words.contains("sub/none.flac")),
+        "{missing}"
+    );
+    for (name, why) in [("sub", "directory"), ("sub/link.flac", "link"), ("sub/cover.jpg", "music")] {
+        let refused = create(name).await.unwrap_err();
+        let told = |words: &str| words.contains(name) && words.contains(why);
+        assert!(matches!(&refused, LibraryError::InvalidArgument(words) if told(words)), "{refused}");
+    }
+    assert_eq!(library.state().borrow().playlist_count, 0, "nothing is left of what was refused");
+    // two may share a name, and each is its own
+    let first = library.create_playlist("Mine".into(), vec![fixture.uri("sub/one.flac")]).await.unwrap();
+    let second = library.create_playlist("Mine".into(), Vec::new()).await.unwrap();
+    assert_ne!(first.id, second.id);
+    assert_eq!((first.count, library.playlists().await.unwrap().len()), (1, 2));
+}
+
+#[tokio::test]
 async fn auto_playlists_are_asked_anew_sorted_and_cut() {
     let fixture = Fixture::new();
     for (name, title, date) in

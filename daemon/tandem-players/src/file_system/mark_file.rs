@@ -4,16 +4,18 @@
 
 use crate::file_system::errno::{During, errno_of};
 use crate::file_system::mark::{self, LIMIT, MarkError};
+use crate::file_system::remove::rename_new;
 use crate::file_system::root::{Small, Tree};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use tandem_model::error::PlayerError;
+use tandem_model::id::Guid;
 use tandem_model::player::Mark;
 
 const NAME: &str = "WMPInfo.xml";
-const TEMPORARY: &str = "WMPInfo.xml.new";
 /// How many entries of the root are looked through for the name in another case.
 const MOST_ENTRIES: usize = 10_000;
 /// How many damaged files are kept at most.
@@ -54,7 +56,45 @@ pub(crate) fn write(tree: &Tree, mark: Mark) -> Result<(), PlayerError> {
         }),
     };
     let bytes = mark::encode(&merged.map_err(|error| PlayerError::Other(format!("{NAME}: {error}")))?);
-    if bytes == before { Ok(()) } else { replace(tree, &name, &bytes) }
+    if bytes == before { Ok(()) } else { replace(tree, &name, &temporary(mark), &bytes) }
+}
+
+/// Takes the mark away: with its file where that holds nothing else, else only the partnership in it.
+pub(crate) fn remove(tree: &Tree, mark: Mark) -> Result<(), PlayerError> {
+    let failed = |errno| tree.error(errno, During::Use(NAME));
+    let ended = Mark { relationship: Guid::ZERO, ..mark };
+    let (root, aside) = (tree.folder("").map_err(failed)?, temporary(mark));
+    tree.note_change("");
+    // what a cut has left
+    unlink(&root, &aside).map_err(failed)?;
+    let Some(name) = find(tree).map_err(failed)? else { return tree.settle(std::iter::once("")) };
+    let is_ours = |content: &Small| match content {
+        Small::Bytes(bytes) => [mark, ended].into_iter().any(|mark| alone(mark).as_ref() == Some(bytes)),
+        Small::Missing | Small::NotAFile | Small::TooLarge => false,
+    };
+    if !is_ours(&tree.read_small(&name, LIMIT).map_err(failed)?) {
+        return write(tree, ended);
+    }
+    rename_new(&root, &name, &root, &aside).map_err(failed)?;
+    if is_ours(&tree.read_small(&aside, LIMIT).map_err(failed)?) {
+        unlink(&root, &aside).map_err(failed)?;
+        return tree.settle(std::iter::once(""));
+    }
+    // another program wrote it just now
+    rename_new(&root, &aside, &root, &name).map_err(failed)?;
+    write(tree, ended)
+}
+
+/// The file's bytes when it holds this mark and nothing else.
+fn alone(mark: Mark) -> Option<Vec<u8>> {
+    mark::merge(None, mark).ok().map(|text| mark::encode(&text))
+}
+
+/// The name of the file while it is written. Nobody else makes it, for its number was made at random; and it needs no
+/// record of its own, because that number is recorded before the mark is written.
+fn temporary(mark: Mark) -> String {
+    let number = if mark.relationship == Guid::ZERO { mark.device } else { mark.relationship };
+    format!("{NAME}.{:032x}.new", number.0)
 }
 
 /// What is read as text: `None` for nothing there.
@@ -87,41 +127,42 @@ fn set_aside(tree: &Tree, name: &str) -> Result<(), Errno> {
     let root = tree.folder("")?;
     for number in 1..=MOST_DAMAGED {
         let aside = if number == 1 { format!("{NAME}.damaged") } else { format!("{NAME}.damaged.{number}") };
-        match rustix::fs::renameat_with(&root, name, &root, &aside, RenameFlags::NOREPLACE) {
+        match rename_new(&root, name, &root, &aside) {
             Err(Errno::EXIST) => {}
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if tree.status(&aside)?.is_none() => {
-                return rustix::fs::renameat(&root, name, &root, &aside);
-            }
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             result => return result,
         }
     }
     Err(Errno::EXIST)
 }
 
-fn replace(tree: &Tree, name: &str, bytes: &[u8]) -> Result<(), PlayerError> {
+fn replace(tree: &Tree, name: &str, temporary: &str, bytes: &[u8]) -> Result<(), PlayerError> {
     let failed = |errno| tree.error(errno, During::Use(NAME));
     let root = tree.folder("").map_err(failed)?;
-    let remove = || match rustix::fs::unlinkat(&root, TEMPORARY, AtFlags::empty()) {
-        Err(Errno::NOENT) => Ok(()),
-        result => result,
-    };
+    let remove = || unlink(&root, temporary);
     tree.note_write();
     remove().map_err(failed)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let written = rustix::fs::openat(&root, TEMPORARY, flags, Mode::from_raw_mode(0o666)).and_then(|file| {
+    let written = rustix::fs::openat(&root, temporary, flags, Mode::from_raw_mode(0o666)).and_then(|file| {
         let mut file = File::from(file);
         file.write_all(bytes).map_err(|error| errno_of(&error))?;
         rustix::fs::fsync(&file)?;
-        rustix::fs::renameat(&root, TEMPORARY, &root, name)
+        rustix::fs::renameat(&root, temporary, &root, name)
     });
     match written {
         Ok(()) => tree.settle(std::iter::once("")),
         Err(errno) => {
             if let Err(leftover) = remove() {
-                tracing::warn!("{TEMPORARY} could not be deleted: {leftover}");
+                tracing::warn!("{temporary} could not be deleted: {leftover}");
             }
             Err(failed(errno))
         }
+    }
+}
+
+/// Deletes a file of ours at the root; none is no error.
+fn unlink(root: &OwnedFd, name: &str) -> Result<(), Errno> {
+    match rustix::fs::unlinkat(root, name, AtFlags::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        result => result,
     }
 }

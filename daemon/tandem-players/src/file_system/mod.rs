@@ -10,6 +10,7 @@ mod mark_file;
 pub mod media_player_info;
 mod object;
 mod pace;
+mod remove;
 mod root;
 mod storage;
 mod survey;
@@ -98,6 +99,10 @@ impl Player for FileSystemPlayer {
 
     fn set_mark(&self, mark: Mark) -> BoxFuture<'_, Result<(), PlayerError>> {
         Box::pin(self.root.run(move |tree| mark_file::write(tree, mark)))
+    }
+
+    fn remove_mark(&self, mark: Mark) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(self.root.run(move |tree| mark_file::remove(tree, mark)))
     }
 
     fn friendly_name(&self) -> BoxFuture<'_, Result<Option<String>, PlayerError>> {

@@ -1,12 +1,13 @@
-//! One file on a file-system player: its facts, its bytes, its hash, and its end.
+//! One file on a file-system player: its facts, its bytes and its hash.
 //!
-//! It never writes; that is [`super::write`]'s.
+//! It never writes or deletes; that is [`super::write`]'s and [`super::remove`]'s.
 
 use crate::file_system::errno::{During, errno_of};
-use crate::file_system::root::{Root, Tree, facts_of, parent_of, status_in};
+use crate::file_system::remove;
+use crate::file_system::root::{Root, Tree, facts_of};
 use crate::file_system::storage::Abandon;
 use crate::file_system::write::{CHUNK, Stop};
-use rustix::fs::{Advice, AtFlags};
+use rustix::fs::Advice;
 use rustix::io::Errno;
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -60,9 +61,19 @@ impl Object for FileObject {
         })
     }
 
-    fn delete(&self, expected: Option<ObjectFacts>) -> BoxFuture<'_, Result<(), PlayerError>> {
+    fn delete(&self, expected: ObjectFacts, aside: DevicePath) -> BoxFuture<'_, Result<(), PlayerError>> {
         let path = self.path.clone();
-        Box::pin(self.root.run(move |tree| delete(tree, &path, expected)))
+        Box::pin(self.root.run(move |tree| remove::delete(tree, &path, expected, &aside)))
+    }
+
+    fn discard(&self) -> BoxFuture<'_, Result<(), PlayerError>> {
+        let path = self.path.clone();
+        Box::pin(self.root.run(move |tree| remove::discard(tree, &path)))
+    }
+
+    fn restore(&self, to: DevicePath) -> BoxFuture<'_, Result<DevicePath, PlayerError>> {
+        let path = self.path.clone();
+        Box::pin(self.root.run(move |tree| remove::restore(tree, &path, &to)))
     }
 }
 
@@ -99,22 +110,4 @@ fn hash(tree: &Tree, path: &DevicePath, stop: &Stop<'_>) -> Result<u128, PlayerE
             Err(error) => return Err(tree.error(errno_of(&error), During::Use(path.as_str()))),
         }
     }
-}
-
-fn delete(tree: &Tree, path: &DevicePath, expected: Option<ObjectFacts>) -> Result<(), PlayerError> {
-    let failed = |errno| tree.error(errno, During::Use(path.as_str()));
-    let folder = match tree.folder(parent_of(path)) {
-        Err(Errno::NOTDIR) => Err(Errno::NOENT),
-        result => result,
-    }
-    .map_err(failed)?;
-    if let Some(expected) = expected {
-        let there = status_in(&folder, path.name()).map_err(failed)?.ok_or_else(|| failed(Errno::NOENT))?;
-        if !facts_of(&there).is_some_and(|now| expected.matches(&now)) {
-            return Err(PlayerError::Changed(path.as_str().into()));
-        }
-    }
-    rustix::fs::unlinkat(&folder, path.name(), AtFlags::empty()).map_err(failed)?;
-    tree.note_change(parent_of(path));
-    Ok(())
 }

@@ -8,6 +8,7 @@ use crate::file_system::pace;
 use crate::file_system::root::{Root, Tree, facts_of, means_nothing, parent_of, status_in};
 use crate::file_system::write::{self, Stop};
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tandem_model::BoxFuture;
@@ -61,6 +62,10 @@ impl Storage for FileSystemStorage {
 
     fn object(&self, path: &DevicePath) -> Box<dyn Object> {
         Box::new(FileObject::new(Arc::clone(&self.root), path.clone()))
+    }
+
+    fn missing_folders(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<Vec<DevicePath>, PlayerError>> {
+        Box::pin(self.root.run(move |tree| missing_folders(tree, &paths)))
     }
 
     fn write<'a>(
@@ -128,6 +133,28 @@ fn facts(tree: &Tree, paths: &[DevicePath]) -> Result<Vec<Option<ObjectFacts>>, 
     }
     // a device that went away meanwhile must not look like one that was emptied
     if tree.is_gone() { Err(PlayerError::Removed) } else { Ok(found) }
+}
+
+/// Folders above these files that aren't there. Each is looked for once, and those above it only if it is missing.
+fn missing_folders(tree: &Tree, paths: &[DevicePath]) -> Result<Vec<DevicePath>, PlayerError> {
+    let mut seen = HashSet::new();
+    let mut missing = Vec::new();
+    for path in paths {
+        let mut above = path.parent();
+        let mut chain = Vec::new();
+        while let Some(folder) = above.filter(|folder| seen.insert(folder.clone())) {
+            match tree.folder(folder.as_str()) {
+                Err(errno) if means_nothing(errno) => {}
+                // what is there instead is told by the write
+                Ok(_) | Err(Errno::LOOP | Errno::XDEV) => break,
+                Err(errno) => return Err(tree.error(errno, During::Use(folder.as_str()))),
+            }
+            above = folder.parent();
+            chain.push(folder);
+        }
+        missing.extend(chain.into_iter().rev());
+    }
+    Ok(missing)
 }
 
 fn remove_empty_folders(tree: &Tree, mut folders: Vec<DevicePath>) -> Result<(), PlayerError> {

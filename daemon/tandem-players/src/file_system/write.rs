@@ -4,6 +4,7 @@
 
 use crate::file_system::errno::{During, errno_of};
 use crate::file_system::pace;
+use crate::file_system::remove;
 use crate::file_system::root::{Tree, facts_of, parent_of, status_in};
 use rustix::fs::{Advice, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
@@ -74,19 +75,21 @@ fn write_into(
     begun: Option<i64>,
     made_folders: &mut Vec<DevicePath>,
 ) -> Result<(ObjectFacts, u128), PlayerError> {
-    let folder = tree.make_folder(parent_of(&request.temporary), made_folders)?;
-    if parent_of(&request.path) != parent_of(&request.temporary) {
+    let folder = if parent_of(&request.path) == parent_of(&request.temporary) {
+        tree.make_folder(parent_of(&request.temporary), made_folders)?
+    } else {
+        let folder = remove::temporary_folder(tree, &request.temporary, made_folders)?;
         tree.make_folder(parent_of(&request.path), made_folders)?;
         tree.note_change(parent_of(&request.temporary));
-    }
+        folder
+    };
     let mut file = create(tree, &folder, request)?;
     let written = fill(tree, &mut file, request, stop, window)
         .and_then(|hash| same_source(&request.source, begun).map(|()| hash))
         .and_then(|hash| Ok((keep(tree, &file, request)?, hash)))
         .and_then(|done| give_name(tree, &folder, request).map(|()| done));
-    drop(file);
     if let Err(error) = &written {
-        discard(tree, &folder, request, error);
+        discard(tree, &folder, request, &file, error);
     }
     written
 }
@@ -144,17 +147,18 @@ fn check_expectation(tree: &Tree, request: &WriteRequest) -> Result<(), PlayerEr
     }
 }
 
-/// Creates the temporary, in place of one that a cut has left.
+/// Creates the temporary. What has its name already is nobody's that we know of, so it stays.
 fn create(tree: &Tree, folder: &OwnedFd, request: &WriteRequest) -> Result<File, PlayerError> {
-    let name = request.temporary.name();
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = || rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o666));
     tree.note_write();
-    let created = match open() {
-        Err(Errno::EXIST) => rustix::fs::unlinkat(folder, name, AtFlags::empty()).and_then(|()| open()),
-        result => result,
-    };
-    created.map(File::from).map_err(|errno| tree.error(errno, During::Create(request.temporary.as_str())))
+    match rustix::fs::openat(folder, request.temporary.name(), flags, Mode::from_raw_mode(0o666)) {
+        Err(Errno::EXIST) => {
+            Err(PlayerError::Other(format!("the temporary name `{}` is taken", request.temporary)))
+        }
+        created => created
+            .map(File::from)
+            .map_err(|errno| tree.error(errno, During::Create(request.temporary.as_str()))),
+    }
 }
 
 /// Copies the source; tells its XXH3-128.
@@ -286,20 +290,15 @@ fn give_name(tree: &Tree, from: &OwnedFd, request: &WriteRequest) -> Result<(), 
     let to = tree.folder(parent_of(&request.path)).map_err(failed)?;
     let (old, new) = (request.temporary.name(), request.path.name());
     let renamed = match request.expect {
-        Expect::This(_) => {
+        Expect::This(expected) => {
             check_expectation(tree, request)?;
-            rustix::fs::renameat(from, old, &to, new)
-        }
-        Expect::Nothing => match rustix::fs::renameat_with(from, old, &to, new, RenameFlags::NOREPLACE) {
-            // a file system that can't refuse to replace, or a name that it doesn't take
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                match status_in(&to, new).map_err(failed)? {
-                    Some(_) => Err(Errno::EXIST),
-                    None => rustix::fs::renameat(from, old, &to, new),
-                }
+            match exchange(tree, from, &to, request, expected) {
+                Some(exchanged) => return exchanged,
+                // a file system that can't exchange two names: the look just before is all there can be
+                None => rustix::fs::renameat(from, old, &to, new),
             }
-            result => result,
-        },
+        }
+        Expect::Nothing => remove::rename_new(from, old, &to, new),
     };
     match renamed {
         // some FUSE file systems answer this to a name that they don't take, though nothing is missing
@@ -310,9 +309,46 @@ fn give_name(tree: &Tree, from: &OwnedFd, request: &WriteRequest) -> Result<(), 
     }
 }
 
-/// Frees the temporary name again.
-fn discard(tree: &Tree, folder: &OwnedFd, request: &WriteRequest, because: &PlayerError) {
-    if *because == PlayerError::Removed {
+/// Lets the temporary and what it replaces change names, looks at what came out, and deletes that if it is what was
+/// expected; else they change back. `None` where the file system can't do that.
+fn exchange(
+    tree: &Tree,
+    from: &OwnedFd,
+    to: &OwnedFd,
+    request: &WriteRequest,
+    expected: ObjectFacts,
+) -> Option<Result<(), PlayerError>> {
+    let (old, new) = (request.temporary.name(), request.path.name());
+    let failed = |errno| tree.error(errno, During::Use(request.path.as_str()));
+    let swap = || rustix::fs::renameat_with(from, old, to, new, RenameFlags::EXCHANGE);
+    match swap() {
+        Ok(()) => {}
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return None,
+        Err(Errno::NOENT) if !tree.is_gone() => {
+            return Some(Err(PlayerError::Changed(request.path.as_str().into())));
+        }
+        Err(errno) => return Some(Err(failed(errno))),
+    }
+    let ended = match status_in(from, old) {
+        Ok(Some(stat)) if remove::is(&stat, expected) => {
+            rustix::fs::unlinkat(from, old, AtFlags::empty()).map_err(failed)
+        }
+        Ok(_) => Err(PlayerError::Changed(request.path.as_str().into())),
+        Err(errno) => Err(failed(errno)),
+    };
+    if ended.is_err()
+        && let Err(errno) = swap()
+    {
+        return Some(Err(failed(errno)));
+    }
+    Some(ended)
+}
+
+/// Frees the temporary name again, if what has it is still what was written.
+fn discard(tree: &Tree, folder: &OwnedFd, request: &WriteRequest, written: &File, because: &PlayerError) {
+    let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+    let there = status_in(folder, request.temporary.name()).ok().flatten().map(identity);
+    if *because == PlayerError::Removed || there != rustix::fs::fstat(written).ok().map(identity) {
         return;
     }
     match rustix::fs::unlinkat(folder, request.temporary.name(), AtFlags::empty()) {
@@ -323,5 +359,47 @@ fn discard(tree: &Tree, folder: &OwnedFd, request: &WriteRequest, because: &Play
                 "a temporary file could not be deleted after `{because}`: {errno}; the next run does"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file_system::root::{Root, open_root};
+
+    #[tokio::test]
+    async fn a_file_that_came_between_the_look_and_the_replacement_is_put_back() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, bytes) in [("a.mp3", &b"somebody else's"[..]), ("1.part", b"ours")] {
+            File::create(directory.path().join(name)).and_then(|mut file| file.write_all(bytes)).unwrap();
+        }
+        let root = Root::new(open_root(directory.path()).unwrap(), None);
+        let exchange = |expected: ObjectFacts| {
+            root.run(move |tree| {
+                let path = |text| DevicePath::parse(text).unwrap();
+                let request = WriteRequest {
+                    path: path("a.mp3"),
+                    temporary: path("1.part"),
+                    expect: Expect::This(expected),
+                    size: 4,
+                    modified_ns: 0,
+                    source: Source::Bytes(b"ours"[..].into()),
+                };
+                let folder = tree.folder("").unwrap();
+                exchange(tree, &folder, &folder, &request, expected).transpose()
+            })
+        };
+        let bytes = |name: &str| std::fs::read(directory.path().join(name)).unwrap();
+        match exchange(ObjectFacts { size: 5, modified_ns: 0 }).await {
+            // this file system can't exchange names
+            Ok(None) => return,
+            outcome => assert_eq!(outcome, Err(PlayerError::Changed("a.mp3".into()))),
+        }
+        assert_eq!((bytes("a.mp3"), bytes("1.part")), (b"somebody else's".to_vec(), b"ours".to_vec()));
+        let there =
+            root.run(|tree| Ok(facts_of(&tree.status("a.mp3").unwrap().unwrap()).unwrap())).await.unwrap();
+        assert_eq!(exchange(there).await, Ok(Some(())));
+        assert_eq!(bytes("a.mp3"), b"ours");
+        assert!(!directory.path().join("1.part").exists());
     }
 }

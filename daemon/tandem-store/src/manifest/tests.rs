@@ -29,6 +29,10 @@ enum Step {
     Reopen,
 }
 
+fn aside() -> DevicePath {
+    DevicePath::parse(".tandem/0123.part").unwrap()
+}
+
 fn any_size() -> impl Strategy<Value = u64> {
     0..=i64::MAX.cast_unsigned()
 }
@@ -91,7 +95,7 @@ impl Model {
     fn is_free(&self, entry: i64) -> bool {
         !self.intents.values().any(|intent| match intent {
             Intent::Write { replaces, .. } => *replaces == Some(entry),
-            Intent::Delete { entry: deleted } => *deleted == entry,
+            Intent::Delete { entry: deleted, .. } => *deleted == entry,
         })
     }
 
@@ -120,7 +124,7 @@ impl Model {
                 assert_eq!(self.entries.insert(id, entry).is_some(), replaces.is_some());
             }
             Outcome::Deleted { intent } => {
-                let Some(Intent::Delete { entry }) = self.intents.remove(intent) else {
+                let Some(Intent::Delete { entry, .. }) = self.intents.remove(intent) else {
                     panic!("the test made an outcome that can't be")
                 };
                 self.entries.remove(&entry);
@@ -145,7 +149,7 @@ fn run_step(
                 let entry =
                     pick(&model.entries, place).filter(|entry| model.is_free(*entry) && !named(*entry));
                 match (&mut intent, entry) {
-                    (_, Some(entry)) if delete => intent = Intent::Delete { entry },
+                    (_, Some(entry)) if delete => intent = Intent::Delete { entry, aside: aside() },
                     (Intent::Write { replaces, .. }, entry) => *replaces = entry,
                     (Intent::Delete { .. }, _) => (),
                 }
@@ -194,7 +198,7 @@ fn run_step(
 }
 
 fn names(intent: &Intent, entry: i64) -> bool {
-    matches!(intent, Intent::Write { replaces: Some(named), .. } | Intent::Delete { entry: named } if *named == entry)
+    matches!(intent, Intent::Write { replaces: Some(named), .. } | Intent::Delete { entry: named, .. } if *named == entry)
 }
 
 fn correct(
@@ -288,7 +292,7 @@ fn a_call_that_fails_in_the_middle_leaves_nothing_behind() {
         (&[written(intent), written(99)], &[]),
         (&[written(intent), written(intent)], &[]),
         (&[Outcome::Deleted { intent }], &[]),
-        (&[written(intent)], &[Intent::Delete { entry: 99 }]),
+        (&[written(intent)], &[Intent::Delete { entry: 99, aside: aside() }]),
         (&[written(intent)], &[write(u64::MAX)]),
     ];
     for (outcomes, intents) in calls {
@@ -313,7 +317,7 @@ fn numbers_are_never_used_again() {
     let first = manifest.commit(&[], &[write(1)]).unwrap()[0];
     let second = manifest.commit(&[Outcome::Abandoned { intent: first }], &[write(2)]).unwrap()[0];
     assert!(second > first);
-    let delete = |entry| Intent::Delete { entry };
+    let delete = |entry| Intent::Delete { entry, aside: aside() };
     manifest.commit(&[written(second)], &[]).unwrap();
     let entry = manifest.entries().unwrap()[0].id;
     let third = manifest.commit(&[], &[delete(entry)]).unwrap()[0];

@@ -63,6 +63,10 @@ impl Fixture {
     }
 }
 
+fn aside() -> DevicePath {
+    DevicePath::parse(".tandem/0123.part").unwrap()
+}
+
 fn write(number: usize) -> Intent {
     Intent::Write {
         origin: Origin::Track(MediaUri(format!("file:///music/{number}.mp3").into())),
@@ -110,7 +114,7 @@ fn a_new_manifest_is_empty_private_and_lasts() {
 fn what_was_committed_is_there_after_a_crash() {
     let fixture = Fixture::with_entries(2);
     let mut manifest = fixture.open();
-    let intents = manifest.commit(&[], &[write(7), Intent::Delete { entry: 1 }]).unwrap();
+    let intents = manifest.commit(&[], &[write(7), Intent::Delete { entry: 1, aside: aside() }]).unwrap();
     // the files as a crash would leave them: taken while the connection still holds the log
     let crashed = Fixture::new();
     file::ensure_directory(&crashed.directory.path().join("manifests")).unwrap();
@@ -119,7 +123,10 @@ fn what_was_committed_is_there_after_a_crash() {
             .unwrap();
     }
     let again = crashed.open();
-    assert_eq!(again.pending().unwrap(), [(intents[0], write(7)), (intents[1], Intent::Delete { entry: 1 })]);
+    assert_eq!(
+        again.pending().unwrap(),
+        [(intents[0], write(7)), (intents[1], Intent::Delete { entry: 1, aside: aside() })]
+    );
     assert_eq!(again.entries(), manifest.entries());
 }
 
@@ -202,7 +209,7 @@ fn rows_that_cannot_be_are_damage_and_the_second_opening_starts_anew() {
         "INSERT INTO results VALUES (0, '', 'no such word', '')",
     ] {
         let fixture = Fixture::with_entries(5);
-        fixture.open().commit(&[], &[Intent::Delete { entry: 2 }]).unwrap();
+        fixture.open().commit(&[], &[Intent::Delete { entry: 2, aside: aside() }]).unwrap();
         fixture.sql(change);
         let manifest = fixture.open();
         let results = [

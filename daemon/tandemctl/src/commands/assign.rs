@@ -11,7 +11,7 @@ use serde_json::json;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "JSON: {playlist: path, device: id, priority}.")]
 pub(crate) struct Args {
-    /// A playlist: its name, an unambiguous beginning of it, or its object path
+    /// A playlist: its name, an unambiguous beginning of it, its id, or its object path
     playlist: String,
     #[command(flatten)]
     device: crate::cli::DeviceArg,
@@ -30,11 +30,17 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         (None, Some(priority)) => *priority,
         (None, None) => next_priority(&playlists, index)?,
     };
+    let before = playlist.sync_priorities.get(&index) == Some(&priority);
     let proxy = context.client.playlist_proxy(&playlist.path).await?;
     proxy.set_item_info(&attribute(index), &priority.to_string()).await?;
     context.output.done(
         &json!({"playlist": playlist.path, "device": device.id, "priority": priority}),
-        &format!("`{}` is assigned to {} with priority {priority}.", playlist.name, device.label()),
+        &format!(
+            "`{}` is assigned to {} with priority {priority}{}.",
+            playlist.name,
+            device.label(),
+            if before { " already" } else { "" }
+        ),
     )?;
     Ok(Exit::Ok)
 }

@@ -25,10 +25,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let device = context.client.find_device(&args.device.device).await?;
-    let proxy = context.client.device_proxy(&device).await?;
     let mut interrupt = Interrupt::listen()?;
     let mut events = Events::subscribe(&context.client).await?;
-    events.during(proxy.eject()).await?;
+    events.during(context.client.ask(&device, "Eject", &())).await?;
     let device = wait(context, device, &mut events, &mut interrupt).await?;
     context.output.done(
         &json!({"device": device.id, "safe_to_remove": true, "connected": device.connected}),

@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::error::{Error, Exit};
+use crate::output::complain;
 use crate::output::text::safe;
 use crate::uri;
 use dbus_interfaces::names::LIBRARY;
@@ -12,7 +13,9 @@ use std::path::{Path, PathBuf};
 ///
 /// Without paths the folders are shown. With paths alone they become the library's folders. Changes start a scan.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "JSON: {folders: array of paths, as they are now}.")]
+#[command(
+    after_long_help = "JSON: {folders: array of paths, as they are now; trouble: why the library looks wrong, else empty}."
+)]
 pub(crate) struct Args {
     /// Directories
     #[arg(value_name = "PATH")]
@@ -36,10 +39,14 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         library.proxy.set_folders(&references).await?;
         folders = context.client.properties(&library.path, LIBRARY).await?.texts("Folders")?;
     }
+    let trouble = context.client.properties(&library.path, LIBRARY).await?.text("Trouble")?;
     if context.output.json {
-        context.output.document(&json!({"folders": folders}))?;
+        context.output.document(&json!({"folders": folders, "trouble": trouble}))?;
     } else if args.paths.is_empty() || !context.output.quiet {
         context.output.lines(folders.iter().map(|folder| safe(folder)))?;
+    }
+    if !trouble.is_empty() && !context.output.json {
+        complain(&trouble);
     }
     Ok(Exit::Ok)
 }

@@ -21,8 +21,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         context.output.document(&devices)?;
         return Ok(Exit::Ok);
     }
-    if devices.is_empty() && !context.output.quiet {
-        context.output.lines(["No devices. Plug a player in."])?;
+    if devices.is_empty() {
+        context.output.say("No devices. Plug a player in.")?;
     }
     let mut rows =
         Rows::new(&["NAME", "KIND", "STATUS", "STATE", "FREE", "SIZE", "LAST SYNC", "ID"]).right(&[4, 5]);

@@ -1,8 +1,10 @@
 //! The commands, one file each, and what they share: how a command is chosen, and how one waits.
 
+pub(crate) mod annotate;
 pub(crate) mod assign;
 pub(crate) mod completions;
 pub(crate) mod eject;
+pub(crate) mod estimate;
 pub(crate) mod folders;
 pub(crate) mod get;
 pub(crate) mod info;
@@ -14,6 +16,7 @@ pub(crate) mod playlist;
 pub(crate) mod playlists;
 pub(crate) mod preview;
 pub(crate) mod results;
+pub(crate) mod rules;
 pub(crate) mod scan;
 pub(crate) mod search;
 pub(crate) mod set;
@@ -24,11 +27,12 @@ pub(crate) mod sync;
 pub(crate) mod transfer;
 pub(crate) mod unassign;
 pub(crate) mod unpartner;
+mod wait;
 
 use crate::bus::Client;
-use crate::cli::{Cli, Command};
+use crate::cli::{Bus, Cli, Command};
 use crate::error::{Error, Exit};
-use crate::output::Output;
+use crate::output::{Output, say_session};
 
 /// What every command that talks to the daemon has.
 pub(crate) struct Context {
@@ -45,7 +49,11 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Error> {
     match &cli.command {
         Command::Completions(args) => return completions::run(output, args),
         Command::Man(args) => return man::run(output, args),
+        Command::Rules(args) => return rules::run(output, args),
         _ => {}
+    }
+    if cli.global.bus() == Bus::Session {
+        say_session();
     }
     let client = Client::connect(cli.global.bus(), cli.global.limit()).await?;
     let context = Context { client, output };
@@ -57,6 +65,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Error> {
         Command::Unpartner(args) => unpartner::run(&context, args).await,
         Command::Sync(args) => sync::run(&context, args).await,
         Command::Stop(args) => stop::run(&context, args).await,
+        Command::Estimate(args) => estimate::run(&context, args).await,
         Command::Preview(args) => preview::run(&context, args).await,
         Command::Results(args) => results::run(&context, args).await,
         Command::Transfer(args) => transfer::run(&context, args).await,
@@ -69,17 +78,10 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Error> {
         Command::Scan(args) => scan::run(&context, args).await,
         Command::Search(args) => search::run(&context, args).await,
         Command::Info(args) => info::run(&context, args).await,
+        Command::Annotate(args) => annotate::run(&context, args).await,
         Command::Get(args) => get::run(&context, args).await,
         Command::Set(args) => set::run(&context, args).await,
         Command::Monitor(args) => monitor::run(&context, args).await,
-        Command::Completions(_) | Command::Man(_) => Ok(Exit::Ok),
-    }
-}
-
-/// The command line by which the user can talk to the same daemon: `tandemctl`, or `tandemctl --session`.
-fn program(context: &Context) -> &'static str {
-    match context.client.bus {
-        crate::cli::Bus::Session => "tandemctl --session",
-        crate::cli::Bus::System => "tandemctl",
+        Command::Completions(_) | Command::Man(_) | Command::Rules(_) => Ok(Exit::Ok),
     }
 }

@@ -19,7 +19,8 @@ use zbus::{OwnedObjectPath, Variant};
     after_long_help = "JSON: one object on each line, {time, device: id, event, and what belongs to the event}: \
                              device-connect, device-disconnect, device-status-change {status}, \
                              device-sync-state-change {state}, device-sync-error {media, error, message}, \
-                             create-partnership-complete {success, error, message}, sync-estimation-complete \
+                             create-partnership-complete {success, error, message}, \
+                             delete-partnership-complete {success, error, message}, sync-estimation-complete \
                              {success, estimated_used_space, estimated_space}, settings-requested; with --properties \
                              also properties-changed {properties: an object with the names of the bus}. Of a device \
                              that is unknown to the daemon by then, `device` is the object path.\n\n\
@@ -117,6 +118,10 @@ fn describe(event: &Event) -> String {
         Event::CreatePartnershipComplete { success: true, .. } => "partnership created".to_owned(),
         Event::CreatePartnershipComplete { error, message, .. } => {
             format!("no partnership: {}: {}", safe(error), safe(message))
+        }
+        Event::DeletePartnershipComplete { success: true, .. } => "partnership ended".to_owned(),
+        Event::DeletePartnershipComplete { error, message, .. } => {
+            format!("partnership not ended: {}: {}", safe(error), safe(message))
         }
         Event::SyncEstimationComplete { success: true, estimated_used_space, estimated_space } => format!(
             "estimated: {} to be used, {} left for others",

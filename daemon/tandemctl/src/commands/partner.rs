@@ -41,12 +41,12 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         return report(context, &device, false).await;
     }
     let playlists = chosen_playlists(context, &args.playlists).await?;
-    let playlists = playlists.map(Variant::from);
-    let options: HashMap<&str, &Variant<'_>> = playlists.iter().map(|paths| ("playlists", paths)).collect();
+    let options: HashMap<&str, Variant<'_>> =
+        playlists.into_iter().map(|paths| ("playlists", Variant::from(paths))).collect();
 
     let mut interrupt = Interrupt::listen()?;
     let mut events = Events::subscribe(client).await?;
-    events.during(proxy.create_partnership(options)).await?;
+    events.during(client.ask(&device, "CreatePartnership", &(options,))).await?;
     loop {
         tokio::select! {
             notice = events.next() => {

@@ -17,15 +17,16 @@ pub(crate) async fn run(context: &Context, _args: &Args) -> Result<Exit, Error> 
         context.output.document(&playlists)?;
         return Ok(Exit::Ok);
     }
-    if playlists.is_empty() && !context.output.quiet {
-        context.output.lines(["No playlists. `tandemctl playlist create NAME FILE…` makes one."])?;
+    if playlists.is_empty() {
+        context.output.say("No playlists. `tandemctl playlist create NAME FILE…` makes one.")?;
     }
     let devices = partners(context).await?;
-    let mut rows = Rows::new(&["NAME", "KIND", "ITEMS", "ASSIGNED TO"]).right(&[2]);
+    let mut rows = Rows::new(&["NAME", "KIND", "ITEMS", "ASSIGNED TO", "ID"]).right(&[2]);
     for playlist in &playlists {
         let kind =
             if playlist.sync_only { format!("{}, sync only", playlist.kind) } else { playlist.kind.clone() };
-        rows.row([&playlist.name, &kind, &playlist.count.to_string(), &assignments(playlist, &devices)]);
+        let count = playlist.count.to_string();
+        rows.row([&playlist.name, &kind, &count, &assignments(playlist, &devices), &playlist.id]);
     }
     rows.print(&context.output)?;
     Ok(Exit::Ok)

@@ -1,12 +1,17 @@
 //! `tandemctl preview`: what a run would do now.
 
-use super::Context;
+use super::{Context, results};
+use crate::device::Device;
 use crate::error::{Error, Exit};
 use crate::output::table::Rows;
+use crate::output::text::safe;
 use crate::output::units;
 use crate::properties::Properties;
 use crate::uri;
 use serde::Serialize;
+
+/// How many missing items are listed.
+const TOLD: usize = 20;
 
 /// Show what `sync` would do now, without doing it
 #[derive(Debug, clap::Args)]
@@ -46,10 +51,26 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         rows.row([&item.action, &units::size(item.size), &destination, &item.reason]);
     }
     rows.print(&context.output)?;
-    if !context.output.quiet {
-        context.output.lines([summary(&items)])?;
-    }
+    let missing = missing(context, &device, &items).await?;
+    let lines = missing.iter().take(TOLD).map(|item| {
+        safe(&format!("missing: {}: {}: {}", item.subject(), item.result, item.message)).into_owned()
+    });
+    context.output.lines(lines)?;
+    context.output.say(&summary(&items, missing.len()))?;
     Ok(Exit::Ok)
+}
+
+/// What the last run could not bring to the device, and the next one is not told to skip.
+async fn missing(context: &Context, device: &Device, planned: &[Item]) -> Result<Vec<results::Item>, Error> {
+    if device.last_sync_error_count == 0 && device.last_sync_no_fit_count == 0 {
+        return Ok(Vec::new());
+    }
+    let results = context.client.device_proxy(device).await?.get_sync_results().await?;
+    let results = results.into_iter().map(results::Item::new);
+    let is_planned = |media: &str| planned.iter().any(|item| item.media == media);
+    Ok(results
+        .filter(|item| !item.is_synchronized() && !item.media.is_empty() && !is_planned(&item.media))
+        .collect())
 }
 
 fn read(item: &Properties) -> Result<Item, Error> {
@@ -62,7 +83,17 @@ fn read(item: &Properties) -> Result<Item, Error> {
     })
 }
 
-fn summary(items: &[Item]) -> String {
+/// `missing`: how many items the last run could not bring, besides `items`.
+fn summary(items: &[Item], missing: usize) -> String {
+    if missing > 0 {
+        let rest = match missing {
+            1 => "1 item was missing in the last run".to_owned(),
+            several => format!("{several} items were missing in the last run"),
+        };
+        let before = if items.is_empty() { "Nothing to do".to_owned() } else { summary(items, 0) };
+        let before = before.trim_end_matches('.');
+        return format!("{before}; {rest}, and `tandemctl results DEVICE` lists all.");
+    }
     if items.is_empty() {
         return "In step, nothing to do.".to_owned();
     }
@@ -96,9 +127,12 @@ mod tests {
         };
         let items = [item("copy", 1500), item("delete", u64::MAX), item("replace", 500), item("copy", 0)];
         assert_eq!(
-            summary(&items),
+            summary(&items, 0),
             "2 to copy, 1 to replace, 1 to delete, 0 to update, 0 left out; 2.00 kB to write."
         );
-        assert_eq!(summary(&[]), "In step, nothing to do.");
+        assert_eq!(summary(&[], 0), "In step, nothing to do.");
+        let missing =
+            "Nothing to do; 1 item was missing in the last run, and `tandemctl results DEVICE` lists all.";
+        assert_eq!(summary(&[], 1), missing);
     }
 }

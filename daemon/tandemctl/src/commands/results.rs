@@ -77,7 +77,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         let line = if device.last_sync_time == 0 && items.is_empty() {
             "Not synchronised yet.".to_owned()
         } else {
-            format!("{}: {} of {} synchronised.", device.last_sync(), good, units::count(items.len(), "item"))
+            let all = items.iter().filter(|item| !item.media.is_empty()).count();
+            format!("{}: {} of {} synchronised.", device.last_sync(), good, units::count(all, "item"))
         };
         context.output.lines([line])?;
     }

@@ -5,7 +5,7 @@ use crate::bus::Library;
 use crate::error::{Error, Exit};
 use crate::events::{Events, Notice};
 use crate::interrupt::Interrupt;
-use crate::output::units;
+use crate::output::{complain, units};
 use dbus_interfaces::names::LIBRARY;
 use serde_json::json;
 use std::time::Duration;
@@ -20,7 +20,9 @@ const LOOK: Duration = Duration::from_secs(2);
 ///
 /// Changes on disk are noticed without it.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "JSON: {scanning, track_count, playlist_count, last_scan_time}.")]
+#[command(
+    after_long_help = "JSON: {scanning, track_count, playlist_count, last_scan_time, trouble: why the library looks wrong, else empty}."
+)]
 pub(crate) struct Args {
     /// Wait until the scan has ended
     #[arg(long, short)]
@@ -32,6 +34,7 @@ struct State {
     tracks: u32,
     playlists: u32,
     time: u64,
+    trouble: String,
 }
 
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
@@ -54,7 +57,11 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         "track_count": state.tracks,
         "playlist_count": state.playlists,
         "last_scan_time": state.time,
+        "trouble": state.trouble,
     });
+    if !state.trouble.is_empty() && !state.scanning && !context.output.json {
+        complain(&state.trouble);
+    }
     context.output.done(&value, &line)?;
     Ok(Exit::Ok)
 }
@@ -66,6 +73,7 @@ async fn read(context: &Context, library: &Library) -> Result<State, Error> {
         tracks: properties.small("TrackCount")?,
         playlists: properties.small("PlaylistCount")?,
         time: properties.large("LastScanTime")?,
+        trouble: properties.text("Trouble")?,
     })
 }
 

@@ -7,7 +7,7 @@ use crate::uri;
 /// Find media of your library by a rule
 ///
 /// Rules are those of auto playlists, such as `(genre == "Jazz")` or `((stars >= 4) AND (added-since 30d)) sort -added
-/// limit 2 GB`. What can't be printed as a path is printed as a URI; both can be given to other commands.
+/// limit 2 GB`; `tandemctl help rules` explains them. What can't be printed as a path is printed as a URI; both can be given to other commands.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "JSON: an array of URIs.")]
 pub(crate) struct Args {

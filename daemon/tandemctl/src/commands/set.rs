@@ -1,6 +1,7 @@
 //! `tandemctl set`: sets one of WMP's attributes of a device.
 
 use super::Context;
+use crate::attributes::canonical;
 use crate::error::{Error, Exit};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ use serde_json::json;
 pub(crate) struct Args {
     #[command(flatten)]
     device: crate::cli::DeviceArg,
-    /// One of the attributes that `--help` lists
+    /// One of the attributes that `--help` lists, in any case
     name: String,
     /// Its new value
     #[arg(allow_hyphen_values = true)]
@@ -26,10 +27,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let device = context.client.find_device(&args.device.device).await?;
-    context.client.device_proxy(&device).await?.set_item_info(&args.name, &args.value).await?;
-    context.output.done(
-        &json!({"device": device.id, "name": args.name, "value": args.value}),
-        &format!("{} of {} is `{}`.", args.name, device.label(), args.value),
-    )?;
+    let name = canonical(&args.name);
+    context.client.ask(&device, "SetItemInfo", &(name, &args.value)).await?;
+    let line = match name {
+        "IncludeSkippedFiles" => format!("The next run copies again what was deleted on {}.", device.label()),
+        _ => format!("{name} of {} is `{}`.", device.label(), args.value),
+    };
+    context.output.done(&json!({"device": device.id, "name": name, "value": args.value}), &line)?;
     Ok(Exit::Ok)
 }

@@ -92,7 +92,7 @@ fn facts(device: &Device, playlists: &[Assigned]) -> Vec<(&'static str, String)>
     if device.has_skipped_files {
         facts.push((
             "Skipped files",
-            "yes; `set DEVICE IncludeSkippedFiles \"\"` copies them again".to_owned(),
+            "yes; `tandemctl set DEVICE IncludeSkippedFiles \"\"` copies them again".to_owned(),
         ));
     }
     let plays = [

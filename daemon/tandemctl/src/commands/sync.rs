@@ -7,7 +7,6 @@ use crate::device::Device;
 use crate::error::{Error, Exit, exit_of_run_error, remedy_of_run_error};
 use crate::events::{Event, Events, Notice};
 use crate::interrupt::Interrupt;
-use crate::output::text::safe;
 use crate::output::{complain, units};
 use crate::progress::Progress;
 use crate::run::{Phase, Run};
@@ -113,12 +112,11 @@ async fn chosen(context: &Context, args: &Args) -> Result<Vec<Device>, Error> {
 impl Wait<'_> {
     /// Starts one device's run. A refusal is reported and doesn't keep the others from running.
     async fn start(&mut self, device: Device, no_wait: bool) -> Result<(), Error> {
-        let proxy = self.context.client.device_proxy(&device).await?;
         let before = self.read_settled(&device).await?;
         let index = self.followed.len();
         let run = Run::new(before.is_synchronizing());
         self.followed.push(Followed { device: before, run, failure: None, reported: false });
-        match self.events.during(proxy.start()).await.map_err(Error::from) {
+        match self.events.during(self.context.client.ask(&device, "Start", &())).await {
             Ok(()) => {}
             Err(error @ (Error::Unreachable(_) | Error::TimedOut)) => return Err(error),
             Err(error) => {
@@ -129,7 +127,7 @@ impl Wait<'_> {
         if self.context.output.json {
             self.context.output.json_line(&json!({"event": "started", "device": device.id}))?;
         } else if no_wait && !self.context.output.quiet {
-            self.context.output.lines([format!("{} is being synchronised.", safe(device.label()))])?;
+            self.context.output.say(&format!("{} is being synchronised.", device.label()))?;
         }
         let now = self.read_settled(&device).await?;
         let followed = &mut self.followed[index];
@@ -249,8 +247,7 @@ impl Wait<'_> {
 
     async fn stop_all(&mut self) -> Result<(), Error> {
         for followed in self.followed.iter().filter(|followed| !followed.reported) {
-            let proxy = self.context.client.device_proxy(&followed.device).await?;
-            self.events.during(proxy.stop()).await?;
+            self.events.during(self.context.client.ask(&followed.device, "Stop", &())).await?;
         }
         Ok(())
     }
@@ -258,9 +255,8 @@ impl Wait<'_> {
     fn detached(&self) -> Error {
         let running = self.followed.iter().filter(|followed| !followed.reported);
         let labels: Vec<_> = running.map(|followed| format!("`{}`", followed.device.label())).collect();
-        let program = super::program(self.context);
         Error::Interrupted(format!(
-            "interrupted; {} is still being synchronised, and `{program} stop` stops it",
+            "interrupted; {} is still being synchronised, and `tandemctl stop DEVICE` stops it",
             labels.join(", ")
         ))
     }
@@ -375,7 +371,7 @@ impl Summary {
             let remedy = remedy_of_run_error(word).map(|remedy| format!("; {remedy}")).unwrap_or_default();
             complain(&format!("{}: {word}: {message}{remedy}", device.label()));
         }
-        if context.output.quiet { Ok(()) } else { context.output.lines([safe(&self.line(device))]) }
+        context.output.say(&self.line(device))
     }
 
     fn line(&self, device: &Device) -> String {
@@ -396,7 +392,7 @@ impl Summary {
             text += &format!(", {} did not fit", self.no_fit);
         }
         if self.errors > 0 || self.no_fit > 0 {
-            text += "; `tandemctl results` lists them";
+            text += "; `tandemctl results DEVICE` lists them";
         }
         text + "."
     }

@@ -1,29 +1,91 @@
-//! `tandemctl unpartner`: ends a partnership.
+//! `tandemctl unpartner`: ends a partnership, and waits until it has ended.
 
 use super::Context;
+use super::wait::{Wait, forgotten};
+use crate::device::Device;
 use crate::error::{Error, Exit};
+use crate::events::Event;
+use crate::output::text::safe;
 use serde_json::json;
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
 use zbus::Variant;
 
 /// End a device's partnership
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "JSON: {device: id, status: the device's status now}.")]
+#[command(
+    after_long_help = "JSON: {device: id, status: the device's status now, ended: false if there was no \
+                             partnership to end}."
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     device: crate::cli::DeviceArg,
     /// Also delete from the device what was put there; nothing else is ever deleted
     #[arg(long)]
     remove_content: bool,
+    /// Do not wait until the partnership has ended
+    #[arg(long)]
+    no_wait: bool,
 }
 
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
-    let device = context.client.find_device(&args.device.device).await?;
-    let remove = Variant::from(args.remove_content);
-    let proxy = context.client.device_proxy(&device).await?;
-    proxy.delete_partnership(HashMap::from([("remove-content", &remove)])).await?;
-    let device = context.client.device(device.path).await?;
-    let line = format!("{} has no partnership any more.", device.label());
-    context.output.done(&json!({"device": device.id, "status": device.status}), &line)?;
+    let client = &context.client;
+    let device = client.find_device(&args.device.device).await?;
+    let had_one = has_partnership(&device);
+    let mut wait = Wait::new(context).await?;
+    let options = HashMap::from([("remove-content", Variant::from(args.remove_content))]);
+    wait.events.during(client.ask(&device, "DeletePartnership", &(options,))).await?;
+    let device = if args.no_wait || !had_one {
+        let path = device.path.clone();
+        wait.events.during(client.device(path)).await.or_else(|error| gone(device, error))?
+    } else {
+        if args.remove_content && device.connected {
+            announce(context, &device);
+        }
+        let complete = Cell::new(false);
+        let failed = |event: &Event| match event {
+            Event::DeletePartnershipComplete { success: false, error, message } => {
+                Some(Error::refused(error, message))
+            }
+            Event::DeletePartnershipComplete { .. } => {
+                complete.set(true);
+                None
+            }
+            _ => None,
+        };
+        // the event comes last; a device that was absent may be forgotten before it
+        let done = |device: &Device| complete.get() || !has_partnership(device) && device.safe_to_remove;
+        wait.until(device, "is still being cleared; its partnership ends after that", done, failed).await?
+    };
+    let label = device.label();
+    let line = match (had_one, has_partnership(&device)) {
+        (false, _) => format!("{label} had no partnership; nothing to end."),
+        (true, true) => format!("The partnership of {label} is being ended."),
+        (true, false) => format!("{label} has no partnership any more."),
+    };
+    let value = json!({"device": device.id, "status": device.status, "ended": had_one});
+    context.output.done(&value, &line)?;
     Ok(Exit::Ok)
+}
+
+fn has_partnership(device: &Device) -> bool {
+    device.partnership_index.is_some()
+}
+
+/// A device that was absent is forgotten with its partnership.
+fn gone(device: Device, error: Error) -> Result<Device, Error> {
+    match error {
+        Error::Refused { word, .. } if word == "NotFound" => Ok(forgotten(device)),
+        error => Err(error),
+    }
+}
+
+/// Tells somebody at a terminal why it takes a while.
+fn announce(context: &Context, device: &Device) {
+    if !context.output.quiet && !context.output.json && io::stderr().is_terminal() {
+        let line = format!("{}: deleting what was put there…\n", safe(device.label()));
+        // a courtesy: without a reader the work goes on
+        io::stderr().write_all(line.as_bytes()).ok();
+    }
 }

@@ -8,7 +8,26 @@ pub(crate) mod units;
 use crate::cli::ColorChoice;
 use crate::error::Error;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether command lines that the user is told of need `--session`.
+static SESSION: AtomicBool = AtomicBool::new(false);
+
+/// From now on, command lines in texts for the user talk to the session bus.
+pub(crate) fn say_session() {
+    SESSION.store(true, Ordering::Relaxed);
+}
+
+/// A text in which each command line reaches the daemon that this program talked to.
+pub(crate) fn with_bus(text: &str) -> Cow<'_, str> {
+    if SESSION.load(Ordering::Relaxed) {
+        Cow::Owned(text.replace("`tandemctl ", "`tandemctl --session "))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
 
 /// How results are shown.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +79,14 @@ impl Output {
         self.text(&all)
     }
 
+    /// Says something to people, unless they want quiet.
+    ///
+    /// # Errors
+    /// [`Error::Output`].
+    pub(crate) fn say(&self, line: &str) -> Result<(), Error> {
+        if self.quiet { Ok(()) } else { self.lines([text::safe(&with_bus(line))]) }
+    }
+
     /// The one JSON document of a command.
     ///
     /// # Errors
@@ -86,18 +113,12 @@ impl Output {
     /// # Errors
     /// [`Error::Output`].
     pub(crate) fn done<T: Serialize>(&self, value: &T, line: &str) -> Result<(), Error> {
-        if self.json {
-            self.document(value)
-        } else if self.quiet {
-            Ok(())
-        } else {
-            self.lines([text::safe(line)])
-        }
+        if self.json { self.document(value) } else { self.say(line) }
     }
 }
 
 /// A line on standard error for people: `tandemctl: …`. Without a reader there is nobody to tell.
 pub(crate) fn complain(message: &str) {
-    let line = format!("tandemctl: {}\n", text::safe(message));
+    let line = format!("tandemctl: {}\n", text::safe(&with_bus(message)));
     io::stderr().write_all(line.as_bytes()).ok();
 }

@@ -81,7 +81,12 @@ pub(crate) fn remaining(end: u64) -> Option<u64> {
 
 /// `1 item`, `2 items`.
 pub(crate) fn count(number: usize, word: &str) -> String {
-    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+    plural(number, word, &format!("{word}s"))
+}
+
+/// `1 entry`, `2 entries`.
+pub(crate) fn plural(number: usize, one: &str, several: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {several}") }
 }
 
 #[cfg(test)]

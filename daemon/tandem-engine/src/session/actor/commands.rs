@@ -5,7 +5,7 @@ use super::waiting::{Waiting, answer};
 use super::{EstimateRequest, Session};
 use crate::engine::Setting;
 use crate::ledger::{Creation, create};
-use crate::session::handle::Command;
+use crate::session::handle::{Command, Reply};
 use crate::session::jobs;
 use crate::session::machine::{Event, Phase};
 use crate::session::requests::Request;
@@ -22,7 +22,8 @@ impl Session {
             Command::Arrived(arrival) => self.arrived(arrival).await,
             Command::Departed { reply } => {
                 self.departed().await;
-                answer(reply, Ok(self.partnership().is_some()));
+                // one whose partnership is still being made stays known until that has ended
+                answer(reply, Ok(self.partnership().is_some() || self.is_creating()));
             }
             Command::CreatePartnership { owner, playlists, reply } => {
                 answer(reply, self.create_partnership(owner, playlists));
@@ -32,10 +33,11 @@ impl Session {
             }
             Command::Start { reply } => {
                 let admitted = self.admit(Request::Start);
-                let admitted_ = admitted.is_ok();
+                let is_admitted = admitted.is_ok();
                 answer(reply, admitted);
-                if admitted_ {
+                if is_admitted {
                     self.ejected = false;
+                    self.run_again = self.state.phase == Phase::Synchronizing;
                     self.happen(Event::RunWanted).await;
                 }
             }
@@ -43,6 +45,8 @@ impl Session {
                 let admitted = self.admit(Request::Stop);
                 if admitted.is_ok() {
                     self.settle_at = None;
+                    self.run_again = false;
+                    self.give_up_creations().await;
                     self.happen(Event::StopWanted).await;
                 }
                 answer(reply, admitted);
@@ -140,6 +144,7 @@ impl Session {
             default_rules: false,
             now: 0,
             old_mark: None,
+            makes_mark: false,
         };
         create(&mut (*self.context.ledger.current()).clone(), trial)?;
         self.admit_to_line()?;
@@ -148,20 +153,30 @@ impl Session {
         Ok(())
     }
 
-    async fn delete_partnership(&mut self, remove: bool, reply: crate::session::handle::Reply<()>) {
+    pub(super) async fn delete_partnership(&mut self, remove: bool, reply: Reply<()>) {
         let admitted = self.admit(Request::DeletePartnership).and_then(|()| self.admit_to_line());
         if let Err(refusal) = admitted {
             return answer(reply, Err(refusal));
         }
-        let Some(partnership) = self.partnership() else { return answer(reply, Ok(())) };
+        let is_creating = self.is_creating();
+        self.give_up_creations().await;
+        if is_creating {
+            // it ends at once, made or not; then it is known what there is to end
+            return self.after_creation.push((remove, reply));
+        }
+        let Some(partnership) = self.partnership() else {
+            answer(reply, Ok(()));
+            return self.announce_deleted(Ok(())).await;
+        };
         self.settle_at = None;
         if self.state.phase == Phase::Absent {
             let ended = jobs::delete_absent(&self.context.parts, &self.context.ledger, &partnership).await;
             let forgotten = ended.is_ok();
-            answer(reply, ended);
+            answer(reply, ended.clone());
             self.show_record().await;
-            if forgotten && self.context.forget.send(self.device.clone()).await.is_err() {
-                tracing::debug!("the manager has ended");
+            self.announce_deleted(ended).await;
+            if forgotten {
+                self.be_forgotten().await;
             }
             return;
         }
@@ -175,6 +190,13 @@ impl Session {
             Some(reply)
         };
         self.wait(Waiting::Delete { partnership: Box::new(partnership), remove, reply });
+    }
+
+    /// The device is away and has no partnership: it need not be known any more.
+    pub(super) async fn be_forgotten(&self) {
+        if self.context.forget.send(self.device.clone()).await.is_err() {
+            tracing::debug!("the manager has ended");
+        }
     }
 
     async fn set(&mut self, setting: Setting) -> Result<(), RequestError> {

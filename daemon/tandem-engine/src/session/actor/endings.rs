@@ -1,19 +1,18 @@
 //! What follows the end of each job: the record is brought up to date, then the snapshot, then events go out.
 
+use super::running::Course;
 use super::{Done, Held, Session};
-use crate::run::RunReport;
 use crate::session::jobs::Found;
 use crate::session::machine::{Event, Phase};
 use crate::session::view;
 use std::sync::Arc;
 use tandem_model::device::{Status, SyncState};
-use tandem_model::error::{ItemError, PlayerError, RequestError};
+use tandem_model::error::{ItemError, RequestError};
 use tandem_model::event::EngineEvent;
 use tandem_model::library::Library;
 use tandem_model::manifest::ItemResult;
-use tandem_model::partnership::LastSync;
 use tokio::task::JoinError;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 impl Session {
     pub(super) async fn ended(&mut self, done: Result<Done, JoinError>) {
@@ -30,7 +29,7 @@ impl Session {
             Done::Previewed => self.happen(Event::JobEnded).await,
             Done::Renamed(result) => {
                 if let Err(error) = result {
-                    warn!(%error, "the device did not take its new name; it is kept here");
+                    warn!("the device did not take its new name, which is kept here: {error}");
                 }
                 self.happen(Event::JobEnded).await;
             }
@@ -60,7 +59,7 @@ impl Session {
 
     /// A job panicked: that is a defect of ours, and costs this device's job alone.
     async fn crashed(&mut self, failure: &JoinError) {
-        error!(%failure, "a job on this device failed");
+        error!("a job on this device failed: {failure}");
         if self.job != Some(failure.id()) {
             return;
         }
@@ -71,6 +70,8 @@ impl Session {
             Phase::Absent | Phase::Stopped => Event::JobEnded,
         };
         self.watched = None;
+        self.course = Course::default();
+        self.run_again = false;
         let flushed = !matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
         if self.state.phase == Phase::Estimating {
             let device = self.device.clone();
@@ -78,6 +79,7 @@ impl Session {
         }
         self.whole_run_failed(ItemError::DeviceWriteFailed, format!("the job failed: {failure}")).await;
         self.happen(event).await;
+        self.delete_after_creation().await;
         let connected = self.state.phase != Phase::Absent;
         self.publisher
             .update(|snapshot| {
@@ -88,7 +90,7 @@ impl Session {
             .await;
     }
 
-    async fn whole_run_failed(&self, error: ItemError, message: String) {
+    pub(super) async fn whole_run_failed(&self, error: ItemError, message: String) {
         self.announce_failure(ItemResult { media: String::new(), error: Some(error), message }).await;
     }
 
@@ -148,89 +150,9 @@ impl Session {
         });
     }
 
-    async fn run_ended(&mut self, report: RunReport) {
-        if let Some(mut watched) = self.watched.take() {
-            while let Ok(failure) = watched.failures.try_recv() {
-                self.announce_failure(failure).await;
-            }
-            let (done, total) = (watched.transfer.bytes(), watched.progress.borrow().total);
-            self.publisher
-                .update(|snapshot| {
-                    snapshot.bytes_total = total;
-                    snapshot.bytes_done = snapshot.bytes_done.max(done.min(total));
-                })
-                .await;
-        }
-        let complete = report.failure.is_none();
-        self.fingerprint = report.fingerprint;
-        let last_sync = self.record_run(&report).await;
-        if let Some(mut failure) = report.failure.clone() {
-            if self.state.phase == Phase::Absent {
-                failure = PlayerError::Removed.into();
-            }
-            match failure.error {
-                ItemError::Cancelled => info!("the run was stopped"),
-                error => {
-                    warn!(error = error.as_str(), "the run did not come to its end: {}", failure.message);
-                }
-            }
-            self.whole_run_failed(failure.error, failure.message).await;
-        }
-        let still_here = matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
-        let next_filter = self.passing.sync_filter.clone();
-        self.publisher
-            .update(|snapshot| {
-                snapshot.last_sync = last_sync;
-                snapshot.has_skipped_files = report.has_skipped_files;
-                snapshot.current_item = None;
-                snapshot.rate = 0;
-                snapshot.expected_end = 0;
-                snapshot.sync_filter = next_filter;
-                if let Some(space) = report.space {
-                    snapshot.total_space = space.total;
-                    snapshot.free_space = space.free;
-                }
-                if complete {
-                    snapshot.progress = 100;
-                }
-                if still_here {
-                    snapshot.sync_state = SyncState::Stopped;
-                    snapshot.safe_to_remove = report.flushed;
-                }
-            })
-            .await;
-        let lost =
-            report.failure.is_some_and(|failure| failure == crate::run::error::RunError::partnership_lost());
-        self.happen(Event::RunEnded).await;
-        if lost {
-            self.happen(Event::LookAgain).await;
-        }
-    }
-
-    /// Records how a run went. A run that was stopped before it could look at the device keeps the old item count.
-    async fn record_run(&mut self, report: &RunReport) -> LastSync {
-        let before = self.publisher.snapshot().last_sync.clone();
-        let item_count = if report.space.is_some() { report.last_sync.item_count } else { before.item_count };
-        let last_sync =
-            LastSync { time: self.context.parts.clock.now(), item_count, ..report.last_sync.clone() };
-        let (device, recorded) = (self.device.clone(), last_sync.clone());
-        let kept = self.context.ledger.change(move |record| {
-            for partnership in
-                record.partnerships.iter_mut().filter(|partnership| partnership.device == device)
-            {
-                partnership.last_sync.clone_from(&recorded);
-            }
-            Ok(())
-        });
-        if let Err(error) = kept.await {
-            error!(%error, "how the run went could not be recorded");
-        }
-        last_sync
-    }
-
     async fn estimated(&mut self, result: Result<(u64, u64), RequestError>) {
         if let Err(error) = &result {
-            warn!(%error, "the estimate failed");
+            warn!("the estimate failed: {error}");
         }
         let result = result.ok().filter(|_| !self.estimate_cancelled);
         let still_here = self.state.phase == Phase::Estimating;
@@ -266,7 +188,10 @@ impl Session {
         }
     }
 
-    async fn created(&mut self, result: Result<Arc<dyn Library>, RequestError>) {
+    async fn created(&mut self, mut result: Result<Arc<dyn Library>, RequestError>) {
+        if result.is_err() && self.state.phase == Phase::Absent {
+            result = Err(RequestError::NotConnected(self.publisher.snapshot().friendly_name.clone()));
+        }
         if result.is_ok() {
             let known = self.context.ledger.device(&self.device);
             let partnership = self.partnership();
@@ -293,15 +218,23 @@ impl Session {
             self.schedule();
         }
         self.happen(Event::JobEnded).await;
+        self.delete_after_creation().await;
+        if self.state.phase == Phase::Absent && self.partnership().is_none() {
+            self.be_forgotten().await;
+        }
+    }
+
+    /// Ends the partnership that was just made, for those who asked for that while it was.
+    async fn delete_after_creation(&mut self) {
+        for (remove, reply) in std::mem::take(&mut self.after_creation) {
+            self.delete_partnership(remove, reply).await;
+        }
     }
 
     async fn deleted(&mut self, result: Result<(), RequestError>) {
-        if let Err(error) = result {
-            self.whole_run_failed(
-                ItemError::DeviceWriteFailed,
-                format!("the partnership could not be ended: {error}"),
-            )
-            .await;
+        if let Err(error) = &result {
+            let message = format!("the partnership could not be ended: {error}");
+            self.whole_run_failed(ItemError::DeviceWriteFailed, message).await;
         }
         self.show_record().await;
         if self.partnership().is_none() {
@@ -309,6 +242,7 @@ impl Session {
             self.fingerprint = None;
         }
         self.publisher.update(|snapshot| snapshot.safe_to_remove = true).await;
+        self.announce_deleted(result).await;
         self.happen(Event::JobEnded).await;
     }
 }

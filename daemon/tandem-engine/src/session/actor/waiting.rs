@@ -1,12 +1,14 @@
 //! Jobs that wait until nothing holds the device.
 
-use super::{Done, Session, run_input};
+use super::{Done, GivingWay, Session};
 use crate::preview::PreviewItem;
 use crate::run::cancel::unless_cancelled;
 use crate::session::handle::Reply;
 use crate::session::jobs;
 use crate::session::machine::{Event, Phase};
+use crate::session::run_job::run_input;
 use crate::session::settings::Passing;
+use std::collections::VecDeque;
 use tandem_model::device::Status;
 use tandem_model::error::{PlayerError, RequestError};
 use tandem_model::event::EngineEvent;
@@ -64,9 +66,36 @@ impl Session {
 
     /// Ends a preview that holds the device: the user wants something done with it.
     pub(super) fn give_up_preview(&self) {
-        if self.previewing {
+        if self.giving_way == Some(GivingWay::Preview) {
             self.cancel.cancel();
         }
+    }
+
+    /// Whether a partnership is being made.
+    pub(super) fn is_creating(&self) -> bool {
+        self.state.job && self.giving_way == Some(GivingWay::Creation)
+    }
+
+    /// Ends the making of partnerships: that in progress while its library is asked, and those in line.
+    pub(super) async fn give_up_creations(&mut self) {
+        if self.is_creating() {
+            self.cancel.cancel();
+        }
+        let (creations, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|waiting| matches!(waiting, Waiting::Create { .. }));
+        self.waiting = others;
+        for _ in creations {
+            let result = Err(RequestError::Failed("the partnership was not made: it was stopped".to_owned()));
+            let device = self.device.clone();
+            self.publisher.announce(EngineEvent::CreatePartnershipComplete { device, result }).await;
+        }
+    }
+
+    /// Tells how an accepted `DeletePartnership` ended.
+    pub(super) async fn announce_deleted(&self, result: Result<(), RequestError>) {
+        let device = self.device.clone();
+        self.publisher.announce(EngineEvent::DeletePartnershipComplete { device, result }).await;
     }
 
     /// Starts what waits, if nothing holds the device.
@@ -76,10 +105,14 @@ impl Session {
         }
         let Some(waiting) = self.next_waiting().await else { return };
         self.happen(Event::JobStarted).await;
-        let previewing = matches!(waiting, Waiting::Preview { .. });
+        let giving_way = match waiting {
+            Waiting::Preview { .. } => Some(GivingWay::Preview),
+            Waiting::Create { .. } => Some(GivingWay::Creation),
+            Waiting::Delete { .. } | Waiting::Rename { .. } | Waiting::Eject => None,
+        };
         match waiting {
-            Waiting::Create { owner, playlists } => self.start_job(move |bench, _| async move {
-                Done::Created(jobs::create_partnership(bench, owner, playlists).await)
+            Waiting::Create { owner, playlists } => self.start_job(move |bench, transfer| async move {
+                Done::Created(jobs::create_partnership(bench, owner, playlists, transfer).await)
             }),
             Waiting::Delete { partnership, remove, reply } => {
                 if remove {
@@ -118,7 +151,7 @@ impl Session {
                 self.start_job(|bench, _| async { Done::Ejected(jobs::eject(bench).await) });
             }
         }
-        self.previewing = previewing;
+        self.giving_way = giving_way;
     }
 
     /// The next job in line that those before it have not made needless.
@@ -136,7 +169,10 @@ impl Session {
                         Some(now) => {
                             return Some(Waiting::Delete { partnership: Box::new(now), remove, reply });
                         }
-                        None => reply.into_iter().for_each(|reply| answer(reply, Ok(()))),
+                        None => {
+                            reply.into_iter().for_each(|reply| answer(reply, Ok(())));
+                            self.announce_deleted(Ok(())).await;
+                        }
                     }
                 }
                 (waiting, _) => return Some(waiting),
@@ -165,9 +201,10 @@ impl Session {
                     let ended =
                         jobs::delete_absent(&self.context.parts, &self.context.ledger, &partnership).await;
                     if let Some(reply) = reply {
-                        answer(reply, ended);
+                        answer(reply, ended.clone());
                     }
                     self.show_record().await;
+                    self.announce_deleted(ended).await;
                 }
                 Waiting::Preview { replies } => {
                     for reply in replies {

@@ -1,0 +1,40 @@
+//! Folders that are made for files: recorded before they are, so that a cut leaves none that nobody knows of.
+
+use super::error::RunError;
+use super::prepare::Prepared;
+use std::collections::HashSet;
+use tandem_model::manifest::Correction;
+use tandem_model::path::DevicePath;
+
+/// Folders that are recorded as ours and about to be made.
+pub(crate) struct MadeFolders(Vec<DevicePath>);
+
+impl MadeFolders {
+    /// Records the folders that files at these paths need and that aren't there.
+    pub(crate) async fn intend(prepared: &Prepared, paths: Vec<DevicePath>) -> Result<Self, RunError> {
+        if paths.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let missing = prepared.storage.missing_folders(paths).await?;
+        if !missing.is_empty() {
+            let folders = Correction::MadeFolders(missing.clone());
+            prepared.journal.with(move |manifest| manifest.correct(&[folders])).await?;
+        }
+        Ok(Self(missing))
+    }
+
+    /// Forgets those that were not made after all: somebody else was faster, or no file came.
+    pub(crate) async fn forget_others(
+        self,
+        prepared: &Prepared,
+        made: &[DevicePath],
+    ) -> Result<(), RunError> {
+        let made: HashSet<&DevicePath> = made.iter().collect();
+        let others: Vec<DevicePath> = self.0.into_iter().filter(|folder| !made.contains(folder)).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let others = Correction::ForgetFolders(others);
+        prepared.journal.with(move |manifest| manifest.correct(&[others])).await
+    }
+}

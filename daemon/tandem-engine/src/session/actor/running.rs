@@ -1,0 +1,241 @@
+//! A run as its session sees it: its beginning, its progress, its end, and whether it plans again before that because
+//! what it was planned from has changed. The work itself is `crate::run`'s.
+
+use super::{Done, Session};
+use crate::run::error::RunError;
+use crate::run::{Observer, Progress, RunReport};
+use crate::session::machine::{Event, Phase};
+use crate::session::meter::{Meter, percent};
+use crate::session::run_job::run_job;
+use crate::session::settings::Passing;
+use std::sync::Arc;
+use std::time::Duration;
+use tandem_model::device::SyncState;
+use tandem_model::error::{ItemError, PlayerError};
+use tandem_model::manifest::ItemResult;
+use tandem_model::partnership::LastSync;
+use tandem_model::player::Transfer;
+use tandem_model::snapshot::Snapshot;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tracing::{Instrument, error, info, info_span, warn};
+
+/// Failures of items that wait to be announced, at most.
+const FAILURES: usize = 64;
+/// How often a run's progress is looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// How often a run plans again because of changes that nobody asked a run for. A library that changes all the time gets
+/// its next run when it has been quiet for a while.
+const MOST_PLANS: u32 = 4;
+
+/// What the session watches of the job that carries a plan out.
+pub(super) struct Watched {
+    transfer: Arc<Transfer>,
+    progress: watch::Receiver<Progress>,
+    pub(super) failures: mpsc::Receiver<ItemResult>,
+    began: Instant,
+    pub(super) next_look: Instant,
+    meter: Meter,
+}
+
+/// What a run came to before it planned again.
+#[derive(Default)]
+pub(super) struct Course {
+    /// Plans that were carried out.
+    plans: u32,
+    /// Bytes of those plans.
+    bytes: u64,
+    /// Files written and deleted.
+    changes: u32,
+    /// Items that did not come out.
+    rows: Vec<ItemResult>,
+    /// The user's word for this run.
+    allow_mass_deletion: bool,
+    /// The run takes music.
+    takes_music: bool,
+}
+
+impl Session {
+    /// Begins a run, or the next plan of the one in progress.
+    pub(super) async fn start_run(&mut self) {
+        let (failures, failed) = mpsc::channel(FAILURES);
+        let progress = watch::Sender::new(Progress::default());
+        let watching = progress.subscribe();
+        // what is set from here on is for what is planned after this
+        let background_sync_state = self.passing.background_sync_state;
+        let mut passing =
+            std::mem::replace(&mut self.passing, Passing { background_sync_state, ..Passing::default() });
+        self.settle_at = None;
+        self.run_again = false;
+        passing.allow_mass_deletion |= self.course.allow_mass_deletion;
+        self.course.allow_mass_deletion = passing.allow_mass_deletion;
+        self.course.takes_music = passing.takes_music();
+        let earlier = self.course.rows.clone();
+        self.start_job(|bench, transfer| {
+            let observer = Observer { transfer, progress, failures };
+            async move { Done::Run(Box::new(run_job(bench, passing, observer, earlier).await)) }
+                .instrument(info_span!("run"))
+        });
+        let now = Instant::now();
+        self.watched = Some(Watched {
+            transfer: Arc::clone(&self.cancel),
+            progress: watching,
+            failures: failed,
+            began: now,
+            next_look: now + TICK,
+            meter: Meter::default(),
+        });
+        let is_first = self.course.plans == 0;
+        self.publisher
+            .update(|snapshot| {
+                snapshot.sync_state = SyncState::Synchronizing;
+                snapshot.safe_to_remove = false;
+                if is_first {
+                    clear_progress(snapshot);
+                }
+            })
+            .await;
+    }
+
+    /// Shows how far the run is.
+    pub(super) async fn show_progress(&mut self) {
+        let Some(watched) = &mut self.watched else { return };
+        let now = Instant::now();
+        let elapsed = now - watched.began;
+        watched.next_look = now + TICK;
+        let Progress { total, current } = watched.progress.borrow().clone();
+        let (done, total) = (self.course.bytes + watched.transfer.bytes(), self.course.bytes + total);
+        watched.meter.note(elapsed, done);
+        let rate = watched.meter.rate();
+        let clock = self.context.parts.clock.now();
+        let left = watched.meter.seconds_left(total.saturating_sub(done));
+        self.publisher
+            .update(|snapshot| {
+                snapshot.bytes_total = total;
+                snapshot.bytes_done = snapshot.bytes_done.max(done.min(total));
+                snapshot.progress = snapshot.progress.max(percent(done, total));
+                snapshot.current_item = current;
+                snapshot.rate = rate;
+                snapshot.expected_end = left.map_or(0, |left| clock + left);
+            })
+            .await;
+    }
+
+    /// A plan was carried out, or could not be: the run plans again, or is over.
+    pub(super) async fn run_ended(&mut self, report: RunReport) {
+        if let Some(mut watched) = self.watched.take() {
+            while let Ok(failure) = watched.failures.try_recv() {
+                self.announce_failure(failure).await;
+            }
+            let total = watched.progress.borrow().total;
+            let (done, total) = (self.course.bytes + watched.transfer.bytes(), self.course.bytes + total);
+            self.publisher
+                .update(|snapshot| {
+                    snapshot.bytes_total = total;
+                    snapshot.bytes_done = snapshot.bytes_done.max(done.min(total));
+                })
+                .await;
+            self.course.bytes = total;
+        }
+        self.fingerprint = report.fingerprint;
+        if self.plans_again(&report) {
+            info!("what the run was planned from has changed; it plans again");
+            self.course.plans += 1;
+            self.course.changes = self.course.changes.saturating_add(report.last_sync.change_count);
+            self.course.rows = report.rows;
+            return self.happen(Event::RunGoesOn).await;
+        }
+        self.run_again = false;
+        self.run_is_over(report).await;
+    }
+
+    /// Whether the run goes on: all went well, but somebody has asked for a run meanwhile, or something has changed.
+    fn plans_again(&self, report: &RunReport) -> bool {
+        let changed =
+            self.settle_at.is_some() && self.course.takes_music && self.course.plans + 1 < MOST_PLANS;
+        report.failure.is_none()
+            && self.state.phase == Phase::Synchronizing
+            && self.partnership().is_some()
+            && (self.run_again || changed)
+    }
+
+    async fn run_is_over(&mut self, report: RunReport) {
+        let complete = report.failure.is_none();
+        let last_sync = self.record_run(&report).await;
+        self.course = Course::default();
+        info!(
+            "the run has ended: {} files written and deleted, {} errors, no space for {}",
+            last_sync.change_count, last_sync.error_count, last_sync.no_fit_count
+        );
+        if let Some(mut failure) = report.failure.clone() {
+            if self.state.phase == Phase::Absent {
+                failure = PlayerError::Removed.into();
+            }
+            match failure.error {
+                ItemError::Cancelled => info!("the run was stopped"),
+                error => warn!("the run did not come to its end: {}: {}", error.as_str(), failure.message),
+            }
+            self.whole_run_failed(failure.error, failure.message).await;
+        }
+        let still_here = matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
+        let next_filter = self.passing.sync_filter.clone();
+        self.publisher
+            .update(|snapshot| {
+                snapshot.last_sync = last_sync;
+                snapshot.has_skipped_files = report.has_skipped_files;
+                snapshot.current_item = None;
+                snapshot.rate = 0;
+                snapshot.expected_end = 0;
+                snapshot.sync_filter = next_filter;
+                if let Some(space) = report.space {
+                    snapshot.total_space = space.total;
+                    snapshot.free_space = space.free;
+                }
+                if complete {
+                    snapshot.progress = 100;
+                }
+                if still_here {
+                    snapshot.sync_state = SyncState::Stopped;
+                    snapshot.safe_to_remove = report.flushed;
+                }
+            })
+            .await;
+        let lost = report.failure.is_some_and(|failure| failure == RunError::partnership_lost());
+        self.happen(Event::RunEnded).await;
+        if lost {
+            self.happen(Event::LookAgain).await;
+        }
+    }
+
+    /// Records how a run went. A run that was stopped before it could look at the device keeps the old item count.
+    pub(super) async fn record_run(&mut self, report: &RunReport) -> LastSync {
+        let before = self.publisher.snapshot().last_sync.clone();
+        let item_count = if report.space.is_some() { report.last_sync.item_count } else { before.item_count };
+        let change_count = report.last_sync.change_count.saturating_add(self.course.changes);
+        let time = self.context.parts.clock.now();
+        let last_sync = LastSync { time, item_count, change_count, ..report.last_sync.clone() };
+        let (device, recorded) = (self.device.clone(), last_sync.clone());
+        let kept = self.context.ledger.change(move |record| {
+            for partnership in
+                record.partnerships.iter_mut().filter(|partnership| partnership.device == device)
+            {
+                partnership.last_sync.clone_from(&recorded);
+            }
+            Ok(())
+        });
+        if let Err(failure) = kept.await {
+            error!("how the run went could not be recorded: {failure}");
+        }
+        last_sync
+    }
+}
+
+/// Nothing is being done.
+fn clear_progress(snapshot: &mut Snapshot) {
+    snapshot.progress = 0;
+    snapshot.current_item = None;
+    snapshot.bytes_done = 0;
+    snapshot.bytes_total = 0;
+    snapshot.rate = 0;
+    snapshot.expected_end = 0;
+}

@@ -1,0 +1,92 @@
+//! What a run, a preview or an estimate works with, and a run from the owner's library to its report. It decides
+//! nothing about when a run begins, and knows nothing of the session's state.
+
+use super::jobs::Bench;
+use super::settings::Passing;
+use crate::ledger::{Ledger, default_assignments};
+use crate::parts::Parts;
+use crate::run::cancel::unless_cancelled;
+use crate::run::error::RunError;
+use crate::run::{self, Observer, RunInput, RunReport};
+use std::sync::Arc;
+use tandem_model::error::ItemError;
+use tandem_model::manifest::ItemResult;
+use tandem_model::partnership::Partnership;
+
+/// What a run, a preview or an estimate works with. Waits for a scan that is going on, so that nothing is taken for
+/// gone that has only not been found yet.
+pub(super) async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInput, RunError> {
+    let unpartnered = || RunError {
+        error: ItemError::Cancelled,
+        message: "the partnership was ended in the meantime".to_owned(),
+    };
+    let partnership = bench.ledger.partnership(&bench.device).ok_or_else(unpartnered)?;
+    let library = bench.parts.libraries.open(partnership.owner).await?;
+    let mut state = library.state();
+    if state.wait_for(|state| !state.scanning).await.is_err() {
+        tracing::debug!("the library agent ended while it was scanning");
+    }
+    if partnership.auto_sync_default_rules {
+        let defaults = default_assignments(library.default_playlists().await?);
+        let device = bench.device.clone();
+        let changed = bench.ledger.change(move |record| {
+            for partnership in
+                record.partnerships.iter_mut().filter(|p| p.device == device && p.auto_sync_default_rules)
+            {
+                partnership.assignments.clone_from(&defaults);
+            }
+            Ok(())
+        });
+        changed.await.map_err(|error| RunError {
+            error: ItemError::DeviceWriteFailed,
+            message: format!("the default playlists could not be recorded: {error}"),
+        })?;
+    }
+    let partnership = bench.ledger.partnership(&bench.device).ok_or_else(unpartnered)?;
+    let known = bench.ledger.device(&bench.device);
+    Ok(RunInput {
+        parts: Arc::clone(&bench.parts),
+        arrival: bench.arrival.clone(),
+        device_guid: bench.device_guid(),
+        partnership,
+        ended_relationship: known.as_ref().and_then(|known| known.ended_relationship),
+        known_size: known.map_or(0, |known| known.total_space),
+        library,
+        include_skipped: passing.include_skipped,
+        allow_mass_deletion: passing.allow_mass_deletion,
+    })
+}
+
+/// A run, from the owner's library to the report. `earlier` are the failures that the same run has told of before it
+/// planned again.
+pub(super) async fn run_job(
+    bench: Bench,
+    passing: Passing,
+    observer: Observer,
+    earlier: Vec<ItemResult>,
+) -> RunReport {
+    let input = unless_cancelled(&observer.transfer, run_input(&bench, &passing)).await.flatten();
+    let failure = match input {
+        Ok(input) if passing.takes_music() => return run::run(input, observer, earlier).await,
+        Ok(_) => None,
+        Err(error) => Some(error),
+    };
+    match bench.ledger.partnership(&bench.device) {
+        Some(partnership) => {
+            run::record_early_end(&bench.parts, partnership.relationship, failure, earlier).await
+        }
+        None => RunReport::of(failure),
+    }
+}
+
+/// What the assigned playlists hold now; `None` when that can't be told.
+pub(super) async fn fingerprint_now(parts: &Parts, ledger: &Ledger, partnership: Partnership) -> Option<u64> {
+    let library = parts.libraries.open(partnership.owner).await.ok()?;
+    let playlists = if partnership.auto_sync_default_rules {
+        library.default_playlists().await.ok()?
+    } else {
+        let current = ledger.partnership(&partnership.device)?;
+        current.assignments.into_iter().map(|assignment| assignment.playlist).collect()
+    };
+    Some(run::prepare::fingerprint(&library.resolve(playlists).await.ok()?))
+}
