@@ -37,7 +37,7 @@ packages_build = gcc libc6-dev pkg-config libudev-dev
 packages_demo = $(packages_build) dbus ffmpeg
 packages_test = $(packages_build) dbus systemd udev e2fsprogs exfatprogs exfat-fuse dosfstools ffmpeg groff-base \
 	libxml2-utils rsync
-packages_vm = $(packages_build) qemu-system-x86 qemu-utils mmdebstrap mtools busybox-static cpio binutils fdisk python3 \
+packages_vm = $(packages_build) mmdebstrap mtools busybox-static cpio binutils fdisk python3 \
 	dosfstools exfatprogs e2fsprogs ntfs-3g
 
 # Installs those of the named packages that are missing; anywhere but on Debian it says which programs are wanted.
@@ -119,6 +119,7 @@ install: generate ## into DESTDIR and PREFIX, from what `make build` built
 	done
 	$(INSTALL) -m 644 "$(generated)"/man/tandemctl*.1 "$(root)$(mandir)/man1/"
 	$(INSTALL) -D -m 644 config/man/tandemd.toml.5 "$(root)$(mandir)/man5/tandemd.toml.5"
+	$(INSTALL) -D -m 644 "$(generated)/man/tandem-rules.7" "$(root)$(mandir)/man7/tandem-rules.7"
 	$(INSTALL) -D -m 644 "$(generated)/man/tandemd.8" "$(root)$(mandir)/man8/tandemd.8"
 	$(INSTALL) -D -m 644 "$(generated)/completions/bash" "$(root)$(datadir)/bash-completion/completions/tandemctl"
 	$(INSTALL) -D -m 644 "$(generated)/completions/zsh" "$(root)$(datadir)/zsh/site-functions/_tandemctl"
@@ -137,11 +138,23 @@ uninstall: ## what `make install` with the same DESTDIR and PREFIX put there; st
 	rm -f "$(root)$(datadir)/polkit-1/rules.d/org.tandemd.Sync1.rules"
 	for interface in $(interfaces); do rm -f "$(root)$(datadir)/dbus-1/interfaces/org.tandemd.Sync1.$$interface.xml"; done
 	rm -f "$(root)$(mandir)"/man1/tandemctl.1 "$(root)$(mandir)"/man1/tandemctl-*.1
-	rm -f "$(root)$(mandir)/man5/tandemd.toml.5" "$(root)$(mandir)/man8/tandemd.8"
+	rm -f "$(root)$(mandir)/man5/tandemd.toml.5" "$(root)$(mandir)/man7/tandem-rules.7" "$(root)$(mandir)/man8/tandemd.8"
 	rm -f "$(root)$(datadir)/bash-completion/completions/tandemctl" "$(root)$(datadir)/zsh/site-functions/_tandemctl"
 	rm -f "$(root)$(datadir)/fish/vendor_completions.d/tandemctl.fish"
 	for document in $(documents); do rm -f "$(root)$(docdir)/$$document"; done
 	rmdir "$(root)$(libdir)/tandem" "$(root)$(docdir)" 2>/dev/null || true
+
+# QEMU and its tools have to be of one version; another source of packages may have brought newer tools.
+install_qemu = command -v qemu-system-x86_64 >/dev/null && command -v qemu-img >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "install QEMU for x86-64 and qemu-img" >&2; exit 1; }; \
+	  as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	  $$as_root apt-get update -qq && version=$$(apt-cache madison qemu-utils | awk 'NR == 1 { print $$3 }') && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --allow-downgrades \
+	    qemu-system-x86 "qemu-utils=$$version" >/dev/null; \
+	}
+# Runs a program of tests/vm as root: the guest's file system has real owners.
+in_vm = as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	$$as_root env PATH="$$PATH" CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tests/vm/$(1) --profile $(PROFILE)
 
 packages_bench = $(packages_build) dbus rsync
 
@@ -153,7 +166,19 @@ bench: ## speed and memory against other tools, as a table (BENCH= names some of
 	"$(CARGO_TARGET_DIR)/release/benches" $(BENCH)
 
 .PHONY: test-vm
-test-vm: ## the installed system in a virtual machine with USB sticks, as root (CASES=pattern for some, PROFILE=debug)
+test-vm: vm-programs ## the installed system in a virtual machine with USB sticks, as root (CASES=pattern for some, PROFILE=debug)
+	@$(call in_vm,run.py) $(CASES)
+
+.PHONY: test-vm-all
+test-vm-all: vm-programs ## the same, with the cases that take longer
+	@$(call in_vm,run.py) --all
+
+.PHONY: bench-vm
+bench-vm: vm-programs ## speed and memory of the installed system in the virtual machine against other tools, as a table
+	@$(call in_vm,bench.py)
+
+.PHONY: vm-programs
+vm-programs:
 	@$(call install_packages,$(packages_vm))
+	@$(install_qemu)
 	@$(MAKE) --no-print-directory build PROFILE=$(PROFILE)
-	@as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; $$as_root env PATH="$$PATH" CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tests/vm/run.py --profile $(PROFILE) $(CASES)
