@@ -7,8 +7,10 @@ use crate::caller::Callers;
 use crate::context::Context;
 use crate::guard::Guard;
 use crate::leavers;
+use crate::objects::Objects;
 use crate::publisher::Publisher;
 use crate::services::Services;
+use crate::turns::Turns;
 use dbus_interfaces::names::{BUS_NAME, ROOT_PATH};
 use std::sync::Arc;
 use tandem_engine::Engine;
@@ -17,12 +19,15 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use zbus::fdo::{DBusProxy, ObjectManager, RequestNameFlags};
+use zbus::fdo::{DBusProxy, RequestNameFlags};
 use zbus::names::{BusName, WellKnownName};
 use zbus::{Connection, connection};
 
 /// Messages that wait for being read, of each stream.
 const QUEUE: usize = 256;
+
+/// Answers to `GetManagedObjects` that are made for one connection at the same time.
+const LISTINGS_AT_ONCE: usize = 1;
 
 /// Which bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +114,7 @@ pub struct ServeOptions {
 #[derive(Debug)]
 pub struct Bus {
     pub(crate) connection: Connection,
+    listings: Arc<Turns>,
 }
 
 impl Bus {
@@ -132,8 +138,10 @@ impl Bus {
     /// takes them may start after the name is ours, and a call that comes between is never answered.
     pub(crate) async fn build(builder: connection::Builder<'_>) -> Result<Self, zbus::Error> {
         let queue = std::num::NonZeroUsize::new(QUEUE).unwrap_or(std::num::NonZeroUsize::MIN);
-        let connection = builder.max_queued(queue).serve_at(ROOT_PATH, ObjectManager).build().await?;
-        Ok(Self { connection })
+        let listings = Arc::new(Turns::new(LISTINGS_AT_ONCE));
+        let objects = Objects::new(Arc::clone(&listings));
+        let connection = builder.max_queued(queue).serve_at(ROOT_PATH, objects).build().await?;
+        Ok(Self { connection, listings })
     }
 
     /// Puts the service on the bus, takes the name, and publishes what the engine announces.
@@ -147,7 +155,7 @@ impl Bus {
         options: ServeOptions,
     ) -> Result<ServedBus, BusError> {
         let ServeOptions { version, owner_is_everything, stop } = options;
-        let connection = self.connection;
+        let Self { connection, listings } = self;
         let broken = |doing| move |error: zbus::Error| BusError::Broken { doing, cause: error.to_string() };
         let bus = DBusProxy::new(&connection).await.map_err(broken("talking to the bus"))?;
         let leavers = leavers::watch(&connection).await.map_err(broken("watching who leaves the bus"))?;
@@ -155,7 +163,7 @@ impl Bus {
         let gate = Gate::new(&connection, Callers::new(bus.clone(), only_user)).await;
         let gate = gate.map_err(broken("making the polkit proxy"))?;
         let context = Arc::new(Context::new(engine, gate, connection.clone(), version));
-        let forgetting = tokio::spawn(leavers::forget(Arc::clone(&context), leavers));
+        let forgetting = tokio::spawn(leavers::forget(Arc::clone(&context), listings, leavers));
         let forgetting = AbortOnDropHandle::new(forgetting);
         let publisher = put_objects(&context).await.map_err(broken("adding objects"))?;
         take_name(&connection, &bus).await?;

@@ -6,6 +6,7 @@ use crate::authorization::{About, Gate};
 use crate::caller::Callers;
 use crate::changes::Changes;
 use crate::libraries::Libraries;
+use crate::turns::Turns;
 use dbus_interfaces::Error;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -18,6 +19,9 @@ use zbus::names::InterfaceName;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, ObjectPath, fdo};
 
+/// Method calls of one connection that are worked on at the same time.
+const CALLS_AT_ONCE: usize = 32;
+
 /// Shared by all objects.
 pub(crate) struct Context {
     pub(crate) engine: Engine,
@@ -25,6 +29,7 @@ pub(crate) struct Context {
     pub(crate) connection: Connection,
     pub(crate) libraries: Libraries,
     pub(crate) version: String,
+    pub(crate) turns: Turns,
     /// Devices whose objects are on the bus.
     devices: RwLock<BTreeSet<DeviceId>>,
 }
@@ -36,6 +41,7 @@ impl Context {
             gate,
             connection,
             version,
+            turns: Turns::new(CALLS_AT_ONCE),
             libraries: Libraries::default(),
             devices: RwLock::default(),
         }

@@ -99,7 +99,7 @@ fn boxed(error: Error) -> BoxDBusError {
     Box::new(error)
 }
 
-fn unknown_method(interface: &str, name: &str) -> BoxDBusError {
+pub(crate) fn unknown_method(interface: &str, name: &str) -> BoxDBusError {
     fdo::Error::UnknownMethod(format!("{interface} has no method `{name}`")).into()
 }
 
@@ -193,6 +193,7 @@ impl<I: Guarded> Interface for Guard<I> {
             let Some(access) = access(&interface, &name) else {
                 return Err(unknown_method(&interface, &name));
             };
+            let Some(_turn) = self.context.turns.take(&message.header()).await else { return Ok(()) };
             self.context
                 .gate
                 .admit(&message.header(), access, &self.inner.about(), true)

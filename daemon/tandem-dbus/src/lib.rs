@@ -19,12 +19,14 @@ mod item_info;
 mod leavers;
 mod libraries;
 mod library;
+mod objects;
 mod paths;
 mod playlist;
 mod publisher;
 mod services;
 mod system_services;
 mod systemd;
+mod turns;
 mod udisks2;
 
 #[cfg(test)]
