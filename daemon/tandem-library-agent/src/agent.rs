@@ -147,7 +147,7 @@ impl Agent {
 
     fn playlist_request(&self, request: Request, media: &[MediaUri], parts: &Parts) -> Result<Answer> {
         let now = SystemClock.now();
-        let folders = self.index.folders();
+        let paths = store::media_paths(&self.index, media)?;
         let info = match request {
             Request::CreatePlaylist { name } => self.change(|transaction| {
                 let new = store::New {
@@ -158,7 +158,6 @@ impl Agent {
                     preset: None,
                 };
                 let playlist = store::create(transaction, &new)?;
-                let paths = store::media_paths(transaction, media, &folders)?;
                 store::replace_from(transaction, playlist.number, 0, &paths)?;
                 store::info(transaction, &playlist, now)
             })?,
@@ -175,13 +174,14 @@ impl Agent {
             })?,
             Request::ImportPlaylist(path) => {
                 let file = import::read(&PathBuf::from(path))?;
+                let folders = self.index.folders();
                 let (info, unresolved) =
                     self.change(|transaction| import::store(transaction, &file, &folders, now))?;
                 answers::send_texts(parts, unresolved)?;
                 info
             }
             Request::EditPlaylist { id, edit } => self.change(|transaction| {
-                let playlist = edit::edit(transaction, &id, &edit, media, &folders)?;
+                let playlist = edit::edit(transaction, &id, &edit, paths)?;
                 store::info(transaction, &playlist, now)
             })?,
             Request::DeletePlaylist(id) => {

@@ -9,6 +9,7 @@ mod folders;
 mod formats;
 mod index;
 mod media;
+mod mount_table;
 mod playlists;
 mod rules;
 #[cfg(test)]
@@ -31,8 +32,8 @@ use tokio::task::JoinSet;
 
 /// How long what still runs may take at the end.
 const ENDING: Duration = Duration::from_secs(2);
-/// Blocking threads: one scan, and requests beside it.
-const THREADS: usize = 8;
+/// Blocking threads: one scan, and requests beside it; more than may wait for files that don't come.
+const THREADS: usize = 24;
 
 /// The process of tandemd that reads one user's music library. The daemon starts it.
 #[derive(Debug, Parser)]

@@ -23,22 +23,39 @@ const OUTGOING: usize = 8;
 const REQUESTS: usize = 32;
 /// Hashing reads whole files; more at once would only make the disk seek.
 const HASHES: usize = 2;
+/// Files that may be opened at once: on a file system that doesn't answer, threads are left for other requests.
+const OPENS: usize = 6;
 /// The most media that may wait for their request.
 const MAX_MEDIA: usize = crate::playlists::store::MAX_ITEMS * 2;
 
-/// Serves the daemon until it closes. An error is what made going on impossible.
+/// Serves the daemon until it closes, or is gone. An error is what made going on impossible.
 pub(crate) async fn serve(stream: UnixStream, agent: Arc<Agent>) -> anyhow::Result<()> {
     let stream = Arc::new(stream);
     let mut reader = FrameReader::new(stream.clone(), false);
     send(&stream, &Frame::hello(VERSION)).await?;
     reader.hello(VERSION).await?;
+    let outcome = converse(&stream, &mut reader, agent).await;
+    match outcome.as_ref().err().and_then(|error| error.downcast_ref::<WireError>()) {
+        Some(end) if end.is_end() => {
+            tracing::debug!(%end, "the daemon has gone");
+            Ok(())
+        }
+        _ => outcome,
+    }
+}
+
+async fn converse(stream: &UnixStream, reader: &mut FrameReader, agent: Arc<Agent>) -> anyhow::Result<()> {
     let (frames, outgoing) = mpsc::channel(OUTGOING);
     let mut tasks = JoinSet::new();
-    let read =
-        Requests { agent: agent.clone(), frames: frames.clone(), hashes: Arc::new(Semaphore::new(HASHES)) };
+    let read = Requests {
+        agent: agent.clone(),
+        frames: frames.clone(),
+        hashes: Arc::new(Semaphore::new(HASHES)),
+        opens: Arc::new(Semaphore::new(OPENS)),
+    };
     tokio::select! {
-        outcome = read.serve(&mut reader, &mut tasks) => outcome,
-        outcome = write(&stream, outgoing) => Ok(outcome?),
+        outcome = read.serve(reader, &mut tasks) => outcome,
+        outcome = write(stream, outgoing) => Ok(outcome?),
         outcome = tell_state(agent.state(), frames) => Ok(outcome?),
     }
 }
@@ -69,6 +86,7 @@ struct Requests {
     agent: Arc<Agent>,
     frames: mpsc::Sender<Frame>,
     hashes: Arc<Semaphore>,
+    opens: Arc<Semaphore>,
 }
 
 impl Requests {
@@ -98,25 +116,31 @@ impl Requests {
                 }
                 Some(ToAgent::Request { id, request }) => {
                     let media = waiting.remove(&id).unwrap_or_default();
-                    let (agent, frames, hashes) =
-                        (self.agent.clone(), self.frames.clone(), self.hashes.clone());
-                    tasks.spawn(answer(agent, frames, hashes, id, request, media));
+                    let turn = match request {
+                        Request::Hash(_) => Some(self.hashes.clone()),
+                        Request::Open(_) => Some(self.opens.clone()),
+                        _ => None,
+                    };
+                    tasks.spawn(answer(self.agent.clone(), self.frames.clone(), turn, id, request, media));
                 }
             }
         }
     }
 }
 
-/// Answers one request. An error is one after which the agent can't go on.
+/// Answers one request when its turn comes. An error is one after which the agent can't go on.
 async fn answer(
     agent: Arc<Agent>,
     frames: mpsc::Sender<Frame>,
-    hashes: Arc<Semaphore>,
+    turn: Option<Arc<Semaphore>>,
     id: u32,
     request: Request,
     media: Vec<MediaUri>,
 ) -> Result<(), Failure> {
-    let _turn = if matches!(request, Request::Hash(_)) { hashes.acquire_owned().await.ok() } else { None };
+    let _turn = match turn {
+        Some(turn) => turn.acquire_owned().await.ok(),
+        None => None,
+    };
     agent.prepare(&request).await;
     let parts = Parts::new(id, frames.clone());
     let outcome = tokio::task::spawn_blocking(move || agent.answer(request, &media, &parts)).await;

@@ -59,6 +59,20 @@ pub enum WireError {
     },
 }
 
+impl WireError {
+    /// Whether the other side has gone, which is how a connection ends, be it in the middle of a message.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        match self {
+            Self::Io(error) => {
+                matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+            }
+            Self::Truncated => true,
+            _ => false,
+        }
+    }
+}
+
 /// A frame ready to be sent.
 #[derive(Debug)]
 pub struct Frame {

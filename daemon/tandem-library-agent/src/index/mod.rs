@@ -10,6 +10,7 @@ use crate::failure::{Failure, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tandem_model::clock::{Clock, SystemClock};
@@ -30,6 +31,9 @@ pub(crate) struct Index {
     folders: Folders,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
+    /// How many transactions were committed, and how many of them are on the disk.
+    committed: AtomicU64,
+    synced: Mutex<u64>,
 }
 
 impl Index {
@@ -54,7 +58,15 @@ impl Index {
             transaction.commit()?;
         }
         writer.execute_batch(WRITER_CACHE)?;
-        Ok(Self { file, library_file, folders, writer: Mutex::new(writer), readers: Mutex::default() })
+        Ok(Self {
+            file,
+            library_file,
+            folders,
+            writer: Mutex::new(writer),
+            readers: Mutex::default(),
+            committed: AtomicU64::new(0),
+            synced: Mutex::default(),
+        })
     }
 
     /// Runs `work` in one read transaction, so that all that it reads is of one moment.
@@ -74,24 +86,61 @@ impl Index {
         outcome
     }
 
-    /// Runs `work` in one write transaction, which is undone where it fails.
+    /// Runs `work` in one write transaction, which is undone where it fails and on the disk where it doesn't.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let outcome = work(&transaction)?;
-        transaction.commit()?;
+        let (outcome, number) = self.commit(work)?;
+        self.sync(number)?;
         Ok(outcome)
     }
 
     /// Like `write`, and the generation grows with it.
     pub(crate) fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.write(|transaction| {
-            let outcome = work(transaction)?;
-            transaction
-                .prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'generation'")?
-                .execute([])?;
-            Ok(outcome)
-        })
+        self.write(|transaction| grow(transaction, work))
+    }
+
+    /// Like `write` for what is the index's alone: a power cut may undo it, and the next scan makes it again.
+    pub(crate) fn write_index<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        Ok(self.commit(work)?.0)
+    }
+
+    /// Like `write_index`, and the generation grows with it.
+    pub(crate) fn change_index<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.write_index(|transaction| grow(transaction, work))
+    }
+
+    fn commit<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<(T, u64)> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let outcome = work(&transaction)?;
+        transaction.commit()?;
+        Ok((outcome, self.committed.fetch_add(1, Ordering::SeqCst) + 1))
+    }
+
+    /// Waits until the transaction of this number is on the disk. One wait serves all that were committed before it
+    /// begins, so that many changes at once cost few.
+    fn sync(&self, number: u64) -> Result<()> {
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *synced >= number {
+            return Ok(());
+        }
+        let committed = self.committed.load(Ordering::SeqCst);
+        let mut log = self.library_file.clone().into_os_string();
+        log.push("-wal");
+        let is_first = *synced == 0;
+        let outcome = fs::File::open(&log).and_then(|log| log.sync_data()).and_then(|()| {
+            // the log's own name is new in its directory
+            let directory = self.library_file.parent().filter(|_| is_first);
+            directory.map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all())
+        });
+        match outcome {
+            // a file system that can't have a log has the file itself written with each commit
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let words = format!("{} can't be written to the disk", self.library_file.display());
+                return Err(Failure::Io(words, error));
+            }
+            _ => *synced = committed,
+        }
+        Ok(())
     }
 
     /// The library's folders now.
@@ -103,6 +152,12 @@ impl Index {
     pub(crate) fn show_folders(&self, folders: Vec<PathBuf>) {
         *self.folders.write().unwrap_or_else(PoisonError::into_inner) = folders;
     }
+}
+
+fn grow<T>(transaction: &Transaction<'_>, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    let outcome = work(transaction)?;
+    transaction.prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'generation'")?.execute([])?;
+    Ok(outcome)
 }
 
 /// A number of the index's meta table; 0 where it has none.
@@ -144,13 +199,14 @@ pub(crate) fn set_lib_meta(connection: &Connection, key: &str, value: Option<&st
     Ok(())
 }
 
+/// A connection to both files. That commits don't wait for the disk is no harm: [`Index::sync`] does, once for many.
 fn connect(file: &Path, library_file: &Path, folders: &Folders) -> Result<Connection> {
     let connection = Connection::open(file)?;
     connection.busy_timeout(std::time::Duration::from_secs(20))?;
     connection.execute("ATTACH ?1 AS lib", [library_file.to_str().ok_or_else(|| not_text(library_file))?])?;
     connection.execute_batch(
         "PRAGMA main.journal_mode = WAL; PRAGMA main.synchronous = NORMAL; PRAGMA main.cache_size = -2048;
-         PRAGMA lib.journal_mode = WAL; PRAGMA lib.synchronous = FULL; PRAGMA lib.cache_size = -512;
+         PRAGMA lib.journal_mode = WAL; PRAGMA lib.synchronous = NORMAL; PRAGMA lib.cache_size = -512;
          PRAGMA temp_store = FILE; PRAGMA main.journal_size_limit = 4194304; PRAGMA trusted_schema = OFF;",
     )?;
     connection.set_prepared_statement_cache_capacity(48);
@@ -233,16 +289,16 @@ fn prepare_library(file: &Path) -> Result<Option<String>> {
     let mut connection = Connection::open(file)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match version {
-        0 | 1 => {
+        schema::LIBRARY_VERSION => {}
+        0..schema::LIBRARY_VERSION => {
             let transaction = connection.transaction()?;
             if version == 0 {
                 schema::create_library(&transaction)?;
             } else {
-                schema::upgrade_library(&transaction)?;
+                schema::upgrade_library(&transaction, version)?;
             }
             transaction.commit()?;
         }
-        schema::LIBRARY_VERSION => {}
         newer => {
             let (file, known) = (file.display(), schema::LIBRARY_VERSION);
             return Err(Failure::Refused(tandem_model::error::LibraryError::Failed(format!(
@@ -309,19 +365,48 @@ mod tests {
     }
 
     #[test]
-    fn a_library_of_the_first_version_is_taken_on() {
+    fn a_library_of_an_earlier_version_is_taken_on() {
         let folder = tempfile::tempdir().unwrap();
         let index = open(folder.path());
         index.write(|transaction| set_lib_meta(transaction, "scanned", Some("1"))).unwrap();
         drop(index);
-        Connection::open(folder.path().join("library.sqlite"))
-            .unwrap()
-            .execute_batch("DROP TABLE mount; PRAGMA user_version = 1")
-            .unwrap();
+        for earlier in [
+            "DROP TABLE folder_mount; PRAGMA user_version = 2",
+            "DROP TABLE folder_mount; DROP TABLE mount; PRAGMA user_version = 1",
+        ] {
+            let file = Connection::open(folder.path().join("library.sqlite")).unwrap();
+            file.execute_batch(earlier).unwrap();
+            drop(file);
+            let index = open(folder.path());
+            let count = "SELECT (SELECT count(*) FROM lib.mount) + (SELECT count(*) FROM lib.folder_mount)";
+            assert_eq!(index.read(|c| Ok(c.query_row(count, [], |row| row.get::<_, i64>(0))?)).unwrap(), 0);
+            assert_eq!(index.read(|c| lib_meta(c, "scanned")).unwrap().as_deref(), Some("1"));
+        }
+    }
+
+    #[test]
+    fn changes_at_once_are_all_kept_and_counted_as_synced() {
+        let folder = tempfile::tempdir().unwrap();
         let index = open(folder.path());
-        let count = "SELECT count(*) FROM lib.mount";
-        assert_eq!(index.read(|c| Ok(c.query_row(count, [], |row| row.get::<_, i64>(0))?)).unwrap(), 0);
-        assert_eq!(index.read(|c| lib_meta(c, "scanned")).unwrap().as_deref(), Some("1"));
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let index = &index;
+                scope.spawn(move || {
+                    for n in 0..20 {
+                        let key = format!("{thread}-{n}");
+                        index.change(|transaction| set_lib_meta(transaction, &key, Some("1"))).unwrap();
+                        let synced = *index.synced.lock().unwrap();
+                        assert!(synced > n, "{synced}");
+                    }
+                });
+            }
+        });
+        let (synced, committed) = (*index.synced.lock().unwrap(), index.committed.load(Ordering::SeqCst));
+        assert_eq!((synced, committed), (160, 160));
+        index.change_index(|_| Ok(())).unwrap();
+        assert_eq!(*index.synced.lock().unwrap(), 160);
+        let count = "SELECT count(*) FROM lib.meta WHERE value = '1'";
+        assert_eq!(index.read(|c| Ok(c.query_row(count, [], |row| row.get::<_, i64>(0))?)).unwrap(), 160);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// `user_version` of the index; another one means that it is made again.
 pub(super) const INDEX_VERSION: i64 = 1;
 /// `user_version` of the library file.
-pub(super) const LIBRARY_VERSION: i64 = 2;
+pub(super) const LIBRARY_VERSION: i64 = 3;
 
 const INDEX: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -51,6 +51,10 @@ CREATE TABLE media (
 /// What version 2 has that version 1 has not.
 const LIBRARY_2: &str = "CREATE TABLE mount (path BLOB PRIMARY KEY) WITHOUT ROWID;";
 
+/// What version 3 has that version 2 has not: where the file system is mounted that a library's folder lies on.
+const LIBRARY_3: &str =
+    "CREATE TABLE folder_mount (folder BLOB PRIMARY KEY, mount BLOB NOT NULL) WITHOUT ROWID;";
+
 /// Makes the index's tables. `again`: the library was scanned before, so this index replaces a lost one.
 ///
 /// Generations and track numbers go on from the time in microseconds, so that they are beyond those of a lost index.
@@ -71,11 +75,14 @@ pub(super) fn create_index(
 /// Makes the library file's tables.
 pub(super) fn create_library(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(LIBRARY)?;
-    upgrade_library(transaction)
+    upgrade_library(transaction, 1)
 }
 
-/// Makes a library file of version 1 one of this version.
-pub(super) fn upgrade_library(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    transaction.execute_batch(LIBRARY_2)?;
+/// Makes a library file of an earlier version one of this version.
+pub(super) fn upgrade_library(transaction: &Transaction<'_>, from: i64) -> rusqlite::Result<()> {
+    if from < 2 {
+        transaction.execute_batch(LIBRARY_2)?;
+    }
+    transaction.execute_batch(LIBRARY_3)?;
     transaction.pragma_update(None, "user_version", LIBRARY_VERSION)
 }

@@ -5,17 +5,15 @@
 use super::store::{self, Stored};
 use crate::failure::{Failure, Result};
 use rusqlite::Transaction;
-use std::path::PathBuf;
-use tandem_model::id::{MediaUri, PlaylistId};
+use tandem_model::id::PlaylistId;
 use tandem_model::media::{PlaylistEdit, PlaylistKind};
 
-/// Carries out an edit; `media` are those that it adds.
+/// Carries out an edit; `added` are the paths of what it adds.
 pub(crate) fn edit(
     transaction: &Transaction<'_>,
     id: &PlaylistId,
     edit: &PlaylistEdit,
-    media: &[MediaUri],
-    folders: &[PathBuf],
+    added: Vec<Vec<u8>>,
 ) -> Result<Stored> {
     let playlist = store::find(transaction, id)?;
     match edit {
@@ -33,7 +31,7 @@ pub(crate) fn edit(
             )?;
         }
         _ if playlist.kind != PlaylistKind::Static => return Err(store::read_only(&playlist)),
-        _ => edit_items(transaction, &playlist, edit, store::media_paths(transaction, media, folders)?)?,
+        _ => edit_items(transaction, &playlist, edit, added)?,
     }
     store::find(transaction, id)
 }

@@ -3,11 +3,11 @@
 //! Static and auto playlists are in the library file, playlist files in the index.
 
 use crate::failure::{Failure, Result};
+use crate::index::Index;
 use crate::playlists::resolve;
 use crate::{formats, rules, text};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use std::hash::{BuildHasher, Hasher};
-use std::path::PathBuf;
 use tandem_library::uri;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, PlaylistId};
@@ -177,28 +177,28 @@ fn check_candidate(uri: &MediaUri, path: &[u8]) -> Result<()> {
 }
 
 /// The paths of media URIs; refused where one is neither in the index nor a music file below a folder of the library.
-pub(crate) fn media_paths(
-    connection: &Connection,
-    media: &[MediaUri],
-    folders: &[PathBuf],
-) -> Result<Vec<Vec<u8>>> {
-    let mut known = connection.prepare_cached("SELECT 1 FROM main.track WHERE path = ?1")?;
-    let mut paths = Vec::with_capacity(media.len());
-    for uri in media {
-        let path = text::bytes(&uri::decode(uri)?).to_vec();
-        if known.exists([&path])? {
-            paths.push(path);
-            continue;
-        }
-        if !folders.iter().any(|folder| text::is_below(&path, text::bytes(folder))) {
+///
+/// It looks at files while nothing of the index is held: a file system that doesn't answer holds nobody else up.
+pub(crate) fn media_paths(index: &Index, media: &[MediaUri]) -> Result<Vec<Vec<u8>>> {
+    if media.is_empty() {
+        return Ok(Vec::new());
+    }
+    let decode = |uri: &MediaUri| Ok(text::bytes(&uri::decode(uri)?).to_vec());
+    let paths = media.iter().map(decode).collect::<Result<Vec<_>>>()?;
+    let known: Vec<bool> = index.read(|connection| {
+        let mut known = connection.prepare_cached("SELECT 1 FROM main.track WHERE path = ?1")?;
+        Ok(paths.iter().map(|path| known.exists([path])).collect::<rusqlite::Result<_>>()?)
+    })?;
+    let folders = index.folders();
+    for ((uri, path), _) in media.iter().zip(&paths).zip(known).filter(|(_, known)| !known) {
+        if !folders.iter().any(|folder| text::is_below(path, text::bytes(folder))) {
             let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
             return Err(Failure::invalid(format!(
                 "`{uri}` is not below a folder of the library ({}); add its folder to the library first",
                 folders.join(", ")
             )));
         }
-        check_candidate(uri, &path)?;
-        paths.push(path);
+        check_candidate(uri, path)?;
     }
     Ok(paths)
 }

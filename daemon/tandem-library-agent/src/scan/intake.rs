@@ -121,12 +121,12 @@ impl<'a> Intake<'a> {
         let (batch, dirs) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.new_dirs));
         if !dirs.is_empty() {
             // a folder alone changes nothing that anyone is told
-            self.index.write(|transaction| entries::put_dirs(transaction, &dirs))?;
+            self.index.write_index(|transaction| entries::put_dirs(transaction, &dirs))?;
         }
         if batch.is_empty() {
             return Ok(());
         }
-        self.index.change(|transaction| entries::put_tracks(transaction, &batch))
+        self.index.change_index(|transaction| entries::put_tracks(transaction, &batch))
     }
 
     /// Writes what is left, and ends the threads.

@@ -2,6 +2,7 @@
 //!
 //! One scan runs at a time, on a blocking thread; requests that come meanwhile are gathered for the next one.
 
+mod answering;
 mod entries;
 mod intake;
 mod mounts;
@@ -15,10 +16,11 @@ mod window;
 use crate::failure::Result;
 use crate::index::{self, Index};
 use crate::watch::Watcher;
+use answering::Answering;
 pub(crate) use entries::track_count;
 use pass::Pass;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -60,7 +62,7 @@ pub(crate) type Troubles = BTreeMap<PathBuf, String>;
 pub(crate) struct Scanner {
     index: Arc<Index>,
     watcher: Arc<Watcher>,
-    wanted: Mutex<Wanted>,
+    wanted: Arc<Mutex<Wanted>>,
     /// How many requests there were, and how many of them are done.
     requested: watch::Sender<u64>,
     completed: watch::Sender<u64>,
@@ -68,6 +70,7 @@ pub(crate) struct Scanner {
     troubles: Mutex<Troubles>,
     ending: AtomicBool,
     is_mount: mounts::Probe,
+    answering: Answering,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -80,13 +83,14 @@ impl Scanner {
         Self {
             index,
             watcher,
-            wanted: Mutex::default(),
+            wanted: Arc::default(),
             requested: watch::Sender::new(0),
             completed: watch::Sender::new(0),
             scanning: watch::Sender::new(false),
             troubles: Mutex::default(),
             ending: AtomicBool::new(false),
             is_mount: mounts::is_mount,
+            answering: Answering::default(),
         }
     }
 
@@ -173,9 +177,21 @@ impl Scanner {
         }
     }
 
+    /// Whether a place in a library's folder answers. The folder is scanned when it does so later.
+    fn answers(&self, library_folder: &Path, place: &Path) -> bool {
+        let (wanted, requested) = (self.wanted.clone(), self.requested.clone());
+        let folder = library_folder.to_owned();
+        self.answering.answers(place, move || {
+            lock(&wanted).merge(Wanted { dirty: [(folder, true)].into(), ..Wanted::default() });
+            requested.send_modify(|count| *count += 1);
+        })
+    }
+
     fn scan(&self, wanted: &Wanted) -> Result<()> {
         let mut troubles = lock(&self.troubles).clone();
-        let mut pass = Pass::new(&self.index, &self.watcher, &self.ending, &mut troubles, self.is_mount)?;
+        let answers = |library_folder: &Path, place: &Path| self.answers(library_folder, place);
+        let mut pass =
+            Pass::new(&self.index, &self.watcher, &self.ending, &mut troubles, self.is_mount, &answers)?;
         let outcome = pass.run(wanted);
         let unsettled = pass.unsettled();
         let outcome = pass.finish().and(outcome);

@@ -30,6 +30,9 @@ struct Visit {
     deep: bool,
 }
 
+/// Whether a place in a library's folder answers: the folder, and the place.
+pub(super) type Answers<'a> = dyn Fn(&Path, &Path) -> bool + 'a;
+
 /// One scan.
 pub(super) struct Pass<'a> {
     index: &'a Index,
@@ -49,6 +52,7 @@ pub(super) struct Pass<'a> {
     vanished: Vec<Vanished>,
     vanished_dirs: Vec<VanishedDir>,
     mounts: Mounts,
+    answers: &'a Answers<'a>,
     settled: bool,
     unsettled: BTreeMap<PathBuf, bool>,
 }
@@ -61,6 +65,7 @@ impl<'a> Pass<'a> {
         ending: &'a AtomicBool,
         troubles: &'a mut Troubles,
         is_mount: Probe,
+        answers: &'a Answers<'a>,
     ) -> Result<Self> {
         let (again, known, mounts) = index.read(|connection| {
             let again = index::meta(connection, "again")? != 0;
@@ -81,6 +86,7 @@ impl<'a> Pass<'a> {
             vanished: Vec::new(),
             vanished_dirs: Vec::new(),
             mounts,
+            answers,
             settled: false,
             unsettled: BTreeMap::new(),
         })
@@ -130,10 +136,17 @@ impl<'a> Pass<'a> {
         visits: BTreeMap<PathBuf, bool>,
         trust_empty: bool,
     ) -> Result<()> {
-        let root = match Root::open(folder) {
+        if !self.is_answering(folder) {
+            return Ok(());
+        }
+        // once it is watched for it is tried again, because it may have come meanwhile
+        let opened = Root::open(folder).or_else(|_| {
+            self.watcher.watch_for_return(folder);
+            Root::open(folder)
+        });
+        let root = match opened {
             Ok(root) => Arc::new(root),
             Err(error) => {
-                self.watcher.watch_for_return(folder);
                 self.trouble(
                     folder,
                     &format!("the library's folder {} is not there ({error})", folder.display()),
@@ -179,7 +192,23 @@ impl<'a> Pass<'a> {
             self.index.change(|transaction| moves::take_away(transaction, &vanished, &dirs, &fresh))?;
         }
         self.index.write(|transaction| entries::remember_tracks(transaction, folder, left))?;
-        self.keep_mounts(folder)
+        self.keep_mounts(folder, left)
+    }
+
+    /// Whether a library's folder, and what is mounted in it, answers; tells of what doesn't.
+    fn is_answering(&mut self, folder: &Path) -> bool {
+        let mut places = vec![folder.to_owned()];
+        places.extend(self.mounts.there_below(folder));
+        let Some(silent) = places.into_iter().find(|place| !(self.answers)(folder, place)) else {
+            return true;
+        };
+        let words = format!(
+            "the file system of {} doesn't answer; see to it that its server or disk does, or set the library's \
+             folders without it",
+            silent.display()
+        );
+        self.trouble(folder, &words);
+        false
     }
 
     /// Takes what only looks gone, because its file system isn't mounted, off the list of what vanished, and tells of
@@ -191,13 +220,19 @@ impl<'a> Pass<'a> {
         // opened anew, because the folder itself may be the mount
         match Root::open(folder) {
             Ok(root) => self.mounts.look(&root, folder),
-            Err(_) => drop(self.mounts.meet(folder, false)),
+            Err(_) => self.mounts.lose(folder),
         }
         for mount in self.mounts.away_below(folder) {
+            let what = match self.mounts.missing_beneath(&mount) {
+                Some(beneath) => format!(
+                    "the library's folder {} lay on the file system mounted at {}, which",
+                    mount.display(),
+                    beneath.display()
+                ),
+                None => format!("the folder {} held music on a file system that", mount.display()),
+            };
             let words = format!(
-                "the folder {} held music on a file system that is not mounted now; mount it, or set the library's \
-                 folders again if that is meant",
-                mount.display()
+                "{what} is not mounted now; mount it, or set the library's folders again if that is meant"
             );
             self.trouble(&mount, &words);
         }
@@ -231,8 +266,9 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Remembers those mounts of a library's folder that hold tracks, and no others.
-    fn keep_mounts(&mut self, folder: &Path) -> Result<()> {
+    /// Remembers those mounts of a library's folder that hold tracks, and no others; and what the folder lies on, where
+    /// it holds any of its `tracks`.
+    fn keep_mounts(&mut self, folder: &Path, tracks: u64) -> Result<()> {
         for mount in self.mounts.there_below(folder) {
             let tracks = self.index.read(|connection| entries::tracks_below(connection, &mount))?;
             match (tracks > 0, self.mounts.is_remembered(&mount)) {
@@ -240,6 +276,10 @@ impl<'a> Pass<'a> {
                 (false, true) => self.index.write(|transaction| mounts::forget(transaction, &[mount]))?,
                 _ => {}
             }
+        }
+        if let Some(beneath) = self.mounts.news_beneath(folder) {
+            let beneath = beneath.filter(|_| tracks > 0);
+            self.index.write(|transaction| mounts::remember_beneath(transaction, folder, beneath))?;
         }
         Ok(())
     }
@@ -341,8 +381,8 @@ impl<'a> Pass<'a> {
             }
         }
         for name in before.into_keys().filter(|_| !keeps_what_vanished) {
-            self.index
-                .change(|transaction| entries::remove_playlist(transaction, &entries::join(path, &name)))?;
+            let file = entries::join(path, &name);
+            self.index.change_index(|transaction| entries::remove_playlist(transaction, &file))?;
         }
         let mut folders = known.folders;
         for name in listing.folders {
@@ -383,7 +423,7 @@ impl<'a> Pass<'a> {
         };
         let Some(dir) = known else { return Ok(Some(self.intake.add_dir(text::bytes(path), parent))) };
         if known_parent != parent {
-            self.index.write(|transaction| entries::set_parent(transaction, dir, parent))?;
+            self.index.write_index(|transaction| entries::set_parent(transaction, dir, parent))?;
         }
         Ok(known)
     }
@@ -435,7 +475,7 @@ impl<'a> Pass<'a> {
             }
         };
         let roots: Vec<&[u8]> = self.folders.iter().map(|folder| text::bytes(folder)).collect();
-        self.index.change(|transaction| {
+        self.index.change_index(|transaction| {
             entries::put_playlist(
                 transaction,
                 &entries::PlaylistFile { dir, path: &path, facts: found.facts },
@@ -449,7 +489,7 @@ impl<'a> Pass<'a> {
     fn drop_other_folders(&mut self, folders: &[PathBuf]) -> Result<()> {
         let outside = self.index.read(|connection| entries::outside(connection, folders))?;
         if !outside.is_empty() {
-            self.index.change(|transaction| {
+            self.index.change_index(|transaction| {
                 outside.iter().try_for_each(|dir| entries::remove_tree(transaction, *dir))
             })?;
         }

@@ -15,7 +15,7 @@ struct Fixture {
     scanner: Scanner,
 }
 
-fn put(path: &std::path::Path, content: &[u8]) {
+fn put(path: &Path, content: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::io::Write::write_all(&mut fs::File::create(path).unwrap(), content).unwrap();
 }
@@ -402,4 +402,51 @@ async fn requests_are_gathered_and_settled() {
     assert_eq!(index.read(track_count).unwrap(), 1);
     assert!(!*scanning.borrow_and_update());
     drop(folder);
+}
+
+#[test]
+fn a_folder_that_does_not_answer_holds_no_other_up() {
+    const SILENT: &str = ".silent";
+    let mut fixture = Fixture::new();
+    let folders = ["a", "b"].map(|name| fixture.at(name));
+    for folder in &folders {
+        put(&folder.join("1.flac"), &samples::flac(&["TITLE=one"]));
+    }
+    fixture.index.show_folders(folders.to_vec());
+    fixture.scan();
+    let before = fixture.tracks();
+    // opening it waits for somebody who writes
+    let pipe = folders[0].join(SILENT);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    fixture.scanner.answering.look = |folder| drop(fs::File::open(folder.join(SILENT)));
+    fixture.scanner.answering.limit = Duration::from_millis(200);
+    fs::remove_file(folders[0].join("1.flac")).unwrap();
+    put(&folders[0].join("2.flac"), &samples::flac(&["TITLE=two"]));
+    put(&folders[1].join("3.flac"), &samples::flac(&["TITLE=three"]));
+    for _ in 0..2 {
+        fixture.scan();
+        assert!(fixture.scanner.trouble().unwrap().contains("doesn't answer"));
+        let paths: Vec<PathBuf> = fixture.tracks().iter().map(|(_, path, _)| path.into()).collect();
+        assert_eq!(paths.len(), before.len() + 1, "{paths:?}");
+    }
+    // it is looked at when it answers, without anybody asking
+    let mut requested = fixture.scanner.requested.subscribe();
+    fixture.scanner.answering.limit = Duration::from_secs(60);
+    drop(fs::OpenOptions::new().write(true).open(&pipe).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let answered = async { tokio::time::timeout(Duration::from_secs(60), requested.changed()).await };
+    runtime.block_on(answered).unwrap().unwrap();
+    let wanted = std::mem::take(&mut *lock(&fixture.scanner.wanted));
+    assert_eq!(wanted.dirty, [(folders[0].clone(), true)].into());
+    fs::remove_file(&pipe).unwrap();
+    fixture.scanner.scan(&wanted).unwrap();
+    assert_eq!((fixture.scanner.trouble(), fixture.tracks().len()), (None, before.len() + 1));
+    assert!(
+        fixture
+            .index
+            .read(|c| Ok(c.query_row("SELECT count(*) FROM track WHERE title = 'two'", [], |row| row
+                .get::<_, i64>(0))?))
+            .unwrap()
+            == 1
+    );
 }

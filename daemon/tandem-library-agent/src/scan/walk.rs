@@ -7,7 +7,7 @@ use super::mounts::Probe;
 use crate::{formats, text};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// A file as the file system tells of it.
@@ -57,6 +57,11 @@ impl Root {
     pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::openat(CWD, path, flags, Mode::empty()).map(Self)
+    }
+
+    /// The folder itself.
+    pub(super) fn folder(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Opens what is at this relative path, or the folder itself where it is empty. No link is followed.

@@ -7,7 +7,7 @@ pub(crate) mod mounts;
 use crate::scan::Wanted;
 use futures_util::StreamExt;
 use inotify::{Event, EventMask, EventOwned, Inotify, WatchDescriptor, WatchMask, Watches};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -78,9 +78,8 @@ impl Watcher {
             | WatchMask::ONLYDIR
             | WatchMask::EXCL_UNLINK;
         mask |= if is_root { WatchMask::MOVE_SELF | WatchMask::DELETE_SELF } else { WatchMask::DONT_FOLLOW };
-        let mut watched = self.lock();
-        if let Some(descriptor) = self.add(&mut watched, folder, mask) {
-            watched.purposes.insert(descriptor, Purpose::Folder(folder.to_owned()));
+        if let Some(descriptor) = self.add(folder, mask) {
+            self.lock().purposes.insert(descriptor, Purpose::Folder(folder.to_owned()));
         }
     }
 
@@ -88,8 +87,8 @@ impl Watcher {
     pub(crate) fn watch_for_return(&self, folder: &Path) {
         let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ONLYDIR | WatchMask::MASK_ADD;
         let Some(above) = folder.ancestors().skip(1).find(|above| above.is_dir()) else { return };
+        let Some(descriptor) = self.add(above, mask) else { return };
         let mut watched = self.lock();
-        let Some(descriptor) = self.add(&mut watched, above, mask) else { return };
         match watched.purposes.entry(descriptor).or_insert_with(|| Purpose::Return(Vec::new())) {
             Purpose::Return(folders) if !folders.iter().any(|waiting| waiting == folder) => {
                 folders.push(folder.to_owned());
@@ -98,8 +97,11 @@ impl Watcher {
         }
     }
 
-    fn add(&self, watched: &mut Watched, folder: &Path, mask: WatchMask) -> Option<WatchDescriptor> {
-        match watched.watches.as_mut()?.add(folder, mask) {
+    /// Nothing is locked meanwhile, because a file system that doesn't answer would stop all that waits for the lock.
+    /// What happens before the purpose is known is found by the scan, which lists the folder after this.
+    fn add(&self, folder: &Path, mask: WatchMask) -> Option<WatchDescriptor> {
+        let mut watches = self.lock().watches.clone()?;
+        match watches.add(folder, mask) {
             Ok(descriptor) => Some(descriptor),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 if !self.incomplete.swap(true, Ordering::Relaxed) {
@@ -126,9 +128,21 @@ impl Watcher {
     /// Ends the watches of all that is not in these folders.
     pub(crate) fn keep_only(&self, folders: &[PathBuf]) {
         let kept = |path: &Path| folders.iter().any(|folder| path.starts_with(folder));
+        let waiting: Vec<PathBuf> = self
+            .lock()
+            .purposes
+            .values()
+            .flat_map(|purpose| match purpose {
+                Purpose::Folder(_) => &[][..],
+                Purpose::Return(waiting) => waiting,
+            })
+            .cloned()
+            .collect();
+        let missing: BTreeSet<PathBuf> =
+            waiting.into_iter().filter(|path| kept(path) && !path.is_dir()).collect();
         self.remove(|purpose| match purpose {
             Purpose::Folder(path) => !kept(path),
-            Purpose::Return(waiting) => !waiting.iter().any(|path| kept(path) && !path.is_dir()),
+            Purpose::Return(waiting) => !waiting.iter().any(|path| missing.contains(path)),
         });
     }
 

@@ -183,6 +183,7 @@ async fn a_file_system_in_a_folder_comes_and_goes() {
     fs::create_dir(&nas).unwrap();
     let library = fixture.open().await;
     if !mount(&nas) {
+        eprintln!("skipped: only root can mount a file system");
         return;
     }
     // gone with the test, however that ends
@@ -191,7 +192,7 @@ async fn a_file_system_in_a_folder_comes_and_goes() {
     let all = ["1.flac", "My NAS/x/2.flac"].map(|name| fixture.uri(name));
     library.scan().await.unwrap();
     until_found(&*library, ALL, &all).await;
-    assert!(Command::new("umount").arg("--lazy").arg(&nas).status().unwrap().success());
+    unmount(&nas);
     until(&*library, |state| state.trouble.contains("My NAS")).await;
     let told = library.resolve(Vec::new()).await.unwrap().trouble;
     assert!(told.as_ref().is_some_and(|words| words.contains("My NAS")), "{told:?}");
@@ -202,6 +203,59 @@ async fn a_file_system_in_a_folder_comes_and_goes() {
     let all = ["1.flac", "My NAS/3.flac"].map(|name| fixture.uri(name));
     until_found(&*library, ALL, &all).await;
     until(&*library, |state| state.trouble.is_empty()).await;
+}
+
+/// Unmounts while the agent may still hold what is mounted.
+fn unmount(folder: &Path) {
+    assert!(Command::new("umount").arg("--lazy").arg(folder).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn a_file_system_that_holds_the_librarys_folder_comes_and_goes() {
+    let fixture = Fixture::new();
+    let up = fixture.at("up");
+    let folder = up.join("Music");
+    // what lies beneath looks like a library that has lost most of its music
+    fixture.put("up/Music/0.flac", &samples::flac(&["TITLE=beneath"]));
+    if !mount(&up) {
+        eprintln!("skipped: only root can mount a file system");
+        return;
+    }
+    let _unmounted = Unmounted(up.clone());
+    for name in ["up/Music/1.flac", "up/Music/x/2.flac"] {
+        fixture.put(name, &samples::flac(&["TITLE=one"]));
+    }
+    let all = ["up/Music/1.flac", "up/Music/x/2.flac"].map(|name| fixture.uri(name));
+    let library = fixture.open().await;
+    library.set_folders(vec![folder.clone()]).await.unwrap();
+    until_found(&*library, ALL, &all).await;
+    until(&*library, |state| !state.scanning).await;
+    unmount(&up);
+    let told = |words: &str| words.contains(&*up.to_string_lossy()) && words.contains("not mounted now");
+    until(&*library, |state| told(&state.trouble)).await;
+    library.scan().await.unwrap();
+    assert!(library.resolve(Vec::new()).await.unwrap().trouble.is_some_and(|words| told(&words)));
+    until_found(&*library, ALL, &all).await;
+    // a new start knows it as well
+    drop(library);
+    fixture.libraries.shut_down().await;
+    let library = fixture.open().await;
+    assert!(told(&library.state().borrow().trouble), "{:?}", library.state().borrow());
+    until_found(&*library, ALL, &all).await;
+    // another file system at the same place is its owner's choice; nobody asks for a scan
+    assert!(mount(&up));
+    fixture.put("up/Music/3.flac", &samples::flac(&["TITLE=three"]));
+    library.scan().await.unwrap();
+    until_found(&*library, ALL, &[fixture.uri("up/Music/3.flac")]).await;
+    until(&*library, |state| state.trouble.is_empty() && !state.scanning).await;
+    // the music has moved to what lies beneath, for good
+    unmount(&up);
+    until(&*library, |state| told(&state.trouble)).await;
+    library.set_folders(vec![folder]).await.unwrap();
+    until_found(&*library, ALL, &[fixture.uri("up/Music/0.flac")]).await;
+    until(&*library, |state| state.trouble.is_empty() && !state.scanning).await;
+    library.scan().await.unwrap();
+    assert_eq!(library.resolve(Vec::new()).await.unwrap().trouble, None);
 }
 
 struct Unmounted(PathBuf);

@@ -5,6 +5,8 @@ use crate::samples;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::Write;
 use std::process::Stdio;
+use tandem_library::message::VERSION;
+use tandem_library::wire;
 use tandem_model::error::LibraryError;
 use tandem_model::library::Libraries;
 
@@ -154,4 +156,32 @@ async fn it_ends_cleanly_when_it_is_told_to() {
         // a daemon that is gone before it has greeted is an error, a signal is not
         assert_eq!(status.success(), ended_by_signal, "{status}");
     }
+}
+
+#[tokio::test]
+async fn it_ends_quietly_when_the_daemon_is_gone() {
+    let fixture = Fixture::new();
+    fixture.put("one.flac", &samples::flac(&["TITLE=one"]));
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let child = tokio::process::Command::new(env!("CARGO_BIN_EXE_tandem-library-agent"))
+        .args(["--stdin", "--state"])
+        .arg(fixture.folder.path().join("state"))
+        .arg("--music")
+        .arg(fixture.at(""))
+        .env("RUST_BACKTRACE", "1")
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let mut daemon = tokio::net::UnixStream::from_std(ours).unwrap();
+    wire::send(&daemon, &wire::Frame::hello(VERSION)).await.unwrap();
+    let mut greeting = [0; 16];
+    tokio::io::AsyncReadExt::read_exact(&mut daemon, &mut greeting).await.unwrap();
+    // what the agent has told and nobody has read makes its next read or write fail
+    tokio::time::timeout(LIMIT, daemon.readable()).await.unwrap().unwrap();
+    drop(daemon);
+    let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await.unwrap().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
