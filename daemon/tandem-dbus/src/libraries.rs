@@ -247,6 +247,33 @@ impl Shelf {
         library: &dyn OwnersLibrary,
     ) -> Result<Vec<PlaylistInfo>, Error> {
         let mut announced = self.announced.lock().await;
+        self.refresh_locked(context, library, &mut announced).await
+    }
+
+    /// Sees to it that a playlist which has just been made has its object. Of many that are made together, most are
+    /// found by the same look at the library.
+    ///
+    /// # Errors
+    /// As [`Shelf::refresh`].
+    pub(crate) async fn publish_playlist(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        library: &dyn OwnersLibrary,
+        id: &PlaylistId,
+    ) -> Result<(), Error> {
+        let mut announced = self.announced.lock().await;
+        if announced.playlists.contains_key(id) {
+            return Ok(());
+        }
+        self.refresh_locked(context, library, &mut announced).await.map(|_| ())
+    }
+
+    async fn refresh_locked(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        library: &dyn OwnersLibrary,
+        announced: &mut Announced,
+    ) -> Result<Vec<PlaylistInfo>, Error> {
         let state = library.state().borrow().clone();
         let playlists = library.playlists().await.map_err(from_library)?;
         {
@@ -255,10 +282,10 @@ impl Shelf {
                 playlists.iter().map(|playlist| (playlist.id.clone(), playlist.clone())).collect();
             shown.state = state.clone();
         }
-        self.bring_objects_in_step(context, &mut announced)
+        self.bring_objects_in_step(context, announced)
             .await
             .map_err(|error| from_bus("changing playlist objects", &error))?;
-        self.announce(context, &mut announced, state)
+        self.announce(context, announced, state)
             .await
             .map_err(|error| from_bus("announcing changes", &error))?;
         Ok(playlists)

@@ -39,7 +39,7 @@ impl Library {
         library: &dyn tandem_model::library::Library,
         playlist: PlaylistInfo,
     ) -> Result<OwnedObjectPath, Error> {
-        self.shelf.refresh(&self.context, library).await?;
+        self.shelf.publish_playlist(&self.context, library, &playlist.id).await?;
         Ok(paths::playlist(self.shelf.owner(), &playlist.id))
     }
 

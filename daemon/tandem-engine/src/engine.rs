@@ -8,7 +8,7 @@ use crate::preview::PreviewItem;
 use crate::registry::Registry;
 use crate::run::journal::blocking;
 use crate::session::handle::{Command, SessionHandle};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use tandem_model::error::{RequestError, StoreError};
 use tandem_model::event::EngineEvent;
@@ -72,10 +72,14 @@ impl Engine {
         let parts = Arc::new(parts);
         let ledger = Arc::new(Ledger::load(&parts).await?);
         let ended = ledger.current().ended.clone();
-        if !ended.is_empty()
-            && let Err(error) = ledger.remove_manifests(&parts, &ended).await
+        let unsettled: Vec<_> =
+            ledger.current().devices.iter().flat_map(|known| known.unsettled.clone()).collect();
+        for removed in
+            [ledger.remove_manifests(&parts, &ended).await, ledger.remove_settled(&parts, &unsettled).await]
         {
-            tracing::warn!("the manifests of ended partnerships could not be removed: {error}");
+            if let Err(error) = removed {
+                tracing::warn!("the manifests of ended partnerships could not be removed: {error}");
+            }
         }
         let registry = Arc::new(Registry::default());
         let (sender, events) = mpsc::channel(EVENTS);
@@ -225,8 +229,8 @@ impl Engine {
         read.await.map_err(|error| RequestError::Failed(error.message))
     }
 
-    /// Manual transfer: adds media to the device's transfer playlist, assigns it, and starts a run if the device is
-    /// there.
+    /// Manual transfer: adds media that are not in it yet to the device's transfer playlist, assigns it, and starts a
+    /// run if the device is there. What the user deleted or changed on the device before is copied all the same.
     ///
     /// # Errors
     /// `PartnershipNotExist`, or why the library doesn't take it.
@@ -244,10 +248,16 @@ impl Engine {
             library.media_info(item.clone()).await?;
         }
         let playlist = library.transfer_playlist(snapshot.friendly_name.clone()).await?;
-        library.edit_playlist(playlist.id.clone(), PlaylistEdit::Append(media)).await?;
+        let there = library.playlist_items(playlist.id.clone(), 0, 0).await?;
+        let mut seen: HashSet<&MediaUri> = there.iter().collect();
+        let new: Vec<MediaUri> = media.iter().filter(|item| seen.insert(item)).cloned().collect();
+        if !new.is_empty() {
+            library.edit_playlist(playlist.id.clone(), PlaylistEdit::Append(new)).await?;
+        }
         if !partnership.assignments.iter().any(|assignment| assignment.playlist == playlist.id) {
             self.assign(partnership.owner, partnership.index, playlist.id, 1).await?;
         }
+        self.session(device)?.ask(|reply| Command::TakeByHand { media, reply }).await?;
         if snapshot.connected { self.start_sync(device).await } else { Ok(()) }
     }
 

@@ -50,6 +50,24 @@ impl Ledger {
         self.current.borrow().devices.iter().find(|known| known.description.id == *device).cloned()
     }
 
+    /// Removes those of these manifests in which nothing is in flight; what is in flight is settled when the device is
+    /// there.
+    pub(crate) async fn remove_settled(&self, parts: &Parts, ended: &[Guid]) -> Result<(), RequestError> {
+        let mut settled = Vec::with_capacity(ended.len());
+        for &relationship in ended {
+            let manifests = Arc::clone(&parts.manifests);
+            let pending = tokio::task::spawn_blocking(move || match manifests.open(relationship) {
+                // what was in flight can't be told any more
+                Err(StoreError::Damaged { .. }) => Ok(false),
+                opened => opened?.pending().map(|pending| !pending.is_empty()),
+            });
+            if !pending.await.map_err(|error| joined(&error))?? {
+                settled.push(relationship);
+            }
+        }
+        self.remove_manifests(parts, &settled).await
+    }
+
     /// Removes the manifests of partnerships that have ended, and forgets that this was to be done.
     pub(crate) async fn remove_manifests(&self, parts: &Parts, ended: &[Guid]) -> Result<(), RequestError> {
         for &relationship in ended {
@@ -59,6 +77,9 @@ impl Ledger {
         }
         let forget = |record: &mut Partnerships| {
             record.ended.retain(|relationship| !ended.contains(relationship));
+            for known in &mut record.devices {
+                known.unsettled.retain(|relationship| !ended.contains(relationship));
+            }
             Ok(())
         };
         self.change(forget).await

@@ -1,10 +1,16 @@
-//! What a run would do, item by item, as `Preview` shows it. Pure values.
+//! What a run would do, item by item, as `Preview` shows it. It looks at names on the device and changes nothing.
 
-use crate::plan::{Deletion, LeftOut, TrackWrite};
-use crate::run::playlists;
+use crate::plan::names::numbered;
+use crate::plan::{Deletion, LeftOut, TrackWrite, guard};
+use crate::run::error::RunError;
+use crate::run::playlists::{self, PlaylistChanges};
 use crate::run::prepare::Prepared;
-use crate::run::transfer::on_device;
-use tandem_model::manifest::Origin;
+use crate::run::transfer::{NAME_TRIES, on_device};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use tandem_model::manifest::{Entry, EntryState, Origin};
+use tandem_model::path::DevicePath;
+use tandem_model::player::Storage;
 
 /// What would be done with one item; the contract's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +48,7 @@ pub struct PreviewItem {
     pub action: Action,
     /// The media's URI; empty for a playlist file.
     pub media: String,
-    /// Where on the device.
+    /// Where on the device; empty for what is left out. Without media either, it is the whole run that would stop.
     pub destination: String,
     /// Bytes.
     pub size: u64,
@@ -50,62 +56,107 @@ pub struct PreviewItem {
     pub reason: String,
 }
 
-/// What this plan comes to.
-pub(crate) fn items(prepared: &Prepared) -> Vec<PreviewItem> {
-    let Prepared { plan, library, entries, .. } = prepared;
-    let delete = |deletion: &Deletion| {
-        let entry = &entries[deletion.entry];
-        PreviewItem {
-            action: Action::Delete,
-            media: match &entry.origin {
-                Origin::Track(uri) => uri.0.to_string(),
-                Origin::Playlist(_) => String::new(),
-            },
-            destination: entry.path.to_string(),
-            size: entry.facts.size,
-            reason: deletion.reason.to_owned(),
-        }
-    };
-    let write = |write: &TrackWrite| {
-        let track = &library.tracks[write.track as usize];
-        let (action, reason) = match write.replaces {
-            Some(_) => (Action::Replace, "changed in the library"),
-            None => (Action::Copy, "not yet on the device"),
-        };
-        PreviewItem {
-            action,
-            media: track.uri.0.to_string(),
-            destination: write.path.to_string(),
-            size: track.size,
-            reason: reason.to_owned(),
-        }
-    };
-    let skip = |left_out: &LeftOut| {
-        let track = &library.tracks[left_out.track as usize];
-        PreviewItem {
-            action: Action::Skip,
-            media: track.uri.0.to_string(),
-            destination: String::new(),
-            size: track.size,
-            reason: left_out.message.clone(),
-        }
-    };
-    let mut items: Vec<PreviewItem> = plan.deletions.iter().map(delete).collect();
-    items.extend(plan.writes.iter().map(write));
-    items.extend(plan.left_out.iter().map(skip));
-    items.extend(playlist_items(prepared));
-    items
+/// What this plan comes to, under the names that the run will use. The first item says so where the run would stop
+/// before it changes anything; the others are what it would do once that is allowed.
+pub(crate) async fn items(
+    prepared: Prepared,
+    allow_mass_deletion: bool,
+) -> Result<Vec<PreviewItem>, RunError> {
+    let storage = Arc::clone(&prepared.storage);
+    let mut names = Names::of(&prepared);
+    let fresh = prepared.plan.writes.iter().filter(|write| write.replaces.is_none());
+    names.look(&*storage, fresh.map(|write| write.path.clone()).collect()).await?;
+    let changes = playlist_changes(&prepared, &names);
+    let fresh = changes.fresh.iter().filter(|file| file.replaces.is_none());
+    names.look(&*storage, fresh.map(|file| file.path.clone()).collect()).await?;
+
+    let Prepared { plan, library, entries, .. } = &prepared;
+    let objection = guard::objection(plan, entries, library.trouble.as_deref());
+    let mut items: Vec<PreviewItem> =
+        objection.filter(|_| !allow_mass_deletion).map(whole_run).into_iter().collect();
+    items.extend(plan.deletions.iter().map(|deletion| deleted(&prepared, deletion)));
+    items.extend(plan.writes.iter().map(|write| written(&prepared, write, &names)));
+    items.extend(plan.left_out.iter().map(|left_out| skipped(&prepared, left_out)));
+    items.extend(playlist_items(&changes, &names));
+    Ok(items)
 }
 
-/// What would become of the playlist files, once the tracks are where the plan puts them.
-fn playlist_items(prepared: &Prepared) -> Vec<PreviewItem> {
-    let Some(style) = &prepared.player.capabilities().playlists else { return Vec::new() };
+/// The run would stop before it changes anything.
+fn whole_run(objection: String) -> PreviewItem {
+    PreviewItem {
+        action: Action::Skip,
+        media: String::new(),
+        destination: String::new(),
+        size: 0,
+        reason: objection,
+    }
+}
+
+fn deleted(prepared: &Prepared, deletion: &Deletion) -> PreviewItem {
+    let entry = &prepared.entries[deletion.entry];
+    PreviewItem {
+        action: Action::Delete,
+        media: match &entry.origin {
+            Origin::Track(uri) => uri.0.to_string(),
+            Origin::Playlist(_) => String::new(),
+        },
+        destination: entry.path.to_string(),
+        size: entry.facts.size,
+        reason: deletion.reason.to_owned(),
+    }
+}
+
+fn written(prepared: &Prepared, write: &TrackWrite, names: &Names) -> PreviewItem {
+    let track = &prepared.library.tracks[write.track as usize];
+    let (action, reason) = match write.replaces {
+        Some(_) => (Action::Replace, "changed in the library"),
+        None => (Action::Copy, "not yet on the device"),
+    };
+    let destination = if write.replaces.is_some() { Some(&write.path) } else { names.of_path(&write.path) };
+    PreviewItem {
+        action: if destination.is_some() { action } else { Action::Skip },
+        media: track.uri.0.to_string(),
+        destination: destination.map(ToString::to_string).unwrap_or_default(),
+        size: track.size,
+        reason: match destination {
+            Some(path) if *path != write.path => {
+                let adopted = "; if it is exactly this one, it is taken for ours again and nothing is copied";
+                let adopted = if prepared.lost { adopted } else { "" };
+                format!("{reason}; another file has the name `{}`{adopted}", write.path)
+            }
+            Some(_) => reason.to_owned(),
+            None => format!("`{}` and all names like it are taken by other files", write.path),
+        },
+    }
+}
+
+fn skipped(prepared: &Prepared, left_out: &LeftOut) -> PreviewItem {
+    let track = &prepared.library.tracks[left_out.track as usize];
+    PreviewItem {
+        action: Action::Skip,
+        media: track.uri.0.to_string(),
+        destination: String::new(),
+        size: track.size,
+        reason: left_out.message.clone(),
+    }
+}
+
+/// What would become of the playlist files, once the tracks are where they will be.
+fn playlist_changes(prepared: &Prepared, names: &Names) -> PlaylistChanges {
+    let Some(style) = &prepared.player.capabilities().playlists else { return PlaylistChanges::default() };
     let mut places = on_device(prepared);
     for deletion in &prepared.plan.deletions {
         places.retain(|_, path| *path != prepared.entries[deletion.entry].path);
     }
-    places.extend(prepared.plan.writes.iter().map(|write| (write.track, write.path.clone())));
-    let changes = playlists::changes(&prepared.library, &prepared.entries, style, &places);
+    let place = |write: &TrackWrite| {
+        let path = if write.replaces.is_some() { Some(&write.path) } else { names.of_path(&write.path) };
+        path.map(|path| (write.track, path.clone()))
+    };
+    places.extend(prepared.plan.writes.iter().filter_map(place));
+    playlists::changes(&prepared.library, &prepared.entries, style, &places)
+}
+
+fn playlist_items(changes: &PlaylistChanges, names: &Names) -> Vec<PreviewItem> {
     let stale = changes.stale.iter().map(|entry| PreviewItem {
         action: Action::Delete,
         media: String::new(),
@@ -116,9 +167,61 @@ fn playlist_items(prepared: &Prepared) -> Vec<PreviewItem> {
     let fresh = changes.fresh.iter().map(|file| PreviewItem {
         action: if file.replaces.is_some() { Action::Replace } else { Action::Copy },
         media: String::new(),
-        destination: file.path.to_string(),
+        destination: names.of_path(&file.path).unwrap_or(&file.path).to_string(),
         size: file.text.len() as u64,
         reason: format!("the playlist `{}`", file.playlist.name),
     });
     stale.chain(fresh).collect()
+}
+
+/// The names that new files get: the planned one, or the next numbered one where somebody else's file has it.
+struct Names {
+    /// Of files of ours, which are deleted or replaced before.
+    ours: HashSet<DevicePath>,
+    /// Planned, recorded, or given here.
+    used: HashSet<DevicePath>,
+    /// For planned names that are taken; `None` where all names like it are.
+    other: HashMap<DevicePath, Option<DevicePath>>,
+}
+
+impl Names {
+    fn of(prepared: &Prepared) -> Self {
+        let present = |entry: &&Entry| entry.state == EntryState::Present;
+        let recorded = prepared.entries.iter().map(|entry| entry.path.clone());
+        let planned = prepared.plan.writes.iter().map(|write| write.path.clone());
+        Self {
+            ours: prepared.entries.iter().filter(present).map(|entry| entry.path.clone()).collect(),
+            used: recorded.chain(planned).collect(),
+            other: HashMap::new(),
+        }
+    }
+
+    /// Looks which of these names are taken, and finds others for them.
+    async fn look(&mut self, storage: &dyn Storage, wanted: Vec<DevicePath>) -> Result<(), RunError> {
+        let facts = storage.facts(wanted.clone()).await?;
+        for (wanted, facts) in wanted.into_iter().zip(facts) {
+            if facts.is_none() || self.ours.contains(&wanted) {
+                continue;
+            }
+            let mut free = None;
+            for number in 2..=NAME_TRIES {
+                let path = numbered(&wanted, number);
+                if !self.used.contains(&path) && storage.object(&path).facts().await?.is_none() {
+                    self.used.insert(path.clone());
+                    free = Some(path);
+                    break;
+                }
+            }
+            self.other.insert(wanted, free);
+        }
+        Ok(())
+    }
+
+    /// The name that a file planned under this one gets; `None` where all are taken.
+    fn of_path<'a>(&'a self, planned: &'a DevicePath) -> Option<&'a DevicePath> {
+        match self.other.get(planned) {
+            Some(other) => other.as_ref(),
+            None => Some(planned),
+        }
+    }
 }

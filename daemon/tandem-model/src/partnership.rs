@@ -53,6 +53,9 @@ pub struct Partnership {
     /// Whether the default set of playlists is what is assigned.
     #[serde(default)]
     pub auto_sync_default_rules: bool,
+    /// The user wants its content removed from the device, and the partnership to end then.
+    #[serde(default)]
+    pub removing: bool,
     /// How the last run went.
     #[serde(default)]
     pub last_sync: LastSync,
@@ -84,6 +87,9 @@ pub struct KnownDevice {
     /// The file that holds its mark was made by us.
     #[serde(default)]
     pub made_mark: bool,
+    /// Relationships of ended partnerships whose manifests are kept until what was in flight on this device is settled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsettled: Vec<Guid>,
     /// When it was last connected, seconds since 1970.
     #[serde(default)]
     pub last_seen: u64,

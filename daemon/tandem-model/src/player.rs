@@ -90,7 +90,7 @@ pub enum Source {
 pub enum Expect {
     /// Nothing has that name.
     Nothing,
-    /// What has that name is still this; it is replaced.
+    /// What has that name is still exactly this; it is replaced.
     This(ObjectFacts),
 }
 
@@ -206,6 +206,12 @@ pub trait Storage: Send + Sync {
     /// Its lasting id; IMDSPStorage4's persistent unique id.
     fn id(&self) -> &str;
 
+    /// Whether a modification time stays to the nanosecond what it was told to be, so that any other time is a change.
+    /// False where it may be rounded or shifted, or where that isn't known.
+    fn keeps_exact_times(&self) -> bool {
+        false
+    }
+
     /// Space now; IMDSPStorageGlobals::GetTotalSize, GetTotalFree.
     fn space(&self) -> BoxFuture<'_, Result<Space, PlayerError>>;
 
@@ -251,7 +257,7 @@ pub trait Object: Send + Sync {
     /// XXH3-128 of its bytes, read back from the device.
     fn hash<'a>(&'a self, transfer: &'a Arc<Transfer>) -> BoxFuture<'a, Result<u128, PlayerError>>;
 
-    /// Deletes it if it is still what is expected; IMDSPObject::Delete. It is moved to `aside`, a name that nobody else
+    /// Deletes it if it is still exactly what is expected; IMDSPObject::Delete. It is moved to `aside`, a name that nobody else
     /// uses, looked at there, and put back when it isn't what was expected.
     fn delete(&self, expected: ObjectFacts, aside: DevicePath) -> BoxFuture<'_, Result<(), PlayerError>>;
 
@@ -271,7 +277,7 @@ pub trait PlayerOpener: Send + Sync {
 impl ObjectFacts {
     /// Whether `now` can be the same file as this record of it: equal size, and a modification time that differs by
     /// no more than FAT's two seconds, or by whole hours besides (FAT keeps local time, so a change of zone or of
-    /// daylight saving shifts it).
+    /// daylight saving shifts it). Equal facts are the same file; of others that match, only the bytes can tell.
     #[must_use]
     pub fn matches(&self, now: &Self) -> bool {
         const SECOND: u64 = 1_000_000_000;

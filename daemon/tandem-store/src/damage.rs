@@ -9,6 +9,9 @@ use tandem_model::error::StoreError;
 /// Bytes of SQLite's file header.
 pub(crate) const HEADER_LENGTH: usize = 100;
 
+/// Bytes that a commit may need for its log and the log's index.
+const LEAST_SPACE: u64 = 128 << 10;
+
 /// The store's error for SQLite's.
 pub(crate) fn store_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     let code = error.sqlite_error_code();
@@ -25,17 +28,31 @@ pub(crate) fn store_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     if damage {
         return damaged(path, error.to_string());
     }
-    let remedy = match code {
-        Some(ErrorCode::DiskFull) => "; free some space there",
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+    let remedy = code.map_or("", |code| remedy(code, || is_full(path)));
+    StoreError::Io { path: path.display().to_string(), cause: format!("{error}{remedy}") }
+}
+
+/// What the administrator can do about it.
+fn remedy(code: ErrorCode, is_full: impl FnOnce() -> bool) -> &'static str {
+    match code {
+        ErrorCode::DiskFull => "; free some space there",
+        // that is also the answer to a log's index that can't grow
+        ErrorCode::SystemIoFailure if is_full() => "; the disk is full: free some space there",
+        ErrorCode::SystemIoFailure => "; look whether the disk is sound",
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
             "; make the file and its directory writable for the user tandemd runs as"
         }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "; end the other program that holds it open"
-        }
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => "; end the other program that holds it open",
         _ => "",
-    };
-    StoreError::Io { path: path.display().to_string(), cause: format!("{error}{remedy}") }
+    }
+}
+
+/// Whether hardly anything can be written any more beside this file.
+fn is_full(path: &Path) -> bool {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    rustix::fs::statvfs(directory).is_ok_and(|told| {
+        told.f_bavail.saturating_mul(told.f_frsize) < LEAST_SPACE || told.f_favail == 0 && told.f_files > 0
+    })
 }
 
 /// The error for a file whose content isn't what it should be.
@@ -70,6 +87,13 @@ pub(crate) fn odd_header(header: &[u8], length: u64) -> Option<&'static str> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_failure_on_a_full_disk_names_the_remedy() {
+        assert!(remedy(ErrorCode::DiskFull, || false).contains("free some space"));
+        assert!(remedy(ErrorCode::SystemIoFailure, || true).contains("free some space"));
+        assert!(!remedy(ErrorCode::SystemIoFailure, || false).contains("space"));
+    }
 
     proptest! {
         #[test]

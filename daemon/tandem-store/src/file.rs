@@ -2,6 +2,8 @@
 //!
 //! It knows nothing of what the files hold.
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -43,13 +45,41 @@ pub(crate) fn ensure_directory(directory: &Path) -> Result<(), StoreError> {
         .map_err(|error| io_error(directory, &error))
 }
 
-/// The file's content; `None` when there is no such file. One larger than `limit` bytes ends in an error.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    let file = match File::open(path) {
+/// Opens a file for reading; `None` when there is none. A pipe in its place isn't waited for: what isn't a regular file
+/// is an error.
+pub(crate) fn open(path: &Path) -> Result<Option<File>, StoreError> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // a socket can't be opened
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => return Err(no_file(path)),
         Err(error) => return Err(io_error(path, &error)),
     };
+    let told = file.metadata().map_err(|error| io_error(path, &error))?;
+    if told.is_file() { Ok(Some(file)) } else { Err(no_file(path)) }
+}
+
+/// An error unless there is a regular file, or nothing, at this path.
+pub(crate) fn check_kind(path: &Path) -> Result<(), StoreError> {
+    match fs::metadata(path) {
+        Ok(told) if told.is_file() => Ok(()),
+        Ok(_) => Err(no_file(path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error(path, &error)),
+    }
+}
+
+fn no_file(path: &Path) -> StoreError {
+    StoreError::Io {
+        path: path.display().to_string(),
+        cause: "it is no regular file; move away what is in its place".to_owned(),
+    }
+}
+
+/// The file's content; `None` when there is no such file. One larger than `limit` bytes ends in an error.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(file) = open(path)? else { return Ok(None) };
     let mut content = Vec::new();
     file.take(limit + 1).read_to_end(&mut content).map_err(|error| io_error(path, &error))?;
     if content.len() as u64 > limit {

@@ -7,8 +7,7 @@ use crate::file;
 use crate::manifest::SqliteManifest;
 use crate::schema::{self, APPLICATION, FORMAT};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tandem_model::error::StoreError;
@@ -136,11 +135,10 @@ enum Look {
 
 fn look(path: &Path) -> Result<Look, StoreError> {
     let in_system = |error| file::io_error(path, &error);
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Look::Absent),
-        Err(error) => return Err(in_system(error)),
-    };
+    let Some(file) = file::open(path)? else { return Ok(Look::Absent) };
+    for suffix in ["-wal", "-shm", "-journal"] {
+        file::check_kind(&file::with_suffix(path, suffix))?;
+    }
     let length = file.metadata().map_err(in_system)?.len();
     let mut header = Vec::with_capacity(HEADER_LENGTH);
     file.take(HEADER_LENGTH as u64).read_to_end(&mut header).map_err(in_system)?;

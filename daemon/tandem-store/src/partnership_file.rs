@@ -274,6 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_in_the_place_of_a_copy_is_refused_by_name_and_not_waited_for() {
+        let fixture = Fixture::saved_twice();
+        let pipe = fixture.store.copies[1].clone();
+        fs::remove_file(&pipe).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(fixture.store.load().map(drop)));
+        let loaded = receiver.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+        let Err(StoreError::Io { path, cause }) = loaded else { panic!("{loaded:?}") };
+        assert_eq!(path, pipe.display().to_string());
+        assert!(cause.contains("move away"), "{cause}");
+    }
+
+    #[test]
     fn a_copy_that_cannot_be_replaced_fails_the_save_and_keeps_the_other() {
         let fixture = Fixture::new();
         fixture.store.save(&sample(1)).unwrap();

@@ -100,6 +100,7 @@ pub(crate) mod tests {
                     declined,
                     ended_relationship: ended.map(Guid),
                     made_mark: last_seen % 2 == 0,
+                    unsettled: ended.map(Guid).into_iter().collect(),
                     last_seen,
                     total_space: last_seen / 3,
                 }
@@ -122,6 +123,7 @@ pub(crate) mod tests {
                 percent_space_reserved: settings.1,
                 sync_on_connect: settings.2,
                 auto_sync_default_rules: settings.3,
+                removing: settings.2,
                 last_sync: LastSync {
                     time: last.0,
                     error_count: last.1,
@@ -162,6 +164,7 @@ pub(crate) mod tests {
             percent_space_reserved: 5,
             sync_on_connect: true,
             auto_sync_default_rules: false,
+            removing: false,
             last_sync: LastSync::default(),
             assignments: vec![Assignment { playlist: PlaylistId("p".to_owned()), priority: 1 }],
         };

@@ -97,7 +97,9 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] with what there is; as any call.
     pub(crate) async fn find_device(&self, wanted: &str) -> Result<Device, Error> {
-        select(&self.devices().await?, wanted)
+        let device = select(&self.devices().await?, wanted)?;
+        crate::output::say_device(wanted);
+        Ok(device)
     }
 
     /// The methods of a device.

@@ -5,7 +5,9 @@ use crate::commands::{
     playlist, playlists, preview, results, rules, scan, search, set, show, status, stop, sync, transfer,
     unassign, unpartner,
 };
+use crate::error::Error;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsStr;
 use std::time::Duration;
 
 /// The end of the help text.
@@ -40,9 +42,9 @@ pub(crate) struct Global {
     /// Talk to `tandemd --session` on the session bus; same as --bus session
     #[arg(long, global = true)]
     pub(crate) session: bool,
-    /// The bus on which the daemon is: system or session
-    #[arg(long, global = true, env = "TANDEM_BUS", value_enum, hide_possible_values = true, default_value_t = Bus::System, hide_env_values = true)]
-    pub(crate) bus: Bus,
+    /// The bus on which the daemon is: system or session; else what TANDEM_BUS says, else system
+    #[arg(long, global = true, value_enum, hide_possible_values = true)]
+    pub(crate) bus: Option<Bus>,
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -58,9 +60,24 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// The bus that is meant.
-    pub(crate) fn bus(&self) -> Bus {
-        if self.session { Bus::Session } else { self.bus }
+    /// The bus that is meant. `environment` is what `TANDEM_BUS` says: the command line's definition doesn't know it,
+    /// or each usage line would show `--bus` as if it had to be there.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when `TANDEM_BUS` matters and is no bus.
+    pub(crate) fn bus(&self, environment: Option<&OsStr>) -> Result<Bus, Error> {
+        if self.session {
+            return Ok(Bus::Session);
+        }
+        if let Some(bus) = self.bus {
+            return Ok(bus);
+        }
+        let Some(value) = environment else { return Ok(Bus::System) };
+        let bus = value.to_str().and_then(|value| Bus::from_str(value, false).ok());
+        bus.ok_or_else(|| {
+            let value = value.to_string_lossy();
+            Error::Usage(format!("TANDEM_BUS is `{value}`; it must be `system` or `session`"))
+        })
     }
 
     /// How long a call may take.
@@ -177,9 +194,22 @@ mod tests {
 
     #[test]
     fn session_and_bus_choose_the_same_thing() {
-        let bus = |arguments: &[&str]| Cli::try_parse_from(arguments).map(|cli| cli.global.bus());
+        let bus =
+            |arguments: &[&str]| Cli::try_parse_from(arguments).map(|cli| cli.global.bus(None).unwrap());
         assert_eq!(bus(&["tandemctl", "list", "--session"]).unwrap(), Bus::Session);
         assert_eq!(bus(&["tandemctl", "--bus", "session", "list"]).unwrap(), Bus::Session);
         assert_eq!(bus(&["tandemctl", "list", "--bus", "system"]).unwrap(), Bus::System);
+    }
+
+    #[test]
+    fn the_environment_chooses_where_the_command_line_does_not() {
+        let bus = |arguments: &[&str], value: &str| {
+            Cli::try_parse_from(arguments).unwrap().global.bus(Some(OsStr::new(value)))
+        };
+        assert_eq!(bus(&["tandemctl", "list"], "session").unwrap(), Bus::Session);
+        assert_eq!(bus(&["tandemctl", "--bus", "system", "list"], "session").unwrap(), Bus::System);
+        assert_eq!(bus(&["tandemctl", "--session", "list"], "odd").unwrap(), Bus::Session);
+        let refused = bus(&["tandemctl", "list"], "odd").unwrap_err();
+        assert!(refused.to_string().contains("TANDEM_BUS is `odd`"), "{refused}");
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong, in words for the user, and the exit code that each kind of failure has.
 //! The codes are documented in [`crate::help::EXIT_STATUS`]; nothing else in the program chooses one.
 
+use crate::output::with_advice;
 use dbus_interfaces::names::ERROR_PREFIX;
 use std::io;
 use thiserror::Error;
@@ -114,7 +115,7 @@ impl Error {
                 Some("`tandemctl help rules` explains rules")
             }
             "PartnershipNotExist" => Some("`tandemctl partner DEVICE` makes a partnership with your library"),
-            "PartnershipLimit" => Some("`tandemctl unpartner DEVICE` ends one that is no longer needed"),
+            "PartnershipLimit" => Some("`tandemctl unpartner OTHER` ends one that is no longer needed"),
             "SyncInProgress" => Some("`tandemctl stop DEVICE` ends the run"),
             "NotAuthorized" => Some("try again from a local session, or as an administrator"),
             _ => None,
@@ -150,8 +151,17 @@ pub(crate) fn exit_of_run_error(word: &str) -> Exit {
     }
 }
 
+/// What ended a whole run, with what to do about it: the daemon's advice where it gives one, else ours.
+pub(crate) fn explain_run_error(word: &str, message: &str) -> String {
+    let advised = with_advice(message);
+    match remedy_of_run_error(word).filter(|_| advised == message) {
+        Some(remedy) => format!("{word}: {message}; {remedy}"),
+        None => format!("{word}: {advised}"),
+    }
+}
+
 /// What to do about an item error that ended a whole run.
-pub(crate) fn remedy_of_run_error(word: &str) -> Option<&'static str> {
+fn remedy_of_run_error(word: &str) -> Option<&'static str> {
     match word {
         "would-delete-too-much" => Some(
             "if that is what you want, `tandemctl set DEVICE AllowMassDeletion True` allows it for the next run",

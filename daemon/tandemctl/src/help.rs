@@ -21,7 +21,8 @@ pub(crate) const EXIT_STATUS: [(u8, &str); 9] = [
 
 /// The JSON that all commands have in common.
 pub(crate) const JSON: &str = "\
-every command prints one document with --json; sync and monitor print one document on each line. Sizes are in \
+every command prints one document with --json; sync and monitor print one document on each line; completions and \
+help rules print their text all the same. Sizes are in \
 bytes, rates in bytes a second, times in seconds since 1970 with 0 for never, media as URIs. Fields are only ever \
 added. A device is an object with: id, path, name, friendly_name, kind, manufacturer, model, serial_number, firmware, \
 connected, status, partnership_index and partnership_owner (null without a partnership), sync_state, progress, \

@@ -240,6 +240,12 @@ pub trait Device {
     ///
     /// AutoSyncDefaultRules, BackgroundSyncState, PercentSpaceReserved, SkippedFiles, SyncFilter and SyncOnConnect need a partnership with the caller's library, else they fail with `PartnershipNotExist`. A device for manual transfer only fails with `ManualDevice` whatever the name.
     ///
+    /// AutoSyncDefaultRules is `True` while the default set of playlists is assigned, which `CreatePartnership` describes; setting it to `True` assigns the set anew in place of what is assigned, and any other assignment makes it `False`.
+    ///
+    /// BackgroundSyncState is a sum of 1 (synchronising in the background is allowed) and 2 (converting is); 0 allows nothing and 255, its value at first, everything. It is kept while the daemon runs, and this version does nothing because of it.
+    ///
+    /// SyncFilter is what the next run takes: a sum of 1 (music), 2 (video), 4 (pictures) and 8 (nothing is fetched from the device), or `0xFF` or `0x07`, which both stand for everything. It is `0xFF` at first and again after each run. A run whose filter has no music leaves the device as it is.
+    ///
     /// # Arguments
     ///
     /// * `name` - AutoSyncDefaultRules, BackgroundSyncState, Connected, FreeSpace, FriendlyName, LastSyncErrorCount, LastSyncNoFitCount, LastSyncTime, Name, PercentSpaceReserved, PreferredAudio, PreferredPhoto, PreferredVideo, SerialNumber, SkippedFiles, SupportsAudio, SupportsPhoto, SupportsVideo, SyncFilter, SyncIndex, SyncItemCount, SyncOnConnect, SyncPercentComplete, SyncRelationship or TotalSpace.
@@ -252,7 +258,7 @@ pub trait Device {
     ///
     /// # Arguments
     ///
-    /// * `name` - AutoSyncDefaultRules, BackgroundSyncState (while the daemon runs), FriendlyName, IncludeSkippedFiles (the next run copies skipped files again), PercentSpaceReserved, SyncFilter (for the next run), SyncOnConnect, or AllowMassDeletion (the next run may delete what the guard against mass deletion stopped).
+    /// * `name` - AutoSyncDefaultRules, BackgroundSyncState (while the daemon runs), FriendlyName, IncludeSkippedFiles (the next run copies skipped files again), PercentSpaceReserved, SyncFilter (for the next run), SyncOnConnect, or AllowMassDeletion (`True`: the next run may delete what the guard against mass deletion stopped: more than half, and more than 20, of the tracks that were put on the device, or anything while the library looks wrong).
     /// * `value` - As `GetItemInfo` gives it; booleans are read without regard to case; IncludeSkippedFiles takes the empty value.
     fn set_item_info(&self, name: &str, value: &str) -> zbus::Result<()>;
 
@@ -262,7 +268,7 @@ pub trait Device {
     ///
     /// # Arguments
     ///
-    /// * `options` - `playlists` (`ao`): the caller's playlists to assign, in this order, in place of the default set.
+    /// * `options` - `playlists` (`ao`): the caller's playlists to assign, in this order, in place of the default set. That is the library's own static playlists, and behind them music rated at 5 stars, added in the last month, rated at 4 or 5 stars, played in the last month, played the most (250 tracks), and all music: so the whole library where it fits, else the best and newest of it. It is looked up anew at each run until something else is assigned.
     fn create_partnership(
         &self,
         options: std::collections::HashMap<&str, &zbus::Variant<'_>>,
@@ -270,7 +276,7 @@ pub trait Device {
 
     /// DeletePartnership method
     ///
-    /// Ends the device's partnership; its status becomes `partnership-declined`. Nothing to end is no error. With `remove-content` it returns at once; `DeletePartnershipComplete` tells in any case when it is done. A partnership that is just being made for this device is given up. WMP's deletePartnership.
+    /// Ends the device's partnership; its status becomes `partnership-declined`. Nothing to end is no error. With `remove-content` it returns at once; `DeletePartnershipComplete` tells in any case when it is done. A partnership that is just being made for this device is given up. Fails with `NotConnected` when content is to be removed from a device that isn't there: plug it in, or leave `remove-content` out. WMP's deletePartnership.
     ///
     /// # Arguments
     ///
@@ -321,11 +327,15 @@ pub trait Device {
 
     /// Preview method
     ///
-    /// What `Start` would do now, without doing it. For the owner and root.
+    /// What `Start` would do now, without doing it: with what was set for the next run, and under the names that it would write. For the owner and root.
+    ///
+    /// `reason` is a text for the user, in English: of a copy that it isn't there yet, and which name another file has; of a replacement what changed; of a deletion why the file isn't wanted; of a skip why it is left out: no space, a format that the device doesn't play, or that the user deleted or changed it on the device; of a playlist its name.
+    ///
+    /// Where `Start` would stop before it changes anything (the guard against mass deletion), the first item is a `skip` with empty `media` and `destination`, and its `reason` is the message that the run would end with. The other items are what it would do after `AllowMassDeletion`.
     ///
     /// # Arguments
     ///
-    /// * `items` - For each item: `action` (`s`: `copy`, `replace`, `delete`, `update-metadata` or `skip`), `media` (`s`, URI, empty for a playlist), `destination` (`s`), `size` (`t`, bytes) and `reason` (`s`).
+    /// * `items` - For each item: `action` (`s`: `copy`, `replace`, `delete`, `update-metadata` or `skip`), `media` (`s`, URI, empty for a playlist), `destination` (`s`, a path on the device; empty for a skip), `size` (`t`, bytes) and `reason` (`s`).
     fn preview(&self) -> zbus::Result<Vec<std::collections::HashMap<String, zbus::OwnedVariant>>>;
 
     /// GetSyncResults method
@@ -334,12 +344,12 @@ pub trait Device {
     ///
     /// # Arguments
     ///
-    /// * `results` - For each item: media URI (empty for the whole run); `synchronized`, or an item error as in `DeviceSyncError`; message.
+    /// * `results` - For each item: media URI (empty for the whole run); `synchronized`, or an item error as in `DeviceSyncError` (`cancelled` with media: the user deleted or changed it on the device, so it is left as it is there); message. A run that was stopped or refused has a row for the whole run: what is `synchronized` then is on the device, and other items were not tried.
     fn get_sync_results(&self) -> zbus::Result<Vec<(String, String, String)>>;
 
     /// Transfer method
     ///
-    /// Manual transfer: adds media to a playlist for the device, as WMP does, and starts a run.
+    /// Manual transfer: adds media to a playlist for the device, as WMP does, unless they are in it already, and starts a run if the device is there. What the user deleted on the device is copied again; beside what he changed there comes the library's version.
     ///
     /// # Arguments
     ///

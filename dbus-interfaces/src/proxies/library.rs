@@ -100,7 +100,7 @@ pub trait Library {
     /// # Arguments
     ///
     /// * `name` - Its name.
-    /// * `rule` - A rule such as `(genre == "Jazz")`; `InvalidArgument` names the column of an error.
+    /// * `rule` - A rule such as `(genre == "Jazz")`, as tandem-rules(7) and `tandemctl help rules` describe them; `InvalidArgument` names the column of an error.
     /// * `playlist` - Its object.
     fn create_auto_playlist(&self, name: &str, rule: &str) -> zbus::Result<zbus::OwnedObjectPath>;
 
@@ -142,7 +142,7 @@ pub trait Library {
     /// # Arguments
     ///
     /// * `media` - Its URI.
-    /// * `info` - Text as `s` (`Title`, `Author`, `WM/AlbumTitle`, `WM/Genre` and so on); numbers as `t` (`Duration` in milliseconds, `FileSize` in bytes, `UserRating`, `UserPlayCount` and so on); `SyncState` as `u`: sixteen fields of two bits, device 1 lowest; high bit set: on the device; high bit clear and low bit set: it did not fit; both clear: not there for another reason.
+    /// * `info` - Text as `s`: `Title`, `Author`, `WM/AlbumTitle`, `WM/AlbumArtist`, `WM/Genre`, `WM/Composer`, `WM/Publisher`, `WM/Year`, `Description`, `MediaType` (`audio`) and `SourceURL`, empty ones left out. Numbers as `t`: `WM/TrackNumber` and `WM/PartOfSet`, left out where they aren't known; `Duration` in milliseconds, `FileSize` in bytes, `Bitrate` in bits a second (a rule's `bitrate` is in kbit/s), `AcquisitionTime` and `UserLastPlayedTime` in seconds since 1970, the latter left out if never, `UserRating` (0 to 99) and `UserPlayCount`. `SyncState` as `u`: sixteen fields of two bits, device 1 lowest; high bit set: on the device; high bit clear and low bit set: it did not fit; both clear: not there for another reason.
     fn get_media_info(
         &self,
         media: &str,
@@ -155,7 +155,7 @@ pub trait Library {
     /// # Arguments
     ///
     /// * `media` - The media's URI.
-    /// * `name` - `UserRating` or `UserPlayCount`; others are `ReadOnly`.
-    /// * `value` - A string or a whole number from 0.
+    /// * `name` - `UserRating` or `UserPlayCount`; others of `GetMediaInfo` are `ReadOnly`, and unknown ones `InvalidArgument`.
+    /// * `value` - A whole number of any integer type, or a string of digits: `UserRating` 0 to 99, where WMP's stars are 1, 25, 50, 75 and 99 and 0 is not rated; `UserPlayCount` 0 to 4294967295. Else `InvalidArgument`.
     fn set_media_info(&self, media: &str, name: &str, value: &zbus::Variant<'_>) -> zbus::Result<()>;
 }

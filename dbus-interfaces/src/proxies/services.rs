@@ -6,7 +6,31 @@ use zbus::proxy;
 
 /// All devices, the caller's library, and the events of all devices. WMP's counterparts are IWMPSyncServices and the device events of IWMPEvents2 to IWMPEvents4.
 ///
-/// Errors of every method are `org.tandemd.Sync1.Error.` and a word; their messages name the value that was wrong and say what to do.
+/// This object, `/org/tandemd/Sync1`, is also an `org.freedesktop.DBus.ObjectManager`: `GetManagedObjects` lists all devices, libraries and playlists that the caller may see, and `InterfacesAdded` and `InterfacesRemoved` tell of what comes and goes.
+///
+/// Errors of every method are `org.tandemd.Sync1.Error.` and a word; their messages name the value that was wrong and say what to do. Which word which method can give:
+///
+/// `NotConnected`, the device is absent, and `Initializing`, it is being set up, try again: CreatePartnership, Start, EstimateSyncSize, Preview, ShowSettings, Eject.
+///
+/// `ManualDevice`, it supports manual transfer only: all methods of a device but GetStatus, IsIdentical, GetSyncResults and Eject, and the setting of its properties.
+///
+/// `PartnershipNotExist`, the partnership is another's, or the call needs one: Start, EstimateSyncSize, Preview, ShowSettings, Transfer, DeletePartnership of a device that another computer has, GetItemInfo and SetItemInfo of the attributes that need one, the setting of PercentSpaceReserved and SyncOnConnect, and SetItemInfo of a playlist.
+///
+/// `PartnershipLimit`, the caller's library has 16 partnerships: CreatePartnership. The message lists those that have been away longest.
+///
+/// `SyncInProgress`, not while the device is synchronising: CreatePartnership, EstimateSyncSize, Preview.
+///
+/// `InvalidArgument`, an unknown attribute or option, a value out of range, a bad rule, path or URI: every method that takes such an argument.
+///
+/// `ReadOnly`, it can't be changed: SetItemInfo, SetMediaInfo, and all that changes a playlist of a kind that doesn't allow it.
+///
+/// `NotAuthorized`, polkit or ownership says no: every method that changes something or tells of media, and all of a library and of its playlists.
+///
+/// `NotFound`, no such object, media or playlist: any method of an object that has gone meanwhile, and those that name media, playlists or devices.
+///
+/// `Busy`, another program holds the device, whose name and process id the message tells: Preview, DeletePartnership, and the event of CreatePartnership.
+///
+/// `Failed`, anything else, with its cause: any method.
 #[proxy(
     interface = "org.tandemd.Sync1.Services",
     default_service = "org.tandemd.Sync1",

@@ -86,7 +86,15 @@ pub(crate) fn device_answer(
                 ("size", 5_000_000u64.into()),
                 ("reason", "not on the device".into()),
             ]);
-            answer(call, &vec![item])
+            let whole_run = HashMap::from([
+                ("action", Variant::from("skip")),
+                ("media", "".into()),
+                ("destination", "".into()),
+                ("size", 0u64.into()),
+                ("reason", world.objection.clone().into()),
+            ]);
+            let stops = (!world.objection.is_empty()).then_some(whole_run);
+            answer(call, &stops.into_iter().chain([item]).collect::<Vec<_>>())
         }
         "GetSyncResults" => answer(call, &device.results),
         "Transfer" => {

@@ -93,6 +93,11 @@ impl Fake {
         Self { bus, connection, inner, task }
     }
 
+    /// From now on, a run would stop for this reason, and previews say so.
+    pub fn stop_previews(&self, objection: &str) {
+        objection.clone_into(&mut lock(&self.inner.world).objection);
+    }
+
     /// Decides what happens at the next call of a method of a device, such as `Start`.
     pub fn script(&self, key: &str, method: &str, steps: &[Step]) {
         lock(&self.inner.scripts).insert(format!("{key} {method}"), steps.iter().cloned().collect());

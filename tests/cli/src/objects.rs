@@ -25,6 +25,8 @@ pub struct World {
     pub scans: u64,
     /// Why the library looks wrong.
     pub trouble: String,
+    /// Why a run would stop; empty: it wouldn't.
+    pub objection: String,
     /// Entries that name no media: of whatever is imported or shown.
     pub unresolved: Vec<String>,
 }

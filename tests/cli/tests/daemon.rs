@@ -96,7 +96,7 @@ async fn refusals_of_the_daemon_come_through() {
     let device = only_device(&daemon).await;
     let ended = ctl(&daemon, &["sync", &device]).await;
     assert_eq!(
-        (ended.code, ended.stderr.contains("tandemctl --session partner DEVICE")),
+        (ended.code, ended.stderr.contains(&format!("`tandemctl --session partner {device}`"))),
         (1, true),
         "{ended:?}"
     );

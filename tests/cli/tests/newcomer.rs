@@ -122,7 +122,10 @@ async fn what_is_missing_is_told_by_sync_preview_and_status() {
     assert_eq!((ended.code, ended.stderr.contains("source-missing")), (5, true), "{ended:?}");
     let preview = good(&daemon, &["preview", &device]).await;
     assert!(preview.contains(&format!("missing: {}", found[1])), "{preview}");
-    assert!(preview.contains("1 item was missing") && preview.contains("results DEVICE`"), "{preview}");
+    assert!(
+        preview.contains("1 item was missing") && preview.contains(&format!("--session results {device}`")),
+        "{preview}"
+    );
     let status = good(&daemon, &["status"]).await;
     assert!(status.contains("1 failed") && status.contains("you, as number 1"), "{status}");
 }
@@ -147,6 +150,36 @@ async fn the_end_of_a_partnership_leaves_the_player_as_it_was() {
     let all = good(&daemon, &["get", &device]).await;
     assert!(all.contains("SyncRelationship:") && !all.contains("SyncFilter"), "{all}");
     assert_eq!(ctl(&daemon, &["set", &device, "name", "x"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn what_the_user_deleted_on_the_player_is_told_and_comes_back_by_hand() {
+    let (music, player) = (MusicLibrary::with_tracks(3, 20_000), player_dir());
+    let (daemon, device) = ready(&music, player.path()).await;
+    let found = tracks(&daemon).await;
+    good(&daemon, &["playlist", "create", "Mine", &found[0], &found[1]]).await;
+    let songs = || -> Vec<std::path::PathBuf> {
+        let is_song = |path: &std::path::PathBuf| path.extension().is_some_and(|ending| ending == "mp3");
+        tree(player.path()).into_keys().filter(is_song).collect()
+    };
+    let own = songs();
+    good(&daemon, &["partner", &device, "--playlist", "Mine"]).await;
+    good(&daemon, &["sync", &device]).await;
+    let mut before = songs();
+    before.retain(|song| !own.contains(song));
+    assert_eq!(before.len(), 2);
+    std::fs::remove_file(player.path().join(&before[0])).unwrap();
+    let ended = ctl(&daemon, &["sync", &device]).await;
+    let command =
+        format!("you deleted it there; `tandemctl --session set {device} IncludeSkippedFiles \"\"` copies");
+    assert!(ended.code == 0 && ended.stderr.contains(&command), "{ended:?}");
+    assert!(!ended.stderr.contains("cancelled"), "{ended:?}");
+    let preview = good(&daemon, &["preview", &device]).await;
+    assert!(preview.contains("skip") && preview.contains("1 left out"), "{preview}");
+    let text = good(&daemon, &["transfer", &device, &found[0], &found[1]]).await;
+    assert!(text.starts_with("2 files are on "), "{text}");
+    assert!(songs().contains(&before[0]), "it is back");
+    assert_eq!(ctl(&daemon, &["partner", &device, "-p", "None"]).await.code, 3);
 }
 
 /// The command lines of the README's section on every day.

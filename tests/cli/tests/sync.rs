@@ -71,7 +71,7 @@ async fn items_that_failed_make_the_result_partial() {
     let ended = fake.ctl(&["sync", "Sansa"]).await;
     assert_eq!(ended.code, 5, "{ended:?}");
     assert!(
-        ended.stdout.contains("1 failed, 1 did not fit; `tandemctl --session results DEVICE`"),
+        ended.stdout.contains("1 failed, 1 did not fit; `tandemctl --session results Sansa`"),
         "{ended:?}"
     );
     let complaint = "tandemctl: Sansa: file:///m/b%0A.mp3: source-unreadable: no\\u{1b}[31m permission\n";
@@ -154,7 +154,7 @@ async fn an_interrupt_detaches_and_the_run_goes_on() {
     let ended = running.end().await;
     assert_eq!(ended.code, 8);
     assert!(
-        ended.stderr.contains("still being synchronised, and `tandemctl --session stop DEVICE`"),
+        ended.stderr.contains("still being synchronised, and `tandemctl --session stop Sansa`"),
         "{ended:?}"
     );
     assert_eq!(fake.calls(), ["a Start"]);
@@ -208,7 +208,7 @@ async fn stop_waits_for_the_end_of_the_run() {
     // the run ends when somebody asks for the status, and until then nothing is said
     assert_eq!(fake.ctl(&["status"]).await.code, 0);
     let ended = stop.end().await;
-    let line = "Sansa has stopped; `tandemctl --session sync DEVICE` goes on.\n";
+    let line = "Sansa has stopped; `tandemctl --session sync Sansa` goes on.\n";
     assert_eq!((ended.code, ended.stdout.as_str()), (0, line), "{ended:?}");
 
     let fake = one(running()).await;
@@ -241,6 +241,10 @@ async fn the_end_of_a_partnership_is_awaited() {
     fake.script("a", "DeletePartnership", &fails);
     let ended = fake.ctl(&["unpartner", "--remove-content", "Sansa"]).await;
     assert_eq!((ended.code, ended.stderr.contains("could not be ended: why")), (1, true), "{ended:?}");
+
+    fake.script("a", "DeletePartnership", &[Step::Refuse("NotConnected", "Sansa is not connected")]);
+    let ended = fake.ctl(&["unpartner", "--remove-content", "Sansa"]).await;
+    assert_eq!((ended.code, ended.stderr.contains("leave out --remove-content")), (6, true), "{ended:?}");
 
     fake.script("a", "DeletePartnership", &[Step::Reply]);
     let ended = fake.ctl(&["unpartner", "--remove-content", "--no-wait", "Sansa"]).await;
@@ -276,7 +280,7 @@ async fn a_partnership_is_awaited() {
     fake.script("a", "CreatePartnership", &created(false, limit, "your library has 16 partnerships"));
     let ended = fake.ctl(&["partner", "Sansa"]).await;
     assert_eq!(ended.code, 1);
-    assert!(ended.stderr.contains("16 partnerships; `tandemctl --session unpartner DEVICE`"), "{ended:?}");
+    assert!(ended.stderr.contains("16 partnerships; `tandemctl --session unpartner OTHER`"), "{ended:?}");
 
     fake.script("a", "CreatePartnership", &[Step::Reply, Step::Disconnect]);
     assert_eq!(fake.ctl(&["partner", "Sansa"]).await.code, 6);

@@ -175,7 +175,7 @@ def case_pulled_at_any_moment_of_arrival(bench: Bench) -> None:
     bench.partner("STICK")
     bench.ctl("eject STICK")
     bench.guest.unplug("last")
-    bench.check_in_step(stick)
+    bench.check_in_step(stick, pulled=True)
 
 
 def case_eject_while_a_program_uses_it(bench: Bench) -> None:

@@ -111,9 +111,9 @@ class Bench:
         self.guest.unplug("looking")
         return {line[68:]: line[:64] for line in listed.splitlines()}
 
-    def check_in_step(self, path: pathlib.Path, kind: str = "fat32") -> None:
+    def check_in_step(self, path: pathlib.Path, kind: str = "fat32", *, pulled: bool = False) -> None:
         """Every track of ann's is on the stick with identical bytes, the playlist resolves, and nothing else is there
-        but what was before; the file system is sound."""
+        but what was before; the file system is sound, but for FAT's mark of one that was once pulled while mounted."""
         music = self.music()
         content = self.on_stick(path, kind)
         tracks = {pathlib.PurePath(name).name: digest for name, digest in content.items() if name.endswith(".mp3")}
@@ -125,6 +125,8 @@ class Bench:
         expected = {"WMPInfo.xml", "Playlists/All.m3u8"} | ({"mine.txt"} if kind == "fat32" else set())
         if rest != expected:
             raise Failed(f"besides tracks the stick holds {sorted(rest)}, not {sorted(expected)}")
+        if pulled:
+            sticks.clear_dirty(path)
         if kind != "ntfs" and (complaint := sticks.sound(path, kind)):
             raise Failed(f"the file system of the stick is not sound:\n{complaint}")
 

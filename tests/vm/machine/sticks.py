@@ -41,6 +41,13 @@ def files(path: pathlib.Path, into: pathlib.Path) -> dict[str, bytes]:
     return {str(file.relative_to(into)): file.read_bytes() for file in into.rglob("*") if file.is_file()}
 
 
+def clear_dirty(path: pathlib.Path) -> None:
+    """Takes FAT32's mark of an unclean end away; the kernel leaves it to a repair."""
+    with open(path, "r+b") as file:
+        file.seek(0x41)
+        file.write(b"\0")
+
+
 def sound(path: pathlib.Path, kind: str) -> str:
     """What the checker of the file system complains of; empty when it finds nothing."""
     checkers = {

@@ -35,11 +35,13 @@ pub(crate) fn create(record: &mut Partnerships, creation: Creation) -> Result<Pa
         percent_space_reserved: 0,
         sync_on_connect: true,
         auto_sync_default_rules: creation.default_rules,
+        removing: false,
         last_sync: LastSync::default(),
         assignments: default_assignments(creation.playlists),
     };
     let replaced = record.partnerships.iter().filter(|partnership| partnership.device == creation.device);
-    record.ended.extend(replaced.map(|partnership| partnership.relationship));
+    let replaced: Vec<Guid> = replaced.map(|partnership| partnership.relationship).collect();
+    replaced.into_iter().for_each(|relationship| put_away(record, &creation.device, relationship));
     record.partnerships.retain(|partnership| partnership.device != creation.device);
     record.partnerships.push(partnership.clone());
     if let Some(known) = device(record, &creation.device) {
@@ -105,11 +107,19 @@ fn device<'a>(record: &'a mut Partnerships, id: &DeviceId) -> Option<&'a mut Kno
     record.devices.iter_mut().find(|known| known.description.id == *id)
 }
 
+/// Notes that a partnership's manifest is to be removed, once nothing is in flight on its device any more.
+fn put_away(record: &mut Partnerships, id: &DeviceId, relationship: Guid) {
+    match device(record, id) {
+        Some(known) => known.unsettled.push(relationship),
+        None => record.ended.push(relationship),
+    }
+}
+
 /// Ends a device's partnership; the device counts as declined. Tells which it was.
 pub(crate) fn end(record: &mut Partnerships, id: &DeviceId, mark_remains: bool) -> Option<Partnership> {
     let position = record.partnerships.iter().position(|partnership| partnership.device == *id)?;
     let ended = record.partnerships.remove(position);
-    record.ended.push(ended.relationship);
+    put_away(record, id, ended.relationship);
     if let Some(known) = device(record, id) {
         known.declined = true;
         known.ended_relationship = mark_remains.then_some(ended.relationship);

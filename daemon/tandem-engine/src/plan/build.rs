@@ -128,10 +128,14 @@ fn choose(
     let entry = entries.by_track.get(&*track.uri.0).copied();
     match entry.map(|entry| input.entries[entry].state) {
         Some(EntryState::Skipped) => {
-            return leave_out(None, "deleted on the device; set IncludeSkippedFiles to copy it again");
+            let message =
+                "left as it is on the device: you deleted it there; set IncludeSkippedFiles to copy it again";
+            return leave_out(None, message);
         }
         Some(EntryState::Disowned) => {
-            return leave_out(None, "changed on the device; left as it is there");
+            let message = "left as it is on the device: you changed it there; transfer it to have the library's version \
+                           beside it";
+            return leave_out(None, message);
         }
         Some(EntryState::Present) | None => {}
     }

@@ -2,10 +2,12 @@
 //!
 //! A run owns nothing of the session's state. It tells its progress, and what failed, through [`Observer`].
 
+mod adopt;
 pub(crate) mod cancel;
 pub(crate) mod error;
 mod folders;
 pub(crate) mod journal;
+mod ours;
 pub(crate) mod playlists;
 pub(crate) mod prepare;
 mod recover;
@@ -13,7 +15,7 @@ mod removal;
 pub(crate) mod temporary;
 pub(crate) mod transfer;
 
-pub(crate) use removal::remove_content;
+pub(crate) use removal::{remove_content, settle};
 
 use crate::parts::Parts;
 use crate::plan::guard;
@@ -44,6 +46,8 @@ pub(crate) struct RunInput {
     pub(crate) known_size: u64,
     pub(crate) library: Arc<dyn Library>,
     pub(crate) include_skipped: bool,
+    /// Media that the user named by hand, whatever he did with them on the device before.
+    pub(crate) by_hand: HashSet<MediaUri>,
     pub(crate) allow_mass_deletion: bool,
 }
 
@@ -221,6 +225,9 @@ async fn carry_out(
             guard::objection(&prepared.plan, &prepared.entries, prepared.library.trouble.as_deref())
     {
         return Err(RunError { error: ItemError::WouldDeleteTooMuch, message: objection });
+    }
+    if let Some(message) = prepared.lost_record.take() {
+        results.fail(observer, "", ItemError::VerifyFailed, message).await;
     }
     for playlist in &prepared.library.playlists {
         if let Some(first) = playlist.unresolved.first() {

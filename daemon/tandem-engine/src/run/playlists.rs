@@ -2,6 +2,7 @@
 
 use super::error::RunError;
 use super::folders::MadeFolders;
+use super::ours;
 use super::prepare::Prepared;
 use super::transfer::on_device;
 use super::{Observer, Results};
@@ -133,6 +134,20 @@ async fn write(
     results: &mut Results,
 ) -> Result<(), RunError> {
     let PlaylistFile { playlist, path: wanted, replaces, text } = file;
+    let mut expect = Expect::Nothing;
+    if let Some(entry) = &replaces {
+        match ours::facts_now(&*prepared.storage, entry, &observer.transfer).await {
+            Ok(now) => expect = Expect::This(now),
+            Err(error) if error.ends_run() => return Err(error.into()),
+            Err(error) => {
+                if let PlayerError::Changed(_) = &error {
+                    ours::disown(&prepared.journal, entry).await?;
+                }
+                results.fail(observer, "", error.item_error(), not_written(&playlist, &error)).await;
+                return Ok(());
+            }
+        }
+    }
     let bytes: Arc<[u8]> = text.into_bytes().into();
     let modified_ns = i64::try_from(now.saturating_mul(1_000_000_000)).unwrap_or(i64::MAX);
     let mut path = wanted.clone();
@@ -152,7 +167,7 @@ async fn write(
         let request = WriteRequest {
             path: path.clone(),
             temporary: temporary.clone(),
-            expect: replaces.as_ref().map_or(Expect::Nothing, |entry| Expect::This(entry.facts)),
+            expect,
             size: bytes.len() as u64,
             modified_ns,
             source: Source::Bytes(Arc::clone(&bytes)),
@@ -182,8 +197,7 @@ async fn write(
             PlayerError::Exists(_) if replaces.is_none() => path = numbered(&wanted, number),
             error if error.ends_run() => return Err(error.into()),
             error => {
-                let message = format!("the playlist `{}` could not be written: {error}", playlist.name);
-                results.fail(observer, "", error.item_error(), message).await;
+                results.fail(observer, "", error.item_error(), not_written(&playlist, &error)).await;
                 return Ok(());
             }
         }
@@ -192,6 +206,10 @@ async fn write(
         format!("the playlist `{}` could not be written: all names like `{wanted}` are taken", playlist.name);
     results.fail(observer, "", ItemError::NameRejected, message).await;
     Ok(())
+}
+
+fn not_written(playlist: &ResolvedPlaylist, error: &PlayerError) -> String {
+    format!("the playlist `{}` could not be written: {error}", playlist.name)
 }
 
 async fn delete(
@@ -204,7 +222,11 @@ async fn delete(
     let intent = Intent::Delete { entry: entry.id, aside: aside.clone() };
     let numbers = prepared.journal.commit(Vec::new(), vec![intent]).await?;
     let Some(&intent) = numbers.first() else { return Ok(()) };
-    let outcome = match prepared.storage.object(&entry.path).delete(entry.facts, aside).await {
+    let deleted = ours::delete(&*prepared.storage, entry, aside, &observer.transfer).await;
+    if let Err(PlayerError::Changed(_)) = &deleted {
+        ours::disown(&prepared.journal, entry).await?;
+    }
+    let outcome = match deleted {
         Ok(()) | Err(PlayerError::NotFound(_)) => {
             prepared.storage.settle(vec![entry.path.clone()]).await?;
             results.changed_files += 1;

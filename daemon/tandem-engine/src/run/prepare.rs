@@ -2,20 +2,22 @@
 //! the device, the owner's playlists, and the plan. Previews and estimates end here and change nothing.
 
 use super::RunInput;
+use super::adopt::Adoption;
 use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::journal::Journal;
+use super::ours::can_be;
 use super::recover;
 use super::temporary::TemporaryNames;
 use crate::plan::{self, Plan, PlanInput, changes};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
 use std::sync::Arc;
 use tandem_model::error::ItemError;
-use tandem_model::id::{Guid, PlaylistId};
+use tandem_model::id::{Guid, MediaUri, PlaylistId};
 use tandem_model::library::{Library, Resolved};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
-use tandem_model::player::{Mark, Player, Space, Storage, Transfer};
+use tandem_model::player::{Capabilities, Mark, Player, Space, Storage, Transfer};
 use tandem_model::presence::Locator;
 
 /// Tracks whose bytes are looked at between two looks at the wish to stop.
@@ -47,6 +49,10 @@ pub(crate) struct Prepared {
     pub(crate) names: TemporaryNames,
     /// A run before this one was cut.
     pub(crate) recovered: bool,
+    /// The manifest was lost: a run adopts what is on the device exactly as it would be written there.
+    pub(crate) lost: bool,
+    /// What the user is told when the manifest was lost.
+    pub(crate) lost_record: Option<String>,
 }
 
 /// Prepares a run over an open device.
@@ -61,15 +67,58 @@ pub(crate) async fn prepare(
     let playlists = playlists_of(input, question);
     // the library's answer is awaited beside the look at the device, but its failure doesn't cut that short
     let library = async { Ok(unless_cancelled(cancel, input.library.resolve(playlists)).await) };
-    let ((journal, mut entries, recovered), library) =
+    let (Looked { journal, mut entries, recovered, lost }, library) =
         tokio::try_join!(look_at_device(input, &*player, &*storage, for_run), library)?;
-    let library = library??;
+    let mut library = library??;
+    let capabilities = player.capabilities().clone();
+    let names = TemporaryNames::new(&input.parts.new_guid);
+    let mut lost_record = None;
+    if lost && for_run {
+        let adoption = Adoption { journal: &journal, storage: &*storage, owner: &*input.library, cancel };
+        let adopted;
+        (library, adopted) = adoption.adopt(library, &capabilities, &names).await?;
+        entries = journal.with(|manifest| manifest.entries()).await?;
+        lost_record = Some(lost_message(adopted));
+    }
     let found = unchanged_bytes(&*input.library, &library, &entries, cancel).await?;
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
     let space = storage.space().await?;
-    let capabilities = player.capabilities().clone();
     let percent_reserved = input.partnership.percent_space_reserved;
-    // a large plan takes a while, and the bus shares this thread
+    let planned = plan_aside(library, entries, space, percent_reserved, capabilities).await?;
+    let Planned { plan, fingerprint, library, entries } = planned;
+    let prepared = Prepared {
+        player,
+        storage,
+        journal,
+        library,
+        entries,
+        space,
+        plan,
+        fingerprint,
+        names,
+        recovered,
+        lost,
+        lost_record,
+    };
+    Ok(prepared)
+}
+
+/// A plan, and what it was made from.
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    pub(crate) fingerprint: u64,
+    pub(crate) library: Resolved,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// Plans on a thread of its own: a large plan takes a while, and the bus shares this one.
+pub(crate) async fn plan_aside(
+    library: Resolved,
+    entries: Vec<Entry>,
+    space: Space,
+    percent_reserved: u8,
+    capabilities: Capabilities,
+) -> Result<Planned, RunError> {
     let planned = tokio::task::spawn_blocking(move || {
         let input = PlanInput {
             library: &library,
@@ -78,24 +127,40 @@ pub(crate) async fn prepare(
             percent_reserved,
             capabilities: &capabilities,
         };
-        (plan::build(&input), fingerprint(&library), library, entries)
+        Planned { plan: plan::build(&input), fingerprint: fingerprint(&library), library, entries }
     });
-    let (plan, fingerprint, library, entries) = planned.await.map_err(|failure| RunError {
+    planned.await.map_err(|failure| RunError {
         error: ItemError::DeviceWriteFailed,
         message: format!("no plan could be made: {failure}"),
-    })?;
-    let names = TemporaryNames::new(&input.parts.new_guid);
-    Ok(Prepared { player, storage, journal, library, entries, space, plan, fingerprint, names, recovered })
+    })
+}
+
+fn lost_message(adopted: usize) -> String {
+    format!(
+        "the record of what was put on this player was lost. {adopted} files there are exactly what belongs there and \
+         count as ours again; others are left alone, and may lie beside new copies: look through the player for files \
+         that you no longer want"
+    )
+}
+
+/// What a look at the device found.
+struct Looked {
+    journal: Journal,
+    /// The manifest, as it is true on the device now.
+    entries: Vec<Entry>,
+    /// Something was in flight.
+    recovered: bool,
+    /// The manifest was damaged or removed: it is empty, though runs before this one have filled it.
+    lost: bool,
 }
 
 /// Cleans up what was in flight, and holds the manifest against the device: its entries are what is true there now.
-/// Tells also whether anything was in flight.
 async fn look_at_device(
     input: &RunInput,
     player: &dyn Player,
     storage: &dyn Storage,
     for_run: bool,
-) -> Result<(Journal, Vec<Entry>, bool), RunError> {
+) -> Result<Looked, RunError> {
     let marked = carries_our_mark(player, input).await?;
     let journal = Journal::open(&input.parts.manifests, input.partnership.relationship).await?;
     let mut entries = journal.with(|manifest| manifest.entries()).await?;
@@ -105,10 +170,13 @@ async fn look_at_device(
         if recovered {
             entries = journal.with(|manifest| manifest.entries()).await?;
         }
-        if input.include_skipped {
-            correct(&journal, &mut entries, vec![Correction::ForgetSkipped]).await?;
-        }
     }
+    if input.include_skipped {
+        apply_or_correct(&journal, &mut entries, vec![Correction::ForgetSkipped], for_run).await?;
+    }
+    let lost = entries.is_empty()
+        && input.partnership.last_sync.item_count > 0
+        && journal.with(|manifest| manifest.folders()).await?.is_empty();
     let found = compare(storage, &entries).await?;
     let nothing_is_there = found.restored && !marked;
     let other_size = input.known_size != 0 && input.known_size != storage.space().await?.total;
@@ -120,7 +188,18 @@ async fn look_at_device(
         player.set_mark(mark).await?;
     }
     apply_or_correct(&journal, &mut entries, found.corrections, for_run).await?;
-    Ok((journal, entries, recovered))
+    let wanted = wanted_again(&entries, &input.by_hand);
+    apply_or_correct(&journal, &mut entries, wanted, for_run).await?;
+    Ok(Looked { journal, entries, recovered, lost })
+}
+
+/// What the user deleted or changed on the device and now names by hand is as if it had never been there.
+fn wanted_again(entries: &[Entry], by_hand: &HashSet<MediaUri>) -> Vec<Correction> {
+    let is_wanted = |entry: &&Entry| {
+        entry.state != EntryState::Present
+            && matches!(&entry.origin, Origin::Track(uri) if by_hand.contains(uri))
+    };
+    entries.iter().filter(is_wanted).map(|entry| Correction::Forget { entry: entry.id }).collect()
 }
 
 /// Whether the device carries this partnership's mark. One that carries another partnership's is refused; that of one
@@ -164,7 +243,7 @@ async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<Compared, R
     for (entry, now) in present.iter().zip(&facts) {
         let is_track = matches!(entry.origin, Origin::Track(_));
         match now {
-            Some(now) if entry.facts.matches(now) => {}
+            Some(now) if can_be(storage, entry.facts, *now) => {}
             Some(_) => corrections.push(Correction::State { entry: entry.id, state: EntryState::Disowned }),
             None if restored || !is_track => corrections.push(Correction::Forget { entry: entry.id }),
             None => corrections.push(Correction::State { entry: entry.id, state: EntryState::Skipped }),
@@ -225,7 +304,7 @@ pub(crate) async fn correct(
 fn apply(entries: &mut Vec<Entry>, corrections: &[Correction]) {
     let position: HashMap<i64, usize> =
         entries.iter().zip(0..).map(|(entry, position)| (entry.id, position)).collect();
-    let mut forgotten = std::collections::HashSet::new();
+    let mut forgotten = HashSet::new();
     for correction in corrections {
         match correction {
             Correction::Source { entry, origin, size, modified_ns } => {

@@ -1,10 +1,10 @@
 //! What was in flight when the last run was cut: finished where it was complete, cleaned up where it wasn't. Only
-//! names that the journal recorded are touched.
+//! names that the journal recorded are touched, and of what has them only what is surely ours is deleted.
 
 use super::error::RunError;
 use super::journal::Journal;
+use super::ours::{self, can_be, clear};
 use std::sync::Arc;
-use tandem_model::error::PlayerError;
 use tandem_model::manifest::{Entry, Intent, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{ObjectFacts, Storage, Transfer};
@@ -22,70 +22,97 @@ pub(crate) async fn recover(
     }
     info!(in_flight = pending.len(), "cleaning up after a run that was cut");
     let mut outcomes = Vec::with_capacity(pending.len());
-    let mut paths = Vec::with_capacity(pending.len());
+    let mut recovery = Recovery {
+        storage,
+        transfer: Arc::new(Transfer::default()),
+        paths: Vec::with_capacity(pending.len()),
+    };
     for (intent, what) in pending {
         let known = |id: i64| entries.iter().find(|entry| entry.id == id);
-        match what {
+        outcomes.push(match what {
             Intent::Write { path, temporary, size, modified_ns, replaces, .. } => {
-                let old = replaces.and_then(known).map(|entry| entry.facts);
                 let sent = ObjectFacts { size, modified_ns };
-                let object = storage.object(&path);
-                let arrived =
-                    object.facts().await?.filter(|facts| sent.matches(facts) && old != Some(*facts));
-                // once a replacement has arrived, its temporary name has what was there before
-                let changed_names = arrived.is_some() && old.is_some();
-                let kept = if changed_names { old } else { None };
-                if clear(storage, &temporary, &path, kept).await? {
-                    paths.push(temporary);
-                }
-                outcomes.push(match arrived {
-                    Some(facts) => {
-                        let hash = object.hash(&Arc::new(Transfer::default())).await?;
-                        Outcome::Written { intent, persistent_id: path.as_str().to_owned(), facts, hash }
-                    }
-                    None => Outcome::Abandoned { intent },
-                });
-                paths.push(path);
+                recovery.written(intent, path, temporary, sent, replaces.and_then(known)).await?
             }
-            Intent::Delete { entry, aside } => {
-                let mut still_there = false;
-                if let Some(entry) = known(entry) {
-                    if clear(storage, &aside, &entry.path, Some(entry.facts)).await? {
-                        paths.push(aside);
-                    }
-                    let now = storage.object(&entry.path).facts().await?;
-                    still_there = now.is_some_and(|now| entry.facts.matches(&now));
-                    paths.push(entry.path.clone());
-                }
-                outcomes.push(if still_there {
-                    Outcome::Abandoned { intent }
-                } else {
-                    Outcome::Deleted { intent }
-                });
-            }
-        }
+            Intent::Delete { entry, aside } => recovery.deleted(intent, aside, known(entry)).await?,
+        });
     }
-    storage.settle(paths).await?;
+    storage.settle(recovery.paths).await?;
     journal.commit(outcomes, Vec::new()).await?;
     Ok(true)
 }
 
-/// Frees a temporary name. Only the file with these facts is deleted where some are given; any other is a stranger's that
-/// was moved there, and goes back to its own name. Tells whether there was any.
-async fn clear(
-    storage: &dyn Storage,
-    temporary: &DevicePath,
-    path: &DevicePath,
-    only: Option<ObjectFacts>,
-) -> Result<bool, RunError> {
-    let object = storage.object(temporary);
-    let Some(there) = object.facts().await? else { return Ok(false) };
-    if only.is_none_or(|only| only.matches(&there)) {
-        return match object.discard().await {
-            Ok(()) | Err(PlayerError::NotFound(_)) => Ok(true),
-            Err(error) => Err(error.into()),
-        };
+/// What recovering works with.
+struct Recovery<'a> {
+    storage: &'a dyn Storage,
+    transfer: Arc<Transfer>,
+    /// Names that were touched, to be made to last.
+    paths: Vec<DevicePath>,
+}
+
+impl Recovery<'_> {
+    /// A write that was in flight.
+    async fn written(
+        &mut self,
+        intent: i64,
+        path: DevicePath,
+        temporary: DevicePath,
+        sent: ObjectFacts,
+        old: Option<&Entry>,
+    ) -> Result<Outcome, RunError> {
+        let object = self.storage.object(&path);
+        let there = object.facts().await?;
+        let arrived = there
+            .filter(|&facts| can_be(self.storage, sent, facts) && old.map(|old| old.facts) != Some(facts));
+        if let Some(aside) = self.storage.object(&temporary).facts().await? {
+            let is_ours = match old {
+                // without a file to replace, nothing but what was sent ever gets that name
+                None => true,
+                Some(old) => aside == sent || self.still_or_was(&path, there, &temporary, aside, old).await?,
+            };
+            clear(self.storage, &temporary, &path, is_ours).await?;
+            self.paths.push(temporary);
+        }
+        self.paths.push(path.clone());
+        let Some(facts) = arrived else { return Ok(Outcome::Abandoned { intent }) };
+        let hash = object.hash(&self.transfer).await?;
+        Ok(Outcome::Written { intent, persistent_id: path.as_str().to_owned(), facts, hash })
     }
-    object.restore(path.clone()).await?;
-    Ok(true)
+
+    /// Whether the names have not been changed yet, so that the temporary one has our unfinished file; or they have, and
+    /// it has the file that was replaced.
+    async fn still_or_was(
+        &self,
+        path: &DevicePath,
+        there: Option<ObjectFacts>,
+        temporary: &DevicePath,
+        aside: ObjectFacts,
+        old: &Entry,
+    ) -> Result<bool, RunError> {
+        if let Some(there) = there
+            && ours::is_entry(self.storage, path, there, old, &self.transfer).await?
+        {
+            return Ok(true);
+        }
+        Ok(ours::is_entry(self.storage, temporary, aside, old, &self.transfer).await?)
+    }
+
+    /// A deletion that was in flight.
+    async fn deleted(
+        &mut self,
+        intent: i64,
+        aside: DevicePath,
+        entry: Option<&Entry>,
+    ) -> Result<Outcome, RunError> {
+        let Some(entry) = entry else { return Ok(Outcome::Deleted { intent }) };
+        if let Some(facts) = self.storage.object(&aside).facts().await? {
+            let is_ours = ours::is_entry(self.storage, &aside, facts, entry, &self.transfer).await?;
+            clear(self.storage, &aside, &entry.path, is_ours).await?;
+            self.paths.push(aside);
+        }
+        let now = self.storage.object(&entry.path).facts().await?;
+        self.paths.push(entry.path.clone());
+        let still_there = now.is_some_and(|now| can_be(self.storage, entry.facts, now));
+        Ok(if still_there { Outcome::Abandoned { intent } } else { Outcome::Deleted { intent } })
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::error::RunError;
 use super::journal::Journal;
+use super::ours;
 use super::prepare::Prepared;
 use super::recover;
 use super::temporary::{TEMPORARY_FOLDER, TemporaryNames};
@@ -44,7 +45,8 @@ pub(crate) async fn remove_content(
         let numbers = journal.commit(Vec::new(), intents).await?;
         let mut outcomes = Vec::with_capacity(group.len());
         for ((entry, aside), intent) in group.iter().zip(asides).zip(numbers) {
-            outcomes.push(match storage.object(&entry.path).delete(entry.facts, aside).await {
+            let deleted = ours::delete(&*storage, entry, aside, transfer).await;
+            outcomes.push(match deleted {
                 Ok(()) | Err(PlayerError::NotFound(_)) => Outcome::Deleted { intent },
                 Err(error) if error.ends_run() => return Err(error.into()),
                 Err(error) => {
@@ -63,15 +65,29 @@ pub(crate) async fn remove_content(
     Ok(storage.flush().await?)
 }
 
+/// Settles what a run of this partnership left in flight when it was cut, and removes folders that it made in vain.
+pub(crate) async fn settle(parts: &Parts, player: &dyn Player, relationship: Guid) -> Result<(), RunError> {
+    let storage = player.storage();
+    let journal = Journal::open(&parts.manifests, relationship).await?;
+    let entries = journal.with(|manifest| manifest.entries()).await?;
+    if !recover::recover(&journal, &*storage, &entries).await? {
+        return Ok(());
+    }
+    let entries = journal.with(|manifest| manifest.entries()).await?;
+    remove_folders(&journal, &*storage, needed_folders(&entries)).await?;
+    Ok(storage.flush().await?)
+}
+
+/// The folders above what is on the device.
+fn needed_folders(entries: &[Entry]) -> HashSet<&str> {
+    let there = entries.iter().filter(|entry| entry.state != EntryState::Skipped);
+    there.flat_map(|entry| entry.path.ancestors()).collect()
+}
+
 /// After a run that changed something: removes folders of ours that nothing of ours lies in any more.
 pub(crate) async fn tidy_folders(prepared: &Prepared) -> Result<(), RunError> {
     let entries = prepared.journal.with(|manifest| manifest.entries()).await?;
-    let needed: HashSet<&str> = entries
-        .iter()
-        .filter(|entry| entry.state != EntryState::Skipped)
-        .flat_map(|entry| entry.path.ancestors())
-        .collect();
-    remove_folders(&prepared.journal, &*prepared.storage, needed).await
+    remove_folders(&prepared.journal, &*prepared.storage, needed_folders(&entries)).await
 }
 
 async fn remove_folders(

@@ -5,6 +5,7 @@
 use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::folders::MadeFolders;
+use super::ours;
 use super::prepare::Prepared;
 use super::{Observer, Results};
 use crate::plan::TrackWrite;
@@ -22,7 +23,7 @@ const GROUP_ITEMS: usize = 16;
 /// Bytes recorded together, at most, unless one item alone is larger.
 const GROUP_BYTES: u64 = 64 << 20;
 /// Names that are tried when others have the wanted one.
-const NAME_TRIES: u32 = 100;
+pub(crate) const NAME_TRIES: u32 = 100;
 
 /// One thing to do on the device.
 #[derive(Clone)]
@@ -233,7 +234,11 @@ impl Group<'_> {
         touched: &mut Vec<DevicePath>,
     ) -> Result<(), RunError> {
         let entry = &self.prepared.entries[entry];
-        match self.prepared.storage.object(&entry.path).delete(entry.facts, aside).await {
+        let deleted = ours::delete(&*self.prepared.storage, entry, aside, &self.observer.transfer).await;
+        if let Err(PlayerError::Changed(_)) = &deleted {
+            ours::disown(&self.prepared.journal, entry).await?;
+        }
+        match deleted {
             Ok(()) | Err(PlayerError::NotFound(_)) => {
                 touched.push(entry.path.clone());
                 self.outcomes.push(Outcome::Deleted { intent });
@@ -341,7 +346,25 @@ impl Group<'_> {
         Ok(None)
     }
 
+    /// What has to be at the item's final name.
+    async fn expectation(&self, item: &Item) -> Result<Expect, Failure> {
+        let Some(entry) = item.replaces.map(|entry| &self.prepared.entries[entry]) else {
+            return Ok(Expect::Nothing);
+        };
+        match ours::facts_now(&*self.prepared.storage, entry, &self.observer.transfer).await {
+            Ok(now) => Ok(Expect::This(now)),
+            Err(error) if error.ends_run() => Err(Failure::Run(error.into())),
+            Err(error) => {
+                if let PlayerError::Changed(_) = &error {
+                    ours::disown(&self.prepared.journal, entry).await.map_err(Failure::Run)?;
+                }
+                Err(Failure::Item(error.item_error(), error.to_string()))
+            }
+        }
+    }
+
     async fn attempt(&mut self, item: &Item, following: Option<&Step>) -> Result<Attempt, Failure> {
+        let expect = self.expectation(item).await?;
         let track = &self.prepared.library.tracks[item.track as usize];
         let opened = match self.opened.take() {
             Some((id, opened)) if id == track.id => opened,
@@ -361,9 +384,7 @@ impl Group<'_> {
         let request = WriteRequest {
             path: item.path.clone(),
             temporary: item.temporary.clone(),
-            expect: item
-                .replaces
-                .map_or(Expect::Nothing, |entry| Expect::This(self.prepared.entries[entry].facts)),
+            expect,
             size: track.size,
             modified_ns: track.modified_ns,
             source: Source::File(opened.file),

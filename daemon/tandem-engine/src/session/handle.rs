@@ -3,7 +3,7 @@
 use crate::engine::Setting;
 use crate::preview::PreviewItem;
 use tandem_model::error::RequestError;
-use tandem_model::id::{PlaylistId, Uid};
+use tandem_model::id::{MediaUri, PlaylistId, Uid};
 use tandem_model::presence::Arrival;
 use tokio::sync::{mpsc, oneshot};
 
@@ -53,6 +53,11 @@ pub(crate) enum Command {
     },
     Preview {
         reply: Reply<Vec<PreviewItem>>,
+    },
+    /// The user names media by hand: the next run copies them whatever he did with them on the device.
+    TakeByHand {
+        media: Vec<MediaUri>,
+        reply: Reply<()>,
     },
     /// What is assigned is something else now.
     AssignmentsChanged,

@@ -7,7 +7,7 @@ use crate::preview::{self, PreviewItem};
 use crate::run::cancel::unless_cancelled;
 use crate::run::journal::blocking;
 use crate::run::prepare::{Question, prepare};
-use crate::run::{RunInput, remove_content};
+use crate::run::{RunInput, remove_content, settle};
 use crate::session::view;
 use std::sync::Arc;
 use tandem_model::device::{DeviceDescription, Status};
@@ -72,6 +72,8 @@ async fn look(bench: &Bench, player: &dyn Player) -> Result<Found, RequestError>
     let partnership = bench.ledger.partnership(&bench.device);
     let status = view::status(bench.ledger.device(&bench.device).as_ref(), partnership.as_ref(), mark);
     let lost = partnership.clone().filter(|_| status == Status::PartnershipAnother);
+    let known = bench.ledger.device(&bench.device);
+    let surely_known = known.as_ref().is_some_and(|known| is_surely(known, mark, space));
     let seen = description.clone();
     let (guid, now) =
         (mark.map(|mark| mark.device).filter(|guid| *guid != Guid::ZERO), bench.parts.clock.now());
@@ -79,7 +81,9 @@ async fn look(bench: &Bench, player: &dyn Player) -> Result<Found, RequestError>
     let surely_this = partnership
         .as_ref()
         .is_none_or(|ours| mark.is_some_and(|mark| mark.relationship == ours.relationship));
-    let size = surely_this.then_some(space.total);
+    // the size tells the device later on, as long as something of ours is left there
+    let may_change = surely_known || known.is_none_or(|known| known.unsettled.is_empty());
+    let size = (surely_this && may_change).then_some(space.total);
     let lost_device = lost.as_ref().map(|partnership| partnership.device.clone());
     bench
         .ledger
@@ -95,8 +99,10 @@ async fn look(bench: &Bench, player: &dyn Player) -> Result<Found, RequestError>
     let capabilities = player.capabilities().clone();
     let mut found =
         Found { description, capabilities, space, status, has_skipped_files: false, library: None };
-    if let Some(lost) = lost {
-        forget_manifest(&bench.parts, &bench.ledger, lost.relationship).await;
+    if surely_known {
+        settle_ended(bench, player).await;
+    }
+    if lost.is_some() {
         return Ok(found);
     }
     if let Some(partnership) = partnership {
@@ -104,6 +110,12 @@ async fn look(bench: &Bench, player: &dyn Player) -> Result<Found, RequestError>
         found.library = open_library(&bench.parts, partnership.owner).await;
     }
     Ok(found)
+}
+
+/// Whether this is the device and not, say, the directory below one that isn't mounted.
+fn is_surely(known: &KnownDevice, mark: Option<Mark>, space: Space) -> bool {
+    let is_marked = mark.is_some_and(|mark| mark.device == known.guid);
+    is_marked || known.total_space == 0 || known.total_space == space.total
 }
 
 /// Notes that a device was seen.
@@ -131,6 +143,7 @@ fn see(
             declined: false,
             ended_relationship: None,
             made_mark: false,
+            unsettled: Vec::new(),
             last_seen: now,
             total_space: size.unwrap_or_default(),
         }),
@@ -140,8 +153,9 @@ fn see(
 
 /// Keeps no more than [`STRANGERS`] devices without a partnership: those that were away the longest go.
 fn forget_strangers(record: &mut Partnerships) {
-    let partnered =
-        |known: &KnownDevice| record.partnerships.iter().any(|p| p.device == known.description.id);
+    let partnered = |known: &KnownDevice| {
+        !known.unsettled.is_empty() || record.partnerships.iter().any(|p| p.device == known.description.id)
+    };
     let mut seen: Vec<u64> =
         record.devices.iter().filter(|known| !partnered(known)).map(|known| known.last_seen).collect();
     if seen.len() <= STRANGERS {
@@ -162,8 +176,29 @@ fn forgive(record: &mut Partnerships, device: &DeviceId) {
     }
 }
 
+/// Finishes or puts back what ended partnerships of this device left in flight there, and removes their manifests.
+/// What can't be settled now is tried at the next connection.
+async fn settle_ended(bench: &Bench, player: &dyn Player) {
+    let unsettled = bench.ledger.device(&bench.device).map_or_else(Vec::new, |known| known.unsettled);
+    for relationship in unsettled {
+        settle_flight(&bench.parts, player, relationship).await;
+        forget_manifest(&bench.parts, &bench.ledger, relationship).await;
+    }
+}
+
+/// Finishes or puts back what a partnership has in flight on the device, if it can.
+async fn settle_flight(parts: &Parts, player: &dyn Player, relationship: Guid) {
+    if let Err(error) = settle(parts, player, relationship).await {
+        warn!(
+            "what was in flight on the device could not be settled; the next connection tries again: {}",
+            error.message
+        );
+    }
+}
+
+/// Removes the manifest of an ended partnership, unless something is still in flight on its device.
 async fn forget_manifest(parts: &Parts, ledger: &Ledger, relationship: Guid) {
-    if let Err(error) = ledger.remove_manifests(parts, &[relationship]).await {
+    if let Err(error) = ledger.remove_settled(parts, &[relationship]).await {
         warn!(
             "the manifest of an ended partnership could not be removed; the next start tries again: {error}"
         );
@@ -237,7 +272,9 @@ pub(crate) async fn create_partnership(
         };
         bench.ledger.change(|record| create(record, creation)).await?;
         let marked = player.set_mark(mark).await;
-        if marked.is_err() {
+        if marked.is_ok() {
+            settle_ended(&bench, &*player).await;
+        } else {
             let take_back = |record: &mut Partnerships| {
                 take_back(record, &bench.device, &before);
                 Ok(())
@@ -250,9 +287,6 @@ pub(crate) async fn create_partnership(
     let closed = player.close(Close::Release).await;
     made?;
     closed?;
-    if let Some(before) = before.partnerships.iter().find(|before| before.device == bench.device) {
-        forget_manifest(&bench.parts, &bench.ledger, before.relationship).await;
-    }
     Ok(library)
 }
 
@@ -268,6 +302,8 @@ pub(crate) async fn delete_partnership(
         if remove {
             let removed = remove_content(&bench.parts, &*player, partnership.relationship, &transfer).await;
             removed.map_err(|error| RequestError::Failed(error.message))?;
+        } else {
+            settle_flight(&bench.parts, &*player, partnership.relationship).await;
         }
         let ours = Mark { device: bench.device_guid(), relationship: partnership.relationship };
         if remove && bench.ledger.device(&bench.device).is_some_and(|known| known.made_mark) {
@@ -305,8 +341,14 @@ pub(crate) async fn eject(bench: Bench) -> Result<(), RequestError> {
 
 /// What a run would do now.
 pub(crate) async fn preview(input: RunInput, cancel: &Transfer) -> Result<Vec<PreviewItem>, RequestError> {
+    let player = input.parts.opener.open(&input.arrival).await?;
     let question = Question::Hypothetical { instead: None, besides: None };
-    with_plan(input, question, cancel, |prepared| preview::items(&prepared)).await
+    let items = match prepare(&input, Arc::clone(&player), question, cancel).await {
+        Ok(prepared) => preview::items(prepared, input.allow_mass_deletion).await,
+        Err(error) => Err(error),
+    };
+    player.close(Close::Release).await?;
+    items.map_err(|error| RequestError::Failed(error.message))
 }
 
 /// Bytes that everything would take, and bytes left for others.

@@ -53,6 +53,7 @@ pub(super) async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInp
         known_size: known.map_or(0, |known| known.total_space),
         library,
         include_skipped: passing.include_skipped,
+        by_hand: passing.by_hand.clone(),
         allow_mass_deletion: passing.allow_mass_deletion,
     })
 }

@@ -1,14 +1,17 @@
 //! Checks settings and makes them changes of the record. Pure but for the values it returns.
 
 use crate::engine::Setting;
+use std::collections::HashSet;
 use tandem_model::error::RequestError;
-use tandem_model::id::DeviceId;
+use tandem_model::id::{DeviceId, MediaUri};
 use tandem_model::partnership::Partnerships;
 
 /// Settings that last while the daemon runs, or for the next run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Passing {
     pub(crate) include_skipped: bool,
+    /// Media that the user named by hand: they are copied although he once deleted or changed them on the device.
+    pub(crate) by_hand: HashSet<MediaUri>,
     pub(crate) allow_mass_deletion: bool,
     pub(crate) sync_filter: String,
     pub(crate) background_sync_state: u8,
@@ -18,6 +21,7 @@ impl Default for Passing {
     fn default() -> Self {
         Self {
             include_skipped: false,
+            by_hand: HashSet::new(),
             allow_mass_deletion: false,
             sync_filter: "0xFF".to_owned(),
             background_sync_state: u8::MAX,

@@ -86,6 +86,7 @@ mod tests {
             declined: false,
             ended_relationship: None,
             made_mark: false,
+            unsettled: Vec::new(),
             last_seen: 0,
             total_space: 0,
         };

@@ -64,6 +64,11 @@ impl FakeLibrary {
         self.changed();
     }
 
+    /// The URI of a file of the library, there or not.
+    pub(crate) fn uri(&self, name: &str) -> MediaUri {
+        MediaUri(format!("file://{}", self.folder.join(name).display()).into())
+    }
+
     fn track(&self, name: &str) -> Option<Track> {
         let path = self.folder.join(name);
         let meta = std::fs::metadata(&path).ok()?;
@@ -133,11 +138,13 @@ impl Library for FakeLibrary {
     }
     fn playlist_items(
         &self,
-        _: PlaylistId,
+        id: PlaylistId,
         _: u32,
         _: u32,
     ) -> BoxFuture<'_, Result<Vec<MediaUri>, LibraryError>> {
-        Box::pin(async { never() })
+        let files = self.playlists.lock().unwrap().get(&id.0).cloned().unwrap_or_default();
+        let items = files.iter().map(|file| self.uri(file)).collect();
+        Box::pin(async { Ok(items) })
     }
     fn create_playlist(
         &self,

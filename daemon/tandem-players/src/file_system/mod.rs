@@ -67,6 +67,7 @@ impl FileSystemPlayer {
         detach: Box<dyn Detach>,
     ) -> Result<Self, PlayerError> {
         let Identity { mut description, provisional_name, storage_id, block_device, .. } = identity;
+        let exact_times = storage::keeps_exact_times(&directory);
         let root = Arc::new(Root::new(directory, block_device));
         let (media_player, dirs) = (identity.media_player, identity.media_player_info_dirs);
         let hints = root.run(move |tree| survey::survey(tree, media_player.as_deref(), &dirs)).await?;
@@ -75,7 +76,7 @@ impl FileSystemPlayer {
         {
             description.name.clone_from(name);
         }
-        let storage = Arc::new(FileSystemStorage::new(Arc::clone(&root), storage_id));
+        let storage = Arc::new(FileSystemStorage::new(Arc::clone(&root), storage_id, exact_times));
         Ok(Self { root, description, capabilities: hints.capabilities(), storage, detach })
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn rename_new(from: impl AsFd, old: &str, to: impl AsFd, new: &str) -
 
 /// Whether this is the file that is expected.
 pub(crate) fn is(stat: &Stat, expected: ObjectFacts) -> bool {
-    facts_of(stat).is_some_and(|now| expected.matches(&now))
+    facts_of(stat) == Some(expected)
 }
 
 /// The folder of temporary names, made where it isn't there yet. What has its name and isn't a folder ends the run.

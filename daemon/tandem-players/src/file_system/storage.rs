@@ -9,6 +9,7 @@ use crate::file_system::root::{Root, Tree, facts_of, means_nothing, parent_of, s
 use crate::file_system::write::{self, Stop};
 use rustix::io::Errno;
 use std::collections::HashSet;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tandem_model::BoxFuture;
@@ -16,17 +17,22 @@ use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Object, ObjectFacts, Space, Storage, Transfer, WriteRequest, Written};
 
+/// Magic numbers (`linux/magic.h`) of ext4, btrfs, XFS, F2FS, bcachefs and tmpfs.
+const EXACT_TIMES: [rustix::fs::FsWord; 6] =
+    [0xef53, 0x9123_683e, 0x5846_5342, 0xf2f5_2010, 0xca45_1a4e, 0x0102_1994];
+
 /// The one storage of a file-system player.
 pub(crate) struct FileSystemStorage {
     root: Arc<Root>,
     id: String,
     window: Arc<AtomicU64>,
+    exact_times: bool,
 }
 
 impl FileSystemStorage {
-    /// The storage below this root.
-    pub(crate) fn new(root: Arc<Root>, id: String) -> Self {
-        Self { root, id, window: Arc::new(AtomicU64::new(pace::FIRST_WINDOW)) }
+    /// The storage below this root, on a file system that keeps exact times or doesn't.
+    pub(crate) fn new(root: Arc<Root>, id: String, exact_times: bool) -> Self {
+        Self { root, id, window: Arc::new(AtomicU64::new(pace::FIRST_WINDOW)), exact_times }
     }
 }
 
@@ -50,6 +56,10 @@ impl Drop for Abandon {
 impl Storage for FileSystemStorage {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn keeps_exact_times(&self) -> bool {
+        self.exact_times
     }
 
     fn space(&self) -> BoxFuture<'_, Result<Space, PlayerError>> {
@@ -99,6 +109,12 @@ impl Storage for FileSystemStorage {
     fn flush(&self) -> BoxFuture<'_, Result<(), PlayerError>> {
         Box::pin(self.root.run(|tree| tree.flush(false)))
     }
+}
+
+/// Whether this is one of the file systems that are known to keep times as they were set. Others may round or shift
+/// them, or hand them on to one that does.
+pub(crate) fn keeps_exact_times(directory: impl AsFd) -> bool {
+    rustix::fs::fstatfs(directory).is_ok_and(|told| EXACT_TIMES.contains(&told.f_type))
 }
 
 fn space(tree: &Tree) -> Result<Space, PlayerError> {

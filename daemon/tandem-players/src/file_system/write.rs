@@ -139,9 +139,7 @@ fn check_expectation(tree: &Tree, request: &WriteRequest) -> Result<(), PlayerEr
     match (request.expect, there) {
         (Expect::Nothing, None) => Ok(()),
         (Expect::Nothing, Some(_)) => Err(PlayerError::Exists(path.into())),
-        (Expect::This(expected), Some(stat)) if facts_of(&stat).is_some_and(|now| expected.matches(&now)) => {
-            Ok(())
-        }
+        (Expect::This(expected), Some(stat)) if facts_of(&stat) == Some(expected) => Ok(()),
         (Expect::This(_), None) if tree.is_gone() => Err(PlayerError::Removed),
         (Expect::This(_), _) => Err(PlayerError::Changed(path.into())),
     }

@@ -316,3 +316,26 @@ fn media_state_tells_what_is_there_and_what_had_no_space() {
     manifest.correct(&[Correction::Source { entry: 1, origin, size: 1, modified_ns: 1 }]).unwrap();
     assert_eq!(manifest.media_state(&media(0)), Ok((false, false)), "a playlist is no media");
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_by_name_and_not_waited_for() {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let fixture = Fixture::with_entries(1);
+        let pipe = file::with_suffix(&fixture.path(), suffix);
+        file::remove(&pipe).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(fixture.store.open(ID).map(drop)));
+        let opened = receiver.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+        let Err(StoreError::Io { path, cause }) = opened else { panic!("{suffix}: {opened:?}") };
+        assert_eq!(path, pipe.display().to_string());
+        assert!(cause.contains("move away"), "{cause}");
+    }
+}

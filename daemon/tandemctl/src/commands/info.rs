@@ -13,7 +13,7 @@ use zbus::{OwnedVariant, Variant};
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "JSON: {media: URI, and each attribute by WMP's name: texts and numbers as they are, Duration \
-                             in milliseconds}."
+                             in milliseconds, Bitrate in bits a second}."
 )]
 pub(crate) struct Args {
     /// A path or file:// URI
@@ -64,6 +64,9 @@ fn for_people(name: &str, value: &Value) -> String {
         (_, Value::String(text)) => text.clone(),
         ("Duration", Value::Number(number)) => {
             number.as_u64().map_or_else(String::new, |ms| units::length(ms / 1000))
+        }
+        ("Bitrate", Value::Number(number)) => {
+            number.as_u64().map_or_else(String::new, |bits| format!("{} kbit/s", bits / 1000))
         }
         ("FileSize", Value::Number(number)) => number.as_u64().map_or_else(String::new, units::size),
         ("SyncState", Value::Number(number)) => sync_state(number.as_u64().unwrap_or_default()),

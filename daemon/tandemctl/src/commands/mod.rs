@@ -23,6 +23,7 @@ pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod stop;
+mod summary;
 pub(crate) mod sync;
 pub(crate) mod transfer;
 pub(crate) mod unassign;
@@ -52,10 +53,11 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Error> {
         Command::Rules(args) => return rules::run(output, args),
         _ => {}
     }
-    if cli.global.bus() == Bus::Session {
+    let bus = cli.global.bus(std::env::var_os("TANDEM_BUS").as_deref())?;
+    if bus == Bus::Session {
         say_session();
     }
-    let client = Client::connect(cli.global.bus(), cli.global.limit()).await?;
+    let client = Client::connect(bus, cli.global.limit()).await?;
     let context = Context { client, output };
     match &cli.command {
         Command::List(args) => list::run(&context, args).await,

@@ -5,6 +5,7 @@ use crate::device::Device;
 use crate::error::{Error, Exit};
 use crate::events::{Event, Events, Notice};
 use crate::interrupt::Interrupt;
+use crate::output::text::shell_word;
 use crate::select::select;
 use serde_json::json;
 use std::collections::HashMap;
@@ -17,7 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Partner a device with your library
 ///
-/// The device forgets any other partner. What other computers put on it stays there.
+/// The device forgets any other partner. What other computers put on it stays there. Without --playlist it takes the
+/// default set: the whole library, where not all fits the best and newest of it first. On a device that is partnered
+/// with your library already nothing is changed; a playlist that is named then must be assigned to it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "JSON: {device: id, partnership_index, created: false where the partnership was already there}."
@@ -35,9 +38,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let device = client.find_device(&args.device.device).await?;
     let proxy = client.device_proxy(&device).await?;
     if proxy.get_status().await? == "partnership-exists" {
-        if !args.playlists.is_empty() {
-            complain_of_playlists(&device);
-        }
+        check_assigned(context, &device, &args.playlists).await?;
         return report(context, &device, false).await;
     }
     let playlists = chosen_playlists(context, &args.playlists).await?;
@@ -68,12 +69,32 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     report(context, &device, true).await
 }
 
-fn complain_of_playlists(device: &Device) {
-    crate::output::complain(&format!(
-        "`{}` is partnered with your library already, so its playlists stay as they are; \
-         `tandemctl assign` and `tandemctl unassign` change them",
-        device.label()
-    ));
+/// A device that is partnered already keeps its playlists: those that are named must be among them.
+async fn check_assigned(context: &Context, device: &Device, names: &[String]) -> Result<(), Error> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let all = context.client.playlists().await?;
+    let mut missing = Vec::new();
+    for name in names {
+        let playlist = select(&all, name)?;
+        let index = device.partnership_index.unwrap_or_default();
+        if playlist.sync_priorities.get(&index).is_none_or(|priority| *priority == 0) {
+            missing.push(name);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let word = |name: &&String| shell_word(name).unwrap_or_else(|| "PLAYLIST".to_owned());
+    let commands: Vec<String> =
+        missing.iter().map(|name| format!("`tandemctl assign {} DEVICE`", word(name))).collect();
+    Err(Error::Usage(format!(
+        "`{}` is partnered with your library already, and its playlists stayed as they were; {} has it take what you \
+         named",
+        device.label(),
+        commands.join(" and ")
+    )))
 }
 
 /// The objects of the playlists that the user named; `None` for the default set.

@@ -5,7 +5,7 @@ use crate::device::Device;
 use crate::error::{Error, Exit};
 use crate::output::table::Rows;
 use crate::output::text::safe;
-use crate::output::units;
+use crate::output::{complain, units, with_advice, with_commands};
 use crate::properties::Properties;
 use crate::uri;
 use serde::Serialize;
@@ -17,7 +17,9 @@ const TOLD: usize = 20;
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "JSON: an array of {action: copy, replace, delete, update-metadata or skip; media: URI, empty \
-                             for a playlist; destination; size; reason}."
+                             for a playlist; destination; size; reason}. Where the run would stop before it changes \
+                             anything, the first item is a skip without media and destination, and the others are \
+                             what it would do once that is allowed."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -33,6 +35,13 @@ struct Item {
     reason: String,
 }
 
+impl Item {
+    /// It stands for the whole run, which would stop before it changes anything.
+    fn is_whole_run(&self) -> bool {
+        self.action == "skip" && self.media.is_empty() && self.destination.is_empty()
+    }
+}
+
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let device = context.client.find_device(&args.device.device).await?;
     let answer = context.client.device_proxy(&device).await?.preview().await?;
@@ -42,15 +51,20 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         return Ok(Exit::Ok);
     }
     let mut rows = Rows::new(&["ACTION", "SIZE", "ON THE DEVICE", "REASON"]).right(&[1]);
-    for item in &items {
+    for item in items.iter().filter(|item| !item.is_whole_run()) {
         let destination = if item.destination.is_empty() {
             uri::display(&item.media).into_owned()
         } else {
             item.destination.clone()
         };
-        rows.row([&item.action, &units::size(item.size), &destination, &item.reason]);
+        let reason = with_advice(&item.reason);
+        rows.row([&item.action, &units::size(item.size), &destination, &with_commands(&reason).into_owned()]);
     }
     rows.print(&context.output)?;
+    if let Some(objection) = items.iter().find(|item| item.is_whole_run()) {
+        let label = device.label();
+        complain(&format!("{label}: `sync` would stop and do nothing: {}", with_advice(&objection.reason)));
+    }
     let missing = missing(context, &device, &items).await?;
     let lines = missing.iter().take(TOLD).map(|item| {
         safe(&format!("missing: {}: {}: {}", item.subject(), item.result, item.message)).into_owned()
@@ -97,12 +111,14 @@ fn summary(items: &[Item], missing: usize) -> String {
     if items.is_empty() {
         return "In step, nothing to do.".to_owned();
     }
-    let of = |action: &str| items.iter().filter(|item| item.action == action).count();
+    let stops = if items.iter().any(Item::is_whole_run) { "Once that is allowed: " } else { "" };
+    let counted = || items.iter().filter(|item| !item.is_whole_run());
+    let of = |action: &str| counted().filter(|item| item.action == action).count();
     let bytes =
         items.iter().filter(|item| matches!(item.action.as_str(), "copy" | "replace")).map(|item| item.size);
     let bytes = bytes.fold(0u64, u64::saturating_add);
     format!(
-        "{} to copy, {} to replace, {} to delete, {} to update, {} left out; {} to write.",
+        "{stops}{} to copy, {} to replace, {} to delete, {} to update, {} left out; {} to write.",
         of("copy"),
         of("replace"),
         of("delete"),
@@ -121,7 +137,7 @@ mod tests {
         let item = |action: &str, size| Item {
             action: action.to_owned(),
             media: String::new(),
-            destination: String::new(),
+            destination: if action == "stop" { String::new() } else { "Music".to_owned() },
             size,
             reason: String::new(),
         };

@@ -1,9 +1,10 @@
 //! `tandemctl results`: what became of each item in the last run.
 
 use super::Context;
+use crate::device::Device;
 use crate::error::{Error, Exit};
 use crate::output::table::Rows;
-use crate::output::units;
+use crate::output::{units, with_advice, with_commands};
 use crate::uri;
 use serde::Serialize;
 
@@ -48,6 +49,16 @@ impl Item {
         self.result == "synchronized"
     }
 
+    /// Whether the user deleted or changed it on the device, so that no run touches it there.
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.result == "cancelled" && !self.media.is_empty()
+    }
+
+    /// The message, with commands in the place of the daemon's advice.
+    pub(crate) fn advice(&self) -> String {
+        with_advice(&self.message)
+    }
+
     /// What it is about, for people.
     pub(crate) fn subject(&self) -> String {
         if self.media.is_empty() {
@@ -69,18 +80,44 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     }
     let mut rows = Rows::new(&["RESULT", "MEDIA", "MESSAGE"]);
     for item in items.iter().filter(|item| args.all || !item.is_synchronized()) {
-        rows.row([&item.result, &item.subject(), &item.message]);
+        let result = if item.is_left_out() { "left out" } else { &item.result };
+        let message = item.advice();
+        rows.row([result, &item.subject(), &with_commands(&message)]);
     }
     rows.print(&context.output)?;
     if !context.output.quiet {
-        let good = items.iter().filter(|item| item.is_synchronized()).count();
-        let line = if device.last_sync_time == 0 && items.is_empty() {
-            "Not synchronised yet.".to_owned()
-        } else {
-            let all = items.iter().filter(|item| !item.media.is_empty()).count();
-            format!("{}: {} of {} synchronised.", device.last_sync(), good, units::count(all, "item"))
-        };
-        context.output.lines([line])?;
+        context.output.lines([line(&device, &items)])?;
     }
     Ok(Exit::Ok)
+}
+
+/// The last run in a line. One that did not come to its end has not tried everything, so nothing is counted but what
+/// is there.
+fn line(device: &Device, items: &[Item]) -> String {
+    let good = items.iter().filter(|item| item.is_synchronized()).count();
+    if device.last_sync_time == 0 && items.is_empty() {
+        return "Not synchronised yet.".to_owned();
+    }
+    if let Some(early) = early_end(device, items) {
+        let time = units::time(device.last_sync_time);
+        return format!("{time}: {early}; {} on the device.", units::count(good, "item"));
+    }
+    let all = items.iter().filter(|item| !item.media.is_empty()).count();
+    format!("{}: {} of {} synchronised.", device.last_sync(), good, units::count(all, "item"))
+}
+
+/// How the last run ended, if it did not come to its end; 100 percent says that it did.
+pub(super) fn early_end(device: &Device, items: &[Item]) -> Option<String> {
+    let whole = items.iter().rfind(|item| item.media.is_empty() && !item.is_synchronized())?;
+    (device.progress < 100).then(|| ending(&whole.result))
+}
+
+/// What an item error that ended a whole run came to.
+pub(super) fn ending(word: &str) -> String {
+    match word {
+        "cancelled" => "stopped before it was in step".to_owned(),
+        "device-removed" => "unplugged before it was in step".to_owned(),
+        "would-delete-too-much" => "refused, because it would delete too much".to_owned(),
+        other => format!("not synchronised ({other})"),
+    }
 }

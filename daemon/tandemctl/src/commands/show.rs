@@ -3,7 +3,7 @@
 use super::Context;
 use crate::device::Device;
 use crate::error::{Error, Exit};
-use crate::output::{table, units};
+use crate::output::{table, units, with_commands};
 use crate::playlist::assigned;
 use crate::uri;
 use serde::Serialize;
@@ -92,7 +92,8 @@ fn facts(device: &Device, playlists: &[Assigned]) -> Vec<(&'static str, String)>
     if device.has_skipped_files {
         facts.push((
             "Skipped files",
-            "yes; `tandemctl set DEVICE IncludeSkippedFiles \"\"` copies them again".to_owned(),
+            with_commands("yes; `tandemctl set DEVICE IncludeSkippedFiles \"\"` copies them again")
+                .into_owned(),
         ));
     }
     let plays = [

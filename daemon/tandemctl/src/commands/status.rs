@@ -1,6 +1,7 @@
 //! `tandemctl status`: what the devices are doing and how their last runs went, one line for each.
 
 use super::Context;
+use super::results::{Item, early_end};
 use crate::device::Device;
 use crate::error::{Error, Exit};
 use crate::output::table::Rows;
@@ -34,7 +35,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         rows.row([
             device.label(),
             &device.activity(),
-            &device.last_sync(),
+            &last_run(context, device, own).await?,
             &device.sync_item_count.to_string(),
             &space(device),
             &partner(device, own),
@@ -42,6 +43,19 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     }
     rows.print(&context.output)?;
     Ok(Exit::Ok)
+}
+
+/// When it was and how it went. Of a run that did not come to its end the results say so, which the owner can read.
+async fn last_run(context: &Context, device: &Device, own: bool) -> Result<String, Error> {
+    let mut text = device.last_sync();
+    if own && device.last_sync_time > 0 && device.progress < 100 && !device.is_synchronizing() {
+        let results = context.client.device_proxy(device).await?.get_sync_results().await?;
+        let items: Vec<Item> = results.into_iter().map(Item::new).collect();
+        if let Some(early) = early_end(device, &items) {
+            text += &format!(", {early}");
+        }
+    }
+    Ok(text)
 }
 
 /// `1.50 GB of 8.00 GB`; nothing where that isn't known.

@@ -4,7 +4,7 @@ use super::Context;
 use super::wait::Wait;
 use crate::device::Device;
 use crate::error::{Error, Exit};
-use crate::output::units;
+use crate::output::{say_device, units};
 use crate::select::select;
 use serde_json::json;
 
@@ -35,6 +35,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     } else {
         args.devices.iter().map(|wanted| select(&all, wanted)).collect::<Result<_, _>>()?
     };
+    if let [wanted] = args.devices.as_slice() {
+        say_device(wanted);
+    }
     let mut wait = Wait::new(context).await?;
     for device in &devices {
         wait.events.during(context.client.ask(device, "Stop", &())).await?;

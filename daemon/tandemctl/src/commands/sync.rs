@@ -1,13 +1,14 @@
-//! `tandemctl sync`: starts runs and waits for their ends. The daemon does the work: if this program ends, the runs
-//! go on.
+//! `tandemctl sync`: starts runs and waits for their ends; `transfer` waits with it too. The daemon does the work: if
+//! this program ends, the runs go on.
 
 use super::Context;
 use super::results::Item;
+use super::summary::Summary;
 use crate::device::Device;
-use crate::error::{Error, Exit, exit_of_run_error, remedy_of_run_error};
+use crate::error::{Error, Exit};
 use crate::events::{Event, Events, Notice};
 use crate::interrupt::Interrupt;
-use crate::output::{complain, units};
+use crate::output::{Output, complain, say_device};
 use crate::progress::Progress;
 use crate::run::{Phase, Run};
 use crate::select::select;
@@ -20,7 +21,9 @@ const BEGINNING: Duration = Duration::from_secs(3);
 
 /// Bring devices in step with your playlists, and wait until they are
 ///
-/// Other content of a device is left alone. An interrupt ends the wait; the runs go on.
+/// Other content of a device is left alone. A run that would delete more than half, and more than 20, of the tracks that
+/// Tandem put on a device, or anything while the library looks wrong, does nothing until `set` AllowMassDeletion. An
+/// interrupt ends the wait; the runs go on.
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "JSON: one object on each line: {event: started, device: id}; {event: progress, device, progress, \
@@ -47,17 +50,33 @@ pub(crate) struct Args {
 }
 
 /// One device's run as it is followed.
-struct Followed {
-    device: Device,
-    run: Run,
+pub(super) struct Followed {
+    pub(super) device: Device,
+    pub(super) run: Run,
     /// What ended the whole run, as announced: the word and the message.
-    failure: Option<(String, String)>,
+    pub(super) failure: Option<(String, String)>,
     reported: bool,
+}
+
+/// How a run that was followed came out.
+pub(super) struct Ended {
+    pub(super) device: Device,
+    pub(super) items: Vec<Item>,
+    pub(super) summary: Summary,
+}
+
+/// The call that begins a run.
+#[derive(Clone, Copy)]
+enum Call<'a> {
+    Start,
+    Transfer(&'a [String]),
 }
 
 /// The wait for all runs.
 struct Wait<'a> {
     context: &'a Context,
+    /// What is told on the way.
+    output: Output,
     events: Events,
     progress: Progress,
     followed: Vec<Followed>,
@@ -73,13 +92,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         return Ok(Exit::Ok);
     }
     let mut interrupt = Interrupt::listen()?;
-    let mut wait = Wait {
-        context,
-        events: Events::subscribe(&context.client).await?,
-        progress: Progress::new(context.output),
-        followed: Vec::new(),
-        codes: Vec::new(),
-    };
+    let mut wait = Wait::new(context, context.output).await?;
     for device in devices {
         wait.start(device, args.no_wait).await?;
     }
@@ -88,6 +101,25 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     }
     wait.wait(&mut interrupt, args.stop_on_interrupt).await
 }
+
+/// Transfers media by hand and waits for the end of the run, telling nothing but how far it is.
+///
+/// # Errors
+/// Why it was refused; [`Error::Interrupted`]; as any call.
+pub(super) async fn transfer(context: &Context, device: Device, media: &[String]) -> Result<Ended, Error> {
+    let mut interrupt = Interrupt::listen()?;
+    let output = Output { quiet: context.output.quiet || context.output.json, json: false, ..context.output };
+    let mut wait = Wait::new(context, output).await?;
+    wait.begin(&device, Call::Transfer(media)).await?;
+    let deadline = Instant::now() + BEGINNING;
+    while !wait.followed[0].run.phase().is_over() {
+        wait.step(&mut interrupt, deadline).await?.map_or(Ok(()), |Interrupted| Err(wait.detached()))?;
+    }
+    wait.ended(0).await
+}
+
+/// The user interrupted the wait.
+struct Interrupted;
 
 async fn chosen(context: &Context, args: &Args) -> Result<Vec<Device>, Error> {
     let all = context.client.devices().await?;
@@ -102,6 +134,9 @@ async fn chosen(context: &Context, args: &Args) -> Result<Vec<Device>, Error> {
     }
     for wanted in &args.devices {
         let device = select(&all, wanted)?;
+        if args.devices.len() == 1 {
+            say_device(wanted);
+        }
         if chosen.iter().all(|other| other.path != device.path) {
             chosen.push(device);
         }
@@ -109,31 +144,53 @@ async fn chosen(context: &Context, args: &Args) -> Result<Vec<Device>, Error> {
     Ok(chosen)
 }
 
-impl Wait<'_> {
+impl<'a> Wait<'a> {
+    async fn new(context: &'a Context, output: Output) -> Result<Self, Error> {
+        Ok(Self {
+            context,
+            output,
+            events: Events::subscribe(&context.client).await?,
+            progress: Progress::new(output),
+            followed: Vec::new(),
+            codes: Vec::new(),
+        })
+    }
+
     /// Starts one device's run. A refusal is reported and doesn't keep the others from running.
     async fn start(&mut self, device: Device, no_wait: bool) -> Result<(), Error> {
-        let before = self.read_settled(&device).await?;
-        let index = self.followed.len();
-        let run = Run::new(before.is_synchronizing());
-        self.followed.push(Followed { device: before, run, failure: None, reported: false });
-        match self.events.during(self.context.client.ask(&device, "Start", &())).await {
+        match self.begin(&device, Call::Start).await {
             Ok(()) => {}
             Err(error @ (Error::Unreachable(_) | Error::TimedOut)) => return Err(error),
-            Err(error) => {
-                self.followed.pop();
-                return self.refused(&device, &error);
-            }
+            Err(error) => return self.refused(&device, &error),
         }
         if self.context.output.json {
             self.context.output.json_line(&json!({"event": "started", "device": device.id}))?;
         } else if no_wait && !self.context.output.quiet {
             self.context.output.say(&format!("{} is being synchronised.", device.label()))?;
         }
-        let now = self.read_settled(&device).await?;
-        let followed = &mut self.followed[index];
-        followed.run.accepted(&now.sync_state);
-        followed.device = now;
-        if no_wait { Ok(()) } else { self.show(index) }
+        if no_wait { Ok(()) } else { self.show(self.followed.len() - 1) }
+    }
+
+    /// Calls what begins a run; once it is accepted, the run is the last one that is followed.
+    async fn begin(&mut self, device: &Device, call: Call<'_>) -> Result<(), Error> {
+        let before = self.read_settled(device).await?;
+        let run = Run::new(before.is_synchronizing());
+        self.followed.push(Followed { device: before, run, failure: None, reported: false });
+        let client = &self.context.client;
+        let accepted = match call {
+            Call::Start => self.events.during(client.ask(device, "Start", &())).await,
+            Call::Transfer(media) => self.events.during(client.ask(device, "Transfer", &(media,))).await,
+        };
+        if let Err(error) = accepted {
+            self.followed.pop();
+            return Err(error);
+        }
+        let now = self.read_settled(device).await?;
+        if let Some(followed) = self.followed.last_mut() {
+            followed.run.accepted(&now.sync_state);
+            followed.device = now;
+        }
+        Ok(())
     }
 
     /// Reads a device, having taken into account all that was announced: until nothing of its state was announced
@@ -180,8 +237,8 @@ impl Wait<'_> {
             Notice::Event(_, Event::DeviceSyncStateChange { state }) => followed.run.state(&state),
             Notice::Event(_, Event::DeviceDisconnect) => followed.run.gone(),
             Notice::Event(_, Event::DeviceSyncError { media, error, message }) => {
-                if self.context.output.json {
-                    self.context.output.json_line(&json!({
+                if self.output.json {
+                    self.output.json_line(&json!({
                         "event": "item-error",
                         "device": followed.device.id,
                         "media": media,
@@ -206,26 +263,36 @@ impl Wait<'_> {
             if self.followed.iter().all(|followed| followed.reported) {
                 break;
             }
-            let unclear = self.followed.iter().any(|followed| followed.run.phase() == Phase::Unclear);
-            tokio::select! {
-                notice = self.events.next() => {
-                    if let Some(index) = self.take(notice?)? {
-                        self.refresh(index).await?;
-                    }
+            if let Some(Interrupted) = self.step(interrupt, deadline).await? {
+                if !stop || interrupted {
+                    return Err(self.detached());
                 }
-                () = interrupt.next() => {
-                    if !stop || interrupted {
-                        return Err(self.detached());
-                    }
-                    interrupted = true;
-                    self.stop_all().await?;
-                }
-                () = sleep_until(deadline), if unclear => {
-                    self.followed.iter_mut().for_each(|followed| followed.run.waited());
-                }
+                interrupted = true;
+                self.stop_all().await?;
             }
         }
         Ok(if interrupted { Exit::Interrupted } else { Exit::of_all(self.codes) })
+    }
+
+    /// Waits for what happens next. At the deadline, a run of which nothing was seen counts as none.
+    async fn step(
+        &mut self,
+        interrupt: &mut Interrupt,
+        deadline: Instant,
+    ) -> Result<Option<Interrupted>, Error> {
+        let unclear = self.followed.iter().any(|followed| followed.run.phase() == Phase::Unclear);
+        tokio::select! {
+            notice = self.events.next() => {
+                if let Some(index) = self.take(notice?)? {
+                    self.refresh(index).await?;
+                }
+            }
+            () = interrupt.next() => return Ok(Some(Interrupted)),
+            () = sleep_until(deadline), if unclear => {
+                self.followed.iter_mut().for_each(|followed| followed.run.waited());
+            }
+        }
+        Ok(None)
     }
 
     /// Reads a device's progress anew and shows it.
@@ -264,136 +331,32 @@ impl Wait<'_> {
     /// Reports those whose runs have ended since the last call.
     async fn report_ended(&mut self) -> Result<(), Error> {
         for index in 0..self.followed.len() {
-            let followed = &mut self.followed[index];
+            let followed = &self.followed[index];
             if followed.reported || !followed.run.phase().is_over() {
                 continue;
             }
-            followed.reported = true;
-            let client = &self.context.client;
-            followed.device = self.events.during(client.device(followed.device.path.clone())).await?;
-            let proxy = client.device_proxy(&followed.device).await?;
-            let results = self.events.during(proxy.get_sync_results()).await?;
-            let items: Vec<Item> = results.into_iter().map(Item::new).collect();
-            let summary = Summary::new(followed, &items);
-            self.progress.finish(&followed.device);
-            self.codes.push(summary.exit());
-            let context = self.context;
-            self.progress.suspend(|| summary.print(context, &followed.device, &items))?;
+            if self.followed.len() > 1 {
+                say_device(&followed.device.id);
+            }
+            let ended = self.ended(index).await?;
+            self.codes.push(ended.summary.exit());
+            let output = self.output;
+            self.progress.suspend(|| ended.summary.print(output, &ended.device, &ended.items))?;
         }
         Ok(())
     }
-}
 
-/// How a run came out.
-struct Summary {
-    phase: Phase,
-    /// What ended the whole run: the word and the message.
-    failure: Option<(String, String)>,
-    errors: u32,
-    no_fit: u32,
-    /// The run had nothing to do.
-    unchanged: bool,
-}
-
-impl Summary {
-    fn new(followed: &Followed, items: &[Item]) -> Self {
-        let phase = followed.run.phase();
-        let recorded = items.iter().find(|item| item.media.is_empty() && !item.is_synchronized());
-        let recorded = recorded.map(|item| (item.result.clone(), item.message.clone()));
-        let failure = match phase {
-            Phase::Idle => None,
-            Phase::Gone => Some(followed.failure.clone().unwrap_or_else(|| {
-                ("device-removed".to_owned(), "the device was unplugged before the run had ended".to_owned())
-            })),
-            _ => followed.failure.clone().or(recorded),
-        };
-        let device = &followed.device;
-        let unchanged = device.last_sync_change_count == 0;
-        Self {
-            phase,
-            failure,
-            errors: device.last_sync_error_count,
-            no_fit: device.last_sync_no_fit_count,
-            unchanged,
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match &self.failure {
-            Some((word, _)) => exit_of_run_error(word),
-            None if self.errors > 0 || self.no_fit > 0 => Exit::Partial,
-            None => Exit::Ok,
-        }
-    }
-
-    /// The word for it in JSON.
-    fn outcome(&self) -> &'static str {
-        match (&self.failure, self.phase) {
-            (_, Phase::Gone) => "removed",
-            (Some((word, _)), _) if word == "cancelled" => "stopped",
-            (Some((word, _)), _) if word == "device-removed" => "removed",
-            (Some(_), _) => "failed",
-            (None, _) if self.errors > 0 || self.no_fit > 0 => "partial",
-            (None, Phase::Idle) => "idle",
-            (None, _) if self.unchanged => "idle",
-            (None, _) => "complete",
-        }
-    }
-
-    fn print(&self, context: &Context, device: &Device, items: &[Item]) -> Result<(), Error> {
-        if context.output.json {
-            let (error, message) = self.failure.clone().unzip();
-            return context.output.json_line(&json!({
-                "event": "finished",
-                "device": device.id,
-                "outcome": self.outcome(),
-                "error": error,
-                "message": message.unwrap_or_default(),
-                "items": device.sync_item_count,
-                "errors": self.errors,
-                "no_fit": self.no_fit,
-                "last_sync_time": device.last_sync_time,
-            }));
-        }
-        // what doesn't fit is often most of a library: it is counted, and `results` lists it
-        for item in items.iter().filter(|item| !item.media.is_empty() && !item.is_synchronized()) {
-            if item.result != "no-fit" {
-                complain(&format!(
-                    "{}: {}: {}: {}",
-                    device.label(),
-                    item.subject(),
-                    item.result,
-                    item.message
-                ));
-            }
-        }
-        if let Some((word, message)) = &self.failure {
-            let remedy = remedy_of_run_error(word).map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            complain(&format!("{}: {word}: {message}{remedy}", device.label()));
-        }
-        context.output.say(&self.line(device))
-    }
-
-    fn line(&self, device: &Device) -> String {
-        let head = match self.outcome() {
-            "removed" => "unplugged before it was in step",
-            "stopped" => "stopped before it was in step",
-            "failed" => "not synchronised",
-            "partial" => "synchronised but for some items",
-            "idle" => "in step, nothing to do",
-            _ => "in step",
-        };
-        let count = usize::try_from(device.sync_item_count).unwrap_or(usize::MAX);
-        let mut text = format!("{}: {head}; {} on it", device.label(), units::count(count, "item"));
-        if self.errors > 0 {
-            text += &format!(", {} failed", self.errors);
-        }
-        if self.no_fit > 0 {
-            text += &format!(", {} did not fit", self.no_fit);
-        }
-        if self.errors > 0 || self.no_fit > 0 {
-            text += "; `tandemctl results DEVICE` lists them";
-        }
-        text + "."
+    /// How a run that is over came out.
+    async fn ended(&mut self, index: usize) -> Result<Ended, Error> {
+        let followed = &mut self.followed[index];
+        followed.reported = true;
+        let client = &self.context.client;
+        followed.device = self.events.during(client.device(followed.device.path.clone())).await?;
+        let proxy = client.device_proxy(&followed.device).await?;
+        let results = self.events.during(proxy.get_sync_results()).await?;
+        let items: Vec<Item> = results.into_iter().map(Item::new).collect();
+        let summary = Summary::new(followed, &items);
+        self.progress.finish(&followed.device);
+        Ok(Ended { device: followed.device.clone(), items, summary })
     }
 }

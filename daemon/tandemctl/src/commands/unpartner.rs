@@ -35,7 +35,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let had_one = has_partnership(&device);
     let mut wait = Wait::new(context).await?;
     let options = HashMap::from([("remove-content", Variant::from(args.remove_content))]);
-    wait.events.during(client.ask(&device, "DeletePartnership", &(options,))).await?;
+    let asked = wait.events.during(client.ask(&device, "DeletePartnership", &(options,))).await;
+    asked.map_err(|error| if args.remove_content { not_removed(&device, error) } else { error })?;
     let device = if args.no_wait || !had_one {
         let path = device.path.clone();
         wait.events.during(client.device(path)).await.or_else(|error| gone(device, error))?
@@ -71,6 +72,21 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 
 fn has_partnership(device: &Device) -> bool {
     device.partnership_index.is_some()
+}
+
+/// A refusal because the device is absent, with what to do here.
+fn not_removed(device: &Device, error: Error) -> Error {
+    match error {
+        Error::Refused { word, .. } if word == "NotConnected" => {
+            let text = format!(
+                "{} is not connected, so nothing was removed and its partnership stays; plug it in and try again, or \
+                 leave out --remove-content to end the partnership alone",
+                device.label()
+            );
+            Error::refused(&word, &text)
+        }
+        error => error,
+    }
 }
 
 /// A device that was absent is forgotten with its partnership.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Whether command lines that the user is told of need `--session`.
 static SESSION: AtomicBool = AtomicBool::new(false);
@@ -20,13 +21,60 @@ pub(crate) fn say_session() {
     SESSION.store(true, Ordering::Relaxed);
 }
 
-/// A text in which each command line reaches the daemon that this program talked to.
-pub(crate) fn with_bus(text: &str) -> Cow<'_, str> {
-    if SESSION.load(Ordering::Relaxed) {
-        Cow::Owned(text.replace("`tandemctl ", "`tandemctl --session "))
-    } else {
-        Cow::Borrowed(text)
+/// The word for the device that is being talked about; `None`: there is none, or several.
+static DEVICE: Mutex<Option<String>> = Mutex::new(None);
+
+/// From now on, `DEVICE` in command lines in texts for the user is this one: a name or id that means it alone.
+pub(crate) fn say_device(word: &str) {
+    *DEVICE.lock().unwrap_or_else(PoisonError::into_inner) = text::shell_word(word);
+}
+
+/// A text whose command lines, which stand in backticks, can be copied as they are: they reach the daemon that this
+/// program talked to, and name the device.
+pub(crate) fn with_commands(text: &str) -> Cow<'_, str> {
+    if !text.contains(COMMAND) {
+        return Cow::Borrowed(text);
     }
+    let device = DEVICE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Cow::Owned(fill(text, SESSION.load(Ordering::Relaxed), device.as_deref()))
+}
+
+/// How a command line in a text begins.
+const COMMAND: &str = "`tandemctl ";
+
+fn fill(text: &str, session: bool, device: Option<&str>) -> String {
+    let mut filled = String::with_capacity(text.len() + 32);
+    let mut rest = text;
+    while let Some((before, line)) = rest.split_once(COMMAND) {
+        let end = line.find('`').unwrap_or(line.len());
+        let (line, after) = line.split_at(end);
+        filled += before;
+        filled += COMMAND;
+        filled += if session { "--session " } else { "" };
+        let words = line.split(' ').map(|word| if word == "DEVICE" { device.unwrap_or(word) } else { word });
+        filled += &words.collect::<Vec<_>>().join(" ");
+        rest = after;
+    }
+    filled + rest
+}
+
+/// The daemon's advice as command lines of this program.
+pub(crate) fn with_advice(message: &str) -> String {
+    let advice = [
+        (
+            "set AllowMassDeletion to True and start again",
+            "`tandemctl set DEVICE AllowMassDeletion True` and then `tandemctl sync DEVICE`",
+        ),
+        (
+            "set IncludeSkippedFiles to copy it again",
+            "`tandemctl set DEVICE IncludeSkippedFiles \"\"` copies it again",
+        ),
+        (
+            "transfer it to have the library's version beside it",
+            "`tandemctl transfer DEVICE FILE` puts the library's version beside it",
+        ),
+    ];
+    advice.iter().fold(message.to_owned(), |text, (said, command)| text.replace(said, command))
 }
 
 /// How results are shown.
@@ -84,7 +132,7 @@ impl Output {
     /// # Errors
     /// [`Error::Output`].
     pub(crate) fn say(&self, line: &str) -> Result<(), Error> {
-        if self.quiet { Ok(()) } else { self.lines([text::safe(&with_bus(line))]) }
+        if self.quiet { Ok(()) } else { self.lines([text::safe(&with_commands(line))]) }
     }
 
     /// The one JSON document of a command.
@@ -119,6 +167,31 @@ impl Output {
 
 /// A line on standard error for people: `tandemctl: …`. Without a reader there is nobody to tell.
 pub(crate) fn complain(message: &str) {
-    let line = format!("tandemctl: {}\n", text::safe(&with_bus(message)));
+    let line = format!("tandemctl: {}\n", text::safe(&with_commands(message)));
     io::stderr().write_all(line.as_bytes()).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_name_the_bus_and_the_device() {
+        let text = "a DEVICE; `tandemctl set DEVICE X \"\"` or `tandemctl list`";
+        assert_eq!(
+            fill(text, true, Some("'my player'")),
+            "a DEVICE; `tandemctl --session set 'my player' X \"\"` or `tandemctl --session list`"
+        );
+        assert_eq!(fill(text, false, None), text);
+        assert_eq!(fill("`tandemctl sync DEVICE", false, Some("x")), "`tandemctl sync x");
+    }
+
+    #[test]
+    fn the_daemon_s_advice_becomes_commands() {
+        let text = with_advice("you deleted it there; set IncludeSkippedFiles to copy it again");
+        let expected =
+            "you deleted it there; `tandemctl set DEVICE IncludeSkippedFiles \"\"` copies it again";
+        assert_eq!(text, expected);
+        assert_eq!(with_advice("else"), "else");
+    }
 }

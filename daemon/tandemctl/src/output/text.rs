@@ -28,6 +28,18 @@ pub(crate) fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A text as one word of a shell's command line; `None` where that can't be shown in a line of text.
+pub(crate) fn shell_word(text: &str) -> Option<String> {
+    if text.is_empty() || !is_safe(text) || text.contains('`') {
+        return None;
+    }
+    let is_plain = |c: char| c.is_alphanumeric() || "._-+/@:,".contains(c);
+    if text.chars().all(is_plain) {
+        return Some(text.to_owned());
+    }
+    Some(format!("'{}'", text.replace('\'', r"'\''")))
+}
+
 /// Escapes in a JSON text what JSON allows raw but a terminal might act on. Such characters occur in JSON only
 /// within strings, so the document's meaning stays the same.
 pub(crate) fn safe_json(json: &str) -> Cow<'_, str> {
@@ -59,6 +71,13 @@ mod tests {
         assert_eq!(safe("\x1b[2Jgone\n"), "\\u{1b}[2Jgone\\n");
         assert_eq!(safe("a\u{202e}b\u{9b}c"), "a\\u{202e}b\\u{9b}c");
         assert_eq!(safe("Björk – 大丈夫"), "Björk – 大丈夫");
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        assert_eq!(shell_word("usb-1:2").as_deref(), Some("usb-1:2"));
+        assert_eq!(shell_word("Ann's Zen").as_deref(), Some(r"'Ann'\''s Zen'"));
+        assert_eq!([shell_word(""), shell_word("a`b"), shell_word("a\x1b")], [None, None, None]);
     }
 
     proptest! {

@@ -14,6 +14,7 @@ use tandem_model::device::{Status, SyncState};
 use tandem_model::error::RequestError;
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{Guid, PlaylistId, Uid};
+use tandem_model::partnership::Partnerships;
 use tandem_model::presence::Arrival;
 
 impl Session {
@@ -89,6 +90,13 @@ impl Session {
                 Ok(()) => self.wait(Waiting::Preview { replies: vec![reply] }),
                 Err(refusal) => answer(reply, Err(refusal)),
             },
+            Command::TakeByHand { media, reply } => {
+                let admitted = self.admit(Request::ChangeSetting);
+                if admitted.is_ok() {
+                    self.passing.by_hand.extend(media);
+                }
+                answer(reply, admitted);
+            }
             Command::AssignmentsChanged => self.schedule(),
         }
     }
@@ -169,6 +177,9 @@ impl Session {
             return self.announce_deleted(Ok(())).await;
         };
         self.settle_at = None;
+        if remove && let Err(refusal) = self.wish_removal().await {
+            return answer(reply, Err(refusal));
+        }
         if self.state.phase == Phase::Absent {
             let ended = jobs::delete_absent(&self.context.parts, &self.context.ledger, &partnership).await;
             let forgotten = ended.is_ok();
@@ -190,6 +201,31 @@ impl Session {
             Some(reply)
         };
         self.wait(Waiting::Delete { partnership: Box::new(partnership), remove, reply });
+    }
+
+    /// Records that content is to be removed, so that it is even if the daemon ends before.
+    async fn wish_removal(&mut self) -> Result<(), RequestError> {
+        if self.state.phase == Phase::Absent {
+            let name = &self.publisher.snapshot().friendly_name;
+            return Err(RequestError::NotConnected(format!(
+                "nothing was removed (the partnership can be ended now without removing anything), because {name}"
+            )));
+        }
+        self.note_removal(true).await
+    }
+
+    /// Records whether content is still to be removed before the partnership ends.
+    pub(super) async fn note_removal(&self, removing: bool) -> Result<(), RequestError> {
+        let device = self.device.clone();
+        let note = move |record: &mut Partnerships| {
+            for partnership in
+                record.partnerships.iter_mut().filter(|partnership| partnership.device == device)
+            {
+                partnership.removing = removing;
+            }
+            Ok(())
+        };
+        self.context.ledger.change(note).await
     }
 
     /// The device is away and has no partnership: it need not be known any more.

@@ -1,6 +1,7 @@
 //! What follows the end of each job: the record is brought up to date, then the snapshot, then events go out.
 
 use super::running::Course;
+use super::waiting::Waiting;
 use super::{Done, Held, Session};
 use crate::session::jobs::Found;
 use crate::session::machine::{Event, Phase};
@@ -12,7 +13,7 @@ use tandem_model::event::EngineEvent;
 use tandem_model::library::Library;
 use tandem_model::manifest::ItemResult;
 use tokio::task::JoinError;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 impl Session {
     pub(super) async fn ended(&mut self, done: Result<Done, JoinError>) {
@@ -134,9 +135,11 @@ impl Session {
             warn!("the device could not be looked at: {failure}");
             self.whole_run_failed(ItemError::DeviceBusy, failure.to_string()).await;
         }
-        if status == Status::PartnershipExists
-            && partnership.is_some_and(|partnership| partnership.sync_on_connect)
-        {
+        let Some(partnership) = partnership.filter(|_| status == Status::PartnershipExists) else { return };
+        if partnership.removing {
+            info!("what was asked for before goes on: the content is removed, and the partnership ends");
+            self.wait(Waiting::Delete { partnership: Box::new(partnership), remove: true, reply: None });
+        } else if partnership.sync_on_connect {
             self.happen(Event::RunWanted).await;
         }
     }
@@ -231,8 +234,16 @@ impl Session {
         }
     }
 
+    /// The content was not removed, and that is told: it isn't tried again by itself.
+    pub(super) async fn forget_removal(&self) {
+        if let Err(error) = self.note_removal(false).await {
+            warn!("a removal that failed could not be forgotten, and is tried again: {error}");
+        }
+    }
+
     async fn deleted(&mut self, result: Result<(), RequestError>) {
         if let Err(error) = &result {
+            self.forget_removal().await;
             let message = format!("the partnership could not be ended: {error}");
             self.whole_run_failed(ItemError::DeviceWriteFailed, message).await;
         }

@@ -4,7 +4,7 @@ use super::{Done, GivingWay, Session};
 use crate::preview::PreviewItem;
 use crate::run::cancel::unless_cancelled;
 use crate::session::handle::Reply;
-use crate::session::jobs;
+use crate::session::jobs::{self, Bench};
 use crate::session::machine::{Event, Phase};
 use crate::session::run_job::run_input;
 use crate::session::settings::Passing;
@@ -14,7 +14,7 @@ use tandem_model::error::{PlayerError, RequestError};
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{PlaylistId, Uid};
 use tandem_model::partnership::Partnership;
-use tandem_model::player::Close;
+use tandem_model::player::{Close, Transfer};
 
 /// Jobs that wait, at most.
 const MOST_WAITING: usize = 32;
@@ -126,17 +126,16 @@ impl Session {
                     Done::Deleted(ended)
                 });
             }
-            Waiting::Preview { replies } => self.start_job(move |bench, transfer| async move {
-                let input = unless_cancelled(&transfer, run_input(&bench, &Passing::default())).await;
-                let preview = match input.flatten() {
-                    Ok(input) => jobs::preview(input, &transfer).await,
-                    Err(error) => Err(RequestError::Failed(error.message)),
-                };
-                for reply in replies {
-                    answer(reply, preview.clone());
-                }
-                Done::Previewed
-            }),
+            Waiting::Preview { replies } => {
+                let passing = self.passing.clone();
+                self.start_job(move |bench, transfer| async move {
+                    let preview = previewed(&bench, &passing, &transfer).await;
+                    for reply in replies {
+                        answer(reply, preview.clone());
+                    }
+                    Done::Previewed
+                });
+            }
             Waiting::Rename { name } => self.start_job(move |bench, _| async move {
                 let renamed = async {
                     let player = bench.parts.opener.open(&bench.arrival).await?;
@@ -197,6 +196,11 @@ impl Session {
                     };
                     self.publisher.announce(event).await;
                 }
+                Waiting::Delete { remove: true, reply, .. } => {
+                    reply.into_iter().for_each(|reply| answer(reply, Err(gone())));
+                    self.forget_removal().await;
+                    self.announce_deleted(Err(gone())).await;
+                }
                 Waiting::Delete { partnership, reply, .. } => {
                     let ended =
                         jobs::delete_absent(&self.context.parts, &self.context.ledger, &partnership).await;
@@ -214,6 +218,21 @@ impl Session {
                 Waiting::Rename { .. } | Waiting::Eject => {}
             }
         }
+    }
+}
+
+/// What a run would do now, with what was set for it. One that takes no music does nothing.
+async fn previewed(
+    bench: &Bench,
+    passing: &Passing,
+    transfer: &Transfer,
+) -> Result<Vec<PreviewItem>, RequestError> {
+    if !passing.takes_music() {
+        return Ok(Vec::new());
+    }
+    match unless_cancelled(transfer, run_input(bench, passing)).await.flatten() {
+        Ok(input) => jobs::preview(input, transfer).await,
+        Err(error) => Err(RequestError::Failed(error.message)),
     }
 }
 

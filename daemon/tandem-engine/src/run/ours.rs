@@ -1,0 +1,90 @@
+//! Whether a file on the device is still the one that we put there. Facts that are equal say so; facts that differ only
+//! as rounding and shifted zones explain say nothing, and then the bytes are looked at. Nothing is read without need.
+
+use super::error::RunError;
+use super::journal::Journal;
+use std::sync::Arc;
+use tandem_model::error::PlayerError;
+use tandem_model::manifest::{Correction, Entry, EntryState};
+use tandem_model::path::DevicePath;
+use tandem_model::player::{ObjectFacts, Storage, Transfer};
+
+/// Whether `now` can be what `recorded` tells of, as far as facts can say.
+pub(crate) fn can_be(storage: &dyn Storage, recorded: ObjectFacts, now: ObjectFacts) -> bool {
+    recorded == now || (!storage.keeps_exact_times() && recorded.matches(&now))
+}
+
+/// Whether the file at `path`, of which the device tells `now`, is surely the entry's.
+pub(crate) async fn is_entry(
+    storage: &dyn Storage,
+    path: &DevicePath,
+    now: ObjectFacts,
+    entry: &Entry,
+    transfer: &Arc<Transfer>,
+) -> Result<bool, PlayerError> {
+    if now == entry.facts {
+        return Ok(true);
+    }
+    if !can_be(storage, entry.facts, now) {
+        return Ok(false);
+    }
+    match storage.object(path).hash(transfer).await {
+        Ok(hash) => Ok(hash == entry.hash),
+        Err(error) if error.ends_run() => Err(error),
+        // what can't be read can't be known as ours
+        Err(_) => Ok(false),
+    }
+}
+
+/// What the device tells now of the entry's file, which is surely still ours.
+pub(crate) async fn facts_now(
+    storage: &dyn Storage,
+    entry: &Entry,
+    transfer: &Arc<Transfer>,
+) -> Result<ObjectFacts, PlayerError> {
+    let path = || entry.path.as_str().to_owned();
+    let now = storage.object(&entry.path).facts().await?.ok_or_else(|| PlayerError::NotFound(path()))?;
+    if is_entry(storage, &entry.path, now, entry, transfer).await? {
+        return Ok(now);
+    }
+    Err(PlayerError::Changed(path()))
+}
+
+/// Deletes the entry's file if it is surely still ours.
+pub(crate) async fn delete(
+    storage: &dyn Storage,
+    entry: &Entry,
+    aside: DevicePath,
+    transfer: &Arc<Transfer>,
+) -> Result<(), PlayerError> {
+    let now = facts_now(storage, entry, transfer).await?;
+    storage.object(&entry.path).delete(now, aside).await
+}
+
+/// Notes that the entry's file has turned out to be the user's.
+pub(crate) async fn disown(journal: &Journal, entry: &Entry) -> Result<(), RunError> {
+    let disowned = Correction::State { entry: entry.id, state: EntryState::Disowned };
+    journal.with(move |manifest| manifest.correct(&[disowned])).await
+}
+
+/// Frees a temporary name. Only what `is_ours` says may go is deleted; anything else is somebody else's that was moved
+/// there, and goes back to `path`.
+pub(crate) async fn clear(
+    storage: &dyn Storage,
+    temporary: &DevicePath,
+    path: &DevicePath,
+    is_ours: bool,
+) -> Result<(), RunError> {
+    let object = storage.object(temporary);
+    if !is_ours {
+        object.restore(path.clone()).await?;
+        return Ok(());
+    }
+    match object.discard().await {
+        Ok(()) | Err(PlayerError::NotFound(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! What a run does when the record of what was put on the player is gone. The engine is real, and so are the store and
+//! the player; only the library is a stand-in.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
+
+mod support;
+
+use std::fs::File;
+use std::path::Path;
+use support::World;
+use tandem_model::event::EngineEvent;
+
+fn put(path: &Path, bytes: &[u8]) {
+    File::create(path).and_then(|mut file| std::io::Write::write_all(&mut file, bytes)).unwrap();
+}
+
+#[tokio::test]
+async fn identical_files_are_adopted_others_stay_foreign_and_the_user_is_told() {
+    for damaged in [false, true] {
+        let mut world = World::new().await;
+        for name in ["a.mp3", "b.mp3", "c.mp3"] {
+            world.add_file(name, name.as_bytes());
+        }
+        world.library.set("P", &["a.mp3", "b.mp3", "c.mp3"]);
+        let device = world.plug("player").await;
+        world.partner(&device, &["P"]).await;
+        let before = world.tree("player");
+        let folder = world.player("player").join("Music/Ann/Live");
+        let manifests = world.dir.path().join("state/manifests");
+        let lose = || {
+            for file in std::fs::read_dir(manifests).unwrap() {
+                let file = file.unwrap().path();
+                if damaged { put(&file, b"not a manifest") } else { std::fs::remove_file(file).unwrap() }
+            }
+            put(&folder.join("c.mp3"), b"mine!");
+        };
+        let mut world = world.restart_with(lose).await;
+        world.plug("player").await;
+        world.wait_synchronizing(&device).await;
+        world.wait_stopped(&device).await;
+        let tree = world.tree("player");
+        for name in ["a.mp3", "b.mp3"].map(|name| format!("Music/Ann/Live/{name}")) {
+            assert_eq!(tree[&name], before[&name]);
+        }
+        assert_eq!(tree["Music/Ann/Live/c.mp3"], b"mine!");
+        assert_eq!(tree["Music/Ann/Live/c (2).mp3"], b"c.mp3");
+        let copies = tree.keys().filter(|name| name.contains(" (2)")).collect::<Vec<_>>();
+        assert_eq!(copies, ["Music/Ann/Live/c (2).mp3"], "the playlist was ours, and follows");
+        let told = world.engine.results(&device).await.unwrap();
+        let is_told = told.iter().any(|row| row.media.is_empty() && row.message.contains("was lost"));
+        assert!(is_told, "{told:?}");
+        // what was adopted goes with the partnership, and what is the user's stays
+        world.engine.delete_partnership(&device, true).await.unwrap();
+        let ended = |event: &EngineEvent| matches!(event, EngineEvent::DeletePartnershipComplete { .. });
+        world.wait_for(ended).await;
+        let left: Vec<_> = world.tree("player").into_keys().filter(|name| name != "WMPInfo.xml").collect();
+        assert_eq!(left, ["Music/Ann/Live/c.mp3"]);
+    }
+}
