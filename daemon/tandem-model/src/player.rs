@@ -206,6 +206,13 @@ pub trait Storage: Send + Sync {
     /// Its lasting id; IMDSPStorage4's persistent unique id.
     fn id(&self) -> &str;
 
+    /// Whether a file gets its final name in one step, complete and with its time, also where it replaces another. Where
+    /// that isn't so, a cut can leave a part of a file under its final name, a whole one with another time, or a whole
+    /// one under its temporary name and nothing under its final one.
+    fn is_atomic(&self) -> bool {
+        true
+    }
+
     /// Whether a modification time stays to the nanosecond what it was told to be, so that any other time is a change.
     /// False where it may be rounded or shifted, or where that isn't known.
     fn keeps_exact_times(&self) -> bool {

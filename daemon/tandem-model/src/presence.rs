@@ -24,6 +24,20 @@ pub enum Locator {
         /// Name of its file in media-player-info (`ID_MEDIA_PLAYER`), if that isn't `1`.
         media_player: Option<String>,
     },
+    /// A USB device with an interface that speaks MTP.
+    Usb {
+        /// Its device node, such as `/dev/bus/usb/001/004`.
+        node: PathBuf,
+        /// Vendor and product id.
+        ids: (u16, u16),
+        /// The interface's number.
+        interface: u8,
+    },
+    /// A player that the daemon simulates.
+    Simulated {
+        /// The profile that it is made from.
+        profile: String,
+    },
 }
 
 /// A device that is there.

@@ -12,6 +12,7 @@ pub mod codes;
 pub mod initiator;
 pub mod responder;
 pub mod transport;
+pub mod usb;
 
 pub use codec::Dataset;
 pub use initiator::{Error, Initiator};

@@ -6,6 +6,9 @@
 pub mod file_system;
 mod folder;
 mod mass_storage;
+pub mod mtp;
 mod opener;
+mod simulated;
 
 pub use opener::Players;
+pub use simulated::{Simulated, SimulatedError};

@@ -3,6 +3,8 @@
 //! It classifies nothing; an arrival comes classified.
 
 use crate::mass_storage::BlockDevice;
+use crate::mtp::{Families, MtpPlayer};
+use crate::simulated::Simulated;
 use crate::{folder, mass_storage};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,10 +13,12 @@ use tandem_model::error::PlayerError;
 use tandem_model::player::{Player, PlayerOpener};
 use tandem_model::presence::{Arrival, Locator, Mounter};
 
-/// Opens folders and mass storage.
+/// Opens folders, mass storage and MTP players.
 pub struct Players {
     mounter: Option<Arc<dyn Mounter>>,
     media_player_info_dirs: Vec<PathBuf>,
+    families: Families,
+    simulated: Vec<Arc<Simulated>>,
 }
 
 impl Players {
@@ -22,7 +26,19 @@ impl Players {
     /// in these directories of media-player-info, the first that has a file winning.
     #[must_use]
     pub fn new(mounter: Option<Arc<dyn Mounter>>, media_player_info_dirs: Vec<PathBuf>) -> Self {
-        Self { mounter, media_player_info_dirs }
+        Self { mounter, media_player_info_dirs, families: Families::default(), simulated: Vec::new() }
+    }
+
+    /// With what is known of families of MTP players.
+    #[must_use]
+    pub fn with_families(self, families: Families) -> Self {
+        Self { families, ..self }
+    }
+
+    /// With players that are simulated.
+    #[must_use]
+    pub fn with_simulated(self, simulated: Vec<Arc<Simulated>>) -> Self {
+        Self { simulated, ..self }
     }
 }
 
@@ -47,6 +63,18 @@ impl PlayerOpener for Players {
                         media_player: media_player.clone(),
                     };
                     mass_storage::open(mounter, device, description, dirs).await?
+                }
+                Locator::Usb { node, ids, interface } => {
+                    let transport = crate::mtp::connect(node, *ids, *interface).await?;
+                    let player = MtpPlayer::open(transport, *ids, description, &self.families);
+                    return Ok(Arc::new(Box::pin(player).await?) as Arc<dyn Player>);
+                }
+                Locator::Simulated { profile } => {
+                    let simulated = self.simulated.iter().find(|simulated| simulated.name() == profile);
+                    let simulated = simulated.ok_or(PlayerError::Removed)?;
+                    let (transport, ids) = (simulated.connect(), simulated.ids());
+                    let player = MtpPlayer::open(transport, ids, description, &self.families);
+                    return Ok(Arc::new(Box::pin(player).await?) as Arc<dyn Player>);
                 }
             };
             Ok(Arc::new(player) as Arc<dyn Player>)

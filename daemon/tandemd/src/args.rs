@@ -23,6 +23,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     pub(crate) folder: Vec<PathBuf>,
 
+    /// Plug in a simulated MTP player of this kind, or of a profile in a file; may be given more than once
+    ///
+    /// The kinds are classic, classic-no-lists, list-reader, playlist-files, art-and-albums, phone, phone-locked,
+    /// phone-with-lists, split-header, sloppy-packets, minimal and tiny-store. What it holds is lost when the daemon
+    /// ends, unless --simulate-in is given.
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) simulate: Vec<String>,
+
+    /// Keep the files of simulated players below this directory, in a folder for each
+    #[arg(long, value_name = "DIR", requires = "simulate")]
+    pub(crate) simulate_in: Option<PathBuf>,
+
     /// Read this configuration file in place of all others
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -64,6 +76,7 @@ Exit status:
 
 /// The synopsis, with what the options take.
 const SYNOPSIS: &str = ".SH SYNOPSIS\n\\fBtandemd\\fR [\\fB\\-\\-session\\fR] [\\fB\\-\\-folder\\fR \\fIPATH\\fR]... \
+[\\fB\\-\\-simulate\\fR \\fIPROFILE\\fR]... [\\fB\\-\\-simulate\\-in\\fR \\fIDIR\\fR] \
 [\\fB\\-\\-config\\fR \\fIFILE\\fR] [\\fB\\-\\-agent\\fR \\fIPATH\\fR] [\\fB\\-\\-state\\fR \\fIDIR\\fR]\n.br\n\
 \\fBtandemd\\fR \\fB\\-\\-check\\-config\\fR [\\fB\\-\\-session\\fR] [\\fB\\-\\-config\\fR \\fIFILE\\fR]\n";
 
@@ -73,6 +86,9 @@ const EXAMPLES: &str = "\
 .TP
 .B tandemd \\-\\-session \\-\\-folder \\(ti/Player
 Serve one user, with a directory that stands for a player.
+.TP
+.B tandemd \\-\\-session \\-\\-simulate phone
+Serve one user, with a phone that speaks MTP and isn't there.
 .TP
 .B tandemd \\-\\-check\\-config
 Tell what is wrong with the configuration.
@@ -138,9 +154,17 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         write_man_page(dir.path()).unwrap();
         let page = std::fs::read_to_string(dir.path().join("tandemd.8")).unwrap().replace("\\-", "-");
-        for option in
-            ["--session", "--folder", "--config", "--agent", "--state", "--check-config", "--version"]
-        {
+        for option in [
+            "--session",
+            "--folder",
+            "--simulate",
+            "--simulate-in",
+            "--config",
+            "--agent",
+            "--state",
+            "--check-config",
+            "--version",
+        ] {
             assert!(page.contains(option), "{option}");
         }
         assert!(!page.contains("--generate-man") && !page.contains("EXTRA"));

@@ -11,7 +11,7 @@ use crate::supervise::{Services, Signals, joined};
 use anyhow::Context;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tandem_dbus::{Bus, BusKind, ServeOptions, SystemServices};
 use tandem_engine::{Engine, EngineOptions, Inputs, Parts, Started};
@@ -20,7 +20,8 @@ use tandem_library::{AgentLibraries, ChildLauncher, Launcher, UnitLauncher};
 use tandem_model::clock::SystemClock;
 use tandem_model::id::Guid;
 use tandem_model::presence::Presence;
-use tandem_players::Players;
+use tandem_players::mtp::Families;
+use tandem_players::{Players, Simulated};
 use tandem_store::{PartnershipFile, SqliteManifests};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,9 @@ const PRESENCE_QUEUE: usize = 64;
 /// Where media-player-info keeps what it knows of players; the first that knows a player counts.
 const MEDIA_PLAYER_INFO: [&str; 2] = ["/usr/local/share/media-player-info", "/usr/share/media-player-info"];
 
+/// Where an administrator tells of families of MTP players that do otherwise than they say.
+const FAMILIES: &str = "/etc/tandem/players.d";
+
 /// Starts everything and runs until the daemon is asked to end.
 ///
 /// # Errors
@@ -39,12 +43,16 @@ pub(crate) async fn serve(args: &Args, config: Config, places: Places) -> anyhow
     let signals = Signals::take()?;
     let _lock = StateLock::take(&places.state)?;
     let kind = if args.session { BusKind::Session } else { BusKind::System };
+    let simulated = simulated(args)?;
+    let families = Families::load(&[PathBuf::from(FAMILIES)]).map_err(|error| Mistake(error.to_string()))?;
     let (bus, system) = tokio::join!(Bus::connect(kind), SystemServices::connect());
     let bus = bus?;
     let libraries = Arc::new(AgentLibraries::new(launcher(args, &places, system.as_ref())?, config.linger));
     let stop = CancellationToken::new();
     let (presence, arrivals) = mpsc::channel(PRESENCE_QUEUE);
-    let parts = parts(&config, &places, Arc::clone(&libraries), system.as_ref());
+    let arrived: Vec<Presence> = simulated.iter().map(|player| Presence::Arrived(player.arrival())).collect();
+    let players = players(system.as_ref()).with_families(families).with_simulated(simulated);
+    let parts = parts(&config, &places, Arc::clone(&libraries), players);
     let inputs = Inputs { presence: arrivals, stop: stop.clone() };
     let Started { engine, events, task } =
         Engine::start(parts, inputs).await.context("the state can't be used")?;
@@ -71,7 +79,8 @@ pub(crate) async fn serve(args: &Args, config: Config, places: Places) -> anyhow
         }
     }
     // No device is touched before the name is ours: another daemon may be at work on it.
-    services.start("the search for players", search(hardware_options(config), presence, stop.clone()));
+    services
+        .start("the search for players", search(hardware_options(config), arrived, presence, stop.clone()));
     if let Some(interval) = notify::watchdog_interval() {
         services.start("the watchdog", notify::watchdog(interval, stop.clone()));
     }
@@ -102,17 +111,36 @@ fn launcher(
     ))
 }
 
-fn parts(
-    config: &Config,
-    places: &Places,
-    libraries: Arc<AgentLibraries>,
-    system: Option<&SystemServices>,
-) -> Parts {
+/// The players that the command line asks to simulate.
+fn simulated(args: &Args) -> anyhow::Result<Vec<Arc<Simulated>>> {
+    let mut players: Vec<Arc<Simulated>> = Vec::new();
+    for profile in &args.simulate {
+        if players.iter().any(|player| player.name() == profile) {
+            return Err(Mistake(format!(
+                "--simulate {profile} is given twice; one of a kind is all there can be"
+            ))
+            .into());
+        }
+        let directory = args.simulate_in.as_ref().map(|below| {
+            let stem = Path::new(profile).file_stem();
+            below.join(stem.unwrap_or_default())
+        });
+        let player = Simulated::new(profile, directory.as_deref());
+        players.push(Arc::new(player.map_err(|error| Mistake(format!("--simulate {profile}: {error}")))?));
+    }
+    Ok(players)
+}
+
+fn players(system: Option<&SystemServices>) -> Players {
     let information = MEDIA_PLAYER_INFO.map(PathBuf::from).to_vec();
+    Players::new(system.map(SystemServices::mounter), information)
+}
+
+fn parts(config: &Config, places: &Places, libraries: Arc<AgentLibraries>, players: Players) -> Parts {
     Parts {
         store: Arc::new(PartnershipFile::new(places.state.clone())),
         manifests: Arc::new(SqliteManifests::new(places.state.clone())),
-        opener: Arc::new(Players::new(system.map(SystemServices::mounter), information)),
+        opener: Arc::new(players),
         libraries,
         clock: Arc::new(SystemClock),
         new_guid: Arc::new(new_guid),
@@ -134,12 +162,20 @@ fn hardware_options(config: Config) -> HardwareOptions {
     HardwareOptions { folders: config.folders.into_iter().map(player).collect(), udev: config.udev }
 }
 
-/// Tells of players that come and go, until `stop`; also where there is nothing to look for.
+/// Tells of the players that are there from the start and of those that come and go, until `stop`; also where there is
+/// nothing to look for.
 async fn search(
     options: HardwareOptions,
+    arrived: Vec<Presence>,
     presence: mpsc::Sender<Presence>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    for arrival in arrived {
+        // nobody listens when the daemon is about to end
+        if presence.send(arrival).await.is_err() {
+            return Ok(());
+        }
+    }
     if options.udev || !options.folders.is_empty() {
         return tandem_hardware::watch(options, presence, stop).await.map_err(hardware_error);
     }

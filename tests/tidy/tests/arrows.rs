@@ -42,7 +42,7 @@ const CONFINED: [(&str, &[&str]); 15] = [
     ("lofty", &["tandem-library-agent"]),
     ("inotify", &["tandem-library-agent", "tandem-hardware"]),
     ("rusqlite", &["tandem-store", "tandem-library-agent"]),
-    ("toml", &["tandem-store", "tandemd", "tandem-library-agent"]),
+    ("toml", &["tandem-store", "tandem-players", "tandemd", "tandem-library-agent"]),
     ("clap", &["tandemd", "tandemctl", "tandem-library-agent"]),
     ("anyhow", &["tandemd", "tandemctl", "tandem-library-agent"]),
     ("sd-notify", &["tandemd"]),

@@ -61,9 +61,15 @@ impl Recovery<'_> {
         old: Option<&Entry>,
     ) -> Result<Outcome, RunError> {
         let object = self.storage.object(&path);
-        let there = object.facts().await?;
-        let arrived = there
-            .filter(|&facts| can_be(self.storage, sent, facts) && old.map(|old| old.facts) != Some(facts));
+        let there = self.settle_name(&path, &temporary, sent, old).await?;
+        let complete = |facts: ObjectFacts| {
+            can_be(self.storage, sent, facts) || (!self.storage.is_atomic() && facts.size == sent.size)
+        };
+        let arrived = there.filter(|&facts| complete(facts) && old.map(|old| old.facts) != Some(facts));
+        if arrived.is_none() && there.is_some() && old.is_none() && !self.storage.is_atomic() {
+            // a part of what was sent: nobody else had that name when it was recorded
+            clear(self.storage, &path, &path, true).await?;
+        }
         if let Some(aside) = self.storage.object(&temporary).facts().await? {
             let is_ours = match old {
                 // without a file to replace, nothing but what was sent ever gets that name
@@ -77,6 +83,28 @@ impl Recovery<'_> {
         let Some(facts) = arrived else { return Ok(Outcome::Abandoned { intent }) };
         let hash = object.hash(&self.transfer).await?;
         Ok(Outcome::Written { intent, persistent_id: path.as_str().to_owned(), facts, hash })
+    }
+
+    /// What has the final name. Where a replacement deletes before it renames, a cut between the two leaves the name free
+    /// and the new file whole under its temporary one: it gets its name now. The names were recorded while nobody else
+    /// had them.
+    async fn settle_name(
+        &self,
+        path: &DevicePath,
+        temporary: &DevicePath,
+        sent: ObjectFacts,
+        old: Option<&Entry>,
+    ) -> Result<Option<ObjectFacts>, RunError> {
+        let there = self.storage.object(path).facts().await?;
+        if there.is_some() || old.is_none() || self.storage.is_atomic() {
+            return Ok(there);
+        }
+        let object = self.storage.object(temporary);
+        if object.facts().await?.is_none_or(|facts| facts.size != sent.size) {
+            return Ok(None);
+        }
+        let placed = object.restore(path.clone()).await?;
+        if placed == *path { Ok(self.storage.object(path).facts().await?) } else { Ok(None) }
     }
 
     /// Whether the names have not been changed yet, so that the temporary one has our unfinished file; or they have, and

@@ -1,0 +1,258 @@
+//! Players that speak MTP: opened over any transport, used by what the device says it can do.
+//!
+//! It must not take a model's word for it: a table of families says only what can't be asked (`families`).
+
+mod connect;
+mod error;
+mod families;
+mod formats;
+mod mark;
+mod send;
+mod session;
+mod source;
+mod storage;
+mod times;
+mod tree;
+
+pub use families::{Families, FamilyError, Traits};
+
+pub(crate) use connect::connect;
+use error::{Fail, failed};
+use session::{Session, Shared, with_session};
+use std::sync::Arc;
+use std::time::Duration;
+use storage::MtpStorage;
+use tandem_model::BoxFuture;
+use tandem_model::device::DeviceDescription;
+use tandem_model::error::PlayerError;
+use tandem_model::path::DevicePath;
+use tandem_model::player::{Capabilities, Close, Mark, Player, Storage};
+use tandem_mtp::codec::device_info::DeviceInfo;
+use tandem_mtp::codec::storage_info::StorageInfo;
+use tandem_mtp::codec::value::Value;
+use tandem_mtp::codes::{DevicePropertyCode, EventCode, OperationCode, StorageId};
+use tandem_mtp::initiator::{Error, ErrorKind, Initiator, Options};
+use tandem_mtp::transport::Transport;
+
+const FRIENDLY_NAME: DevicePropertyCode = DevicePropertyCode::DEVICE_FRIENDLY_NAME;
+
+/// An open player.
+pub(crate) struct MtpPlayer {
+    shared: Shared,
+    description: DeviceDescription,
+    capabilities: Capabilities,
+    storage: Arc<MtpStorage>,
+}
+
+impl MtpPlayer {
+    /// Starts a session and finds out what the player is. A phone that is locked is waited for. `ids` are USB's, vendor
+    /// and product.
+    pub(crate) async fn open(
+        transport: Box<dyn Transport>,
+        ids: (u16, u16),
+        mut description: DeviceDescription,
+        families: &Families,
+    ) -> Result<Self, PlayerError> {
+        let mut initiator = Initiator::new(transport, Options::default());
+        let device =
+            initiator.get_device_info().await.map_err(|error| failed("opening the device", &error).told())?;
+        let traits = families.traits_of(ids, &device);
+        initiator.set_options(options(traits));
+        initiator.open_session().await.map_err(|error| failed("opening a session", &error).told())?;
+        let storages = storages(&mut initiator).await.map_err(Fail::told)?;
+        describe(&mut description, &device);
+        let mut session = Session::new(initiator, traits, storages[0].0);
+        let info = choose(&mut session, storages).await.map_err(Fail::told)?;
+        let (capabilities, ours) = capabilities(&mut session, &device).await.map_err(Fail::told)?;
+        let volume = info.volume.trim();
+        let id = if volume.is_empty() { format!("{:08x}", session.storage.0) } else { volume.to_owned() };
+        let shared = Shared::new(session);
+        let storage = Arc::new(MtpStorage::new(shared.clone(), id, ours));
+        Ok(Self { shared, description, capabilities, storage })
+    }
+}
+
+fn options(traits: Traits) -> Options {
+    let mut options = Options { ignore_data_headers: traits.ignore_data_headers, ..Options::default() };
+    if let Some(seconds) = traits.answer_seconds {
+        let patience = Duration::from_secs(u64::from(seconds));
+        options.timeouts.answer = options.timeouts.answer.max(patience);
+        options.timeouts.slow_answer = options.timeouts.slow_answer.max(patience);
+    }
+    options
+}
+
+/// The storages with a medium in them. While there is none the device is locked, and its event is waited for.
+async fn storages(initiator: &mut Initiator) -> Result<Vec<(StorageId, StorageInfo)>, Fail> {
+    let mut told = false;
+    loop {
+        let ids = match initiator.storage_ids().await {
+            Ok(ids) => ids,
+            Err(error) if error.kind() == ErrorKind::Refused => Vec::new(),
+            Err(error) => return Err(failed("asking for storages", &error)),
+        };
+        let mut storages = Vec::new();
+        for id in ids.into_iter().filter(|id| id.has_medium()) {
+            match initiator.storage_info(id).await {
+                Ok(info) => storages.push((id, info)),
+                Err(error) if error.kind() == ErrorKind::Refused => {}
+                Err(error) => return Err(failed("asking for a storage", &error)),
+            }
+        }
+        if !storages.is_empty() {
+            return Ok(storages);
+        }
+        if !told {
+            tracing::info!(
+                "the device shows no storage; it is waited for until it is unlocked and allows file transfer"
+            );
+            told = true;
+        }
+        loop {
+            let event = initiator.next_event().await.map_err(|error: Error| failed("waiting", &error))?;
+            if event.code == EventCode::STORE_ADDED || event.code == EventCode::DEVICE_INFO_CHANGED {
+                break;
+            }
+        }
+    }
+}
+
+/// Chooses the storage to synchronise to: the one with a mark, else the largest that can be written.
+async fn choose(
+    session: &mut Session,
+    mut storages: Vec<(StorageId, StorageInfo)>,
+) -> Result<StorageInfo, Fail> {
+    let count = storages.len();
+    storages.retain(|(_, info)| info.access == 0);
+    storages.sort_by_key(|(id, info)| (std::cmp::Reverse(info.capacity), *id));
+    if storages.is_empty() {
+        return Err(PlayerError::ReadOnly(format!("none of its {count} storages can be written")).into());
+    }
+    let mut chosen = 0;
+    if storages.len() > 1 {
+        for (at, (id, _)) in storages.iter().enumerate() {
+            session.storage = *id;
+            session.tree.forget();
+            if session.has_mark_file().await? {
+                chosen = at;
+                break;
+            }
+        }
+        session.tree.forget();
+    }
+    let (id, info) = storages.swap_remove(chosen);
+    session.storage = id;
+    Ok(info)
+}
+
+/// Fills what the announcement left open.
+fn describe(description: &mut DeviceDescription, device: &DeviceInfo) {
+    let fill = |text: &mut String, told: &str| {
+        let told: String = told.chars().filter(|c| !c.is_control()).collect();
+        if text.is_empty() {
+            told.trim().clone_into(text);
+        }
+    };
+    fill(&mut description.manufacturer, &device.manufacturer);
+    fill(&mut description.model, &device.model);
+    fill(&mut description.serial_number, &device.serial);
+    fill(&mut description.firmware, &device.version);
+    fill(&mut description.name, &device.model);
+}
+
+/// What the player can do, and the folders that are ours to look through.
+async fn capabilities(
+    session: &mut Session,
+    device: &DeviceInfo,
+) -> Result<(Capabilities, Vec<String>), Fail> {
+    let root = session.children("").await?;
+    let folder = |wanted: &str| {
+        let there = root.iter().find(|(name, known)| known.is_folder && name.eq_ignore_ascii_case(wanted));
+        DevicePath::parse(there.map_or(wanted, |(name, _)| name))
+    };
+    let (music, playlists) = (folder("Music"), folder("Playlists"));
+    let ours = [&music, &playlists].into_iter().flatten().map(|folder| folder.as_str().to_owned()).collect();
+    let references = [OperationCode::GET_OBJECT_REFERENCES, OperationCode::SET_OBJECT_REFERENCES]
+        .into_iter()
+        .all(|operation| session.initiator.supports(operation))
+        && !session.traits.no_references
+        && formats::ABSTRACT_PLAYLISTS.iter().any(|format| device.playback_formats.contains(format));
+    let types = formats::mime_types(&device.playback_formats);
+    let has = |kind: &str| types.iter().any(|name| name.starts_with(kind));
+    let (video, photo) = (has("video/"), has("image/"));
+    let capabilities = Capabilities {
+        formats: if session.traits.plays_more_than_listed { Vec::new() } else { types },
+        audio: true,
+        video,
+        photo,
+        audio_folder: music,
+        folder_depth: None,
+        playlists: Some(formats::playlist_style(references, playlists)),
+        holds_friendly_name: session.has_property(FRIENDLY_NAME)
+            && session.initiator.supports(OperationCode::SET_DEVICE_PROP_VALUE),
+    };
+    Ok((capabilities, ours))
+}
+
+impl Player for MtpPlayer {
+    fn description(&self) -> &DeviceDescription {
+        &self.description
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn storage(&self) -> Arc<dyn Storage> {
+        Arc::<MtpStorage>::clone(&self.storage)
+    }
+
+    fn mark(&self) -> BoxFuture<'_, Result<Option<Mark>, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.mark()) })
+    }
+
+    fn set_mark(&self, mark: Mark) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => Box::pin(session.set_mark(mark))) })
+    }
+
+    fn remove_mark(&self, mark: Mark) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => Box::pin(session.remove_mark(mark))) })
+    }
+
+    fn friendly_name(&self) -> BoxFuture<'_, Result<Option<String>, PlayerError>> {
+        Box::pin(async move {
+            if !self.capabilities.holds_friendly_name {
+                return Ok(None);
+            }
+            let name = with_session!(self.shared, session => session.device_text(FRIENDLY_NAME))?;
+            Ok(name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()))
+        })
+    }
+
+    fn set_friendly_name(&self, name: String) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(async move {
+            let value = Value::from(name.as_str());
+            with_session!(self.shared, session => async {
+                let set = session.initiator.set_device_property(FRIENDLY_NAME, &value).await;
+                set.map_err(|error| failed("telling the device its name", &error))
+            })
+        })
+    }
+
+    fn close(&self, _: Close) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(async move {
+            let Some(mut session) = self.shared.lock().await.take() else { return Ok(()) };
+            if session.initiator.is_gone() {
+                return Err(PlayerError::Removed);
+            }
+            if session.traits.keep_session_open {
+                return Ok(());
+            }
+            match session.initiator.close_session().await {
+                // what a refusal to close leaves, the next opening takes over
+                Err(error) if error.kind() == ErrorKind::Refused => Ok(()),
+                result => result.map_err(|error| failed("closing the session", &error).told()),
+            }
+        })
+    }
+}

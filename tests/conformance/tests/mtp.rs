@@ -1,0 +1,275 @@
+//! The suite over MTP players of every class of behaviour, simulated in this process, and what is MTP's own.
+//!
+//! A name can have 254 units in MTP, so that case of the suite is left out and has a counterpart here.
+
+#![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
+
+mod common;
+
+use conformance::Subject;
+use std::sync::Arc;
+use std::time::Duration;
+use tandem_model::error::PlayerError;
+use tandem_model::id::Guid;
+use tandem_model::path::DevicePath;
+use tandem_model::player::{
+    Close, Expect, Mark, Player, PlayerOpener, Source, Transfer, WriteRequest, Written,
+};
+use tandem_mtp::codes::{FormatCode, ObjectHandle, OperationCode, StorageId};
+use tandem_mtp::responder::{Fault, Planned};
+use tandem_players::mtp::Families;
+use tandem_players::{Players, Simulated};
+
+const MARK: Mark = Mark { device: Guid(7), relationship: Guid(9) };
+
+fn simulated(profile: &str) -> Arc<Simulated> {
+    Arc::new(Simulated::new(profile, None).unwrap())
+}
+
+async fn open(simulated: &Arc<Simulated>) -> Result<Arc<dyn Player>, PlayerError> {
+    let players = Players::new(None, Vec::new())
+        .with_families(Families::load(&[]).unwrap())
+        .with_simulated(vec![Arc::clone(simulated)]);
+    players.open(&simulated.arrival()).await
+}
+
+async fn subject(profile: &str) -> Option<Subject> {
+    let simulated = simulated(profile);
+    simulated.player().allow();
+    let player = open(&simulated).await.unwrap();
+    Some(Subject { player, keep: Box::new(simulated) })
+}
+
+macro_rules! profiles {
+    ($($name:ident: $profile:literal),+ $(,)?) => {$(
+        mod $name {
+            use crate::subject;
+            conformance::conformance! { subject($profile);
+                transfers: a_file_arrives_as_it_was_sent, an_empty_file_is_a_file, a_file_of_many_chunks_arrives,
+                    a_source_that_is_not_as_announced_is_refused, a_cancelled_transfer_leaves_nothing,
+                    a_taken_temporary_name_is_left_alone, space_is_told_and_used;
+                expectations: an_existing_file_is_not_replaced, what_is_expected_is_replaced,
+                    what_was_changed_is_left_alone, only_what_is_expected_is_deleted, reading_is_limited;
+                folders: deep_folders_are_made_and_told, missing_folders_are_told,
+                    a_temporary_folder_that_is_none_ends_the_run, empty_folders_are_removed_and_others_stay,
+                    many_files_are_told_in_order, a_file_in_place_of_a_folder_is_in_the_way,
+                    settling_and_flushing_take_what_is_gone;
+                names: unicode_names_survive, refused_names_are_told_so,
+                    normalised_twins_do_not_overwrite_each_other, case_twins_do_not_overwrite_each_other;
+                marks: a_mark_is_kept_and_replaced, a_mark_goes_with_its_file;
+            }
+        }
+    )+};
+}
+
+/// For players that can move a file.
+mod moving {
+    macro_rules! profiles {
+        ($($name:ident: $profile:literal),+ $(,)?) => {$(
+            mod $name {
+                use crate::subject;
+                conformance::conformance! { subject($profile); expectations: what_lost_its_name_gets_it_back; }
+            }
+        )+};
+    }
+
+    profiles! { classic: "classic", phone: "phone" }
+}
+
+profiles! {
+    classic: "classic",
+    classic_no_lists: "classic-no-lists",
+    list_reader: "list-reader",
+    playlist_files: "playlist-files",
+    art_and_albums: "art-and-albums",
+    phone: "phone",
+    phone_with_lists: "phone-with-lists",
+    split_header: "split-header",
+    sloppy_packets: "sloppy-packets",
+}
+
+fn path(text: &str) -> DevicePath {
+    DevicePath::parse(text).unwrap()
+}
+
+async fn put(player: &dyn Player, at: &str, bytes: &[u8]) -> Result<Written, PlayerError> {
+    let request = WriteRequest {
+        path: path(at),
+        temporary: path(".tandem/0123456789abcdef0123456789abcdef.part"),
+        expect: Expect::Nothing,
+        size: bytes.len() as u64,
+        modified_ns: 0,
+        source: Source::Bytes(bytes.into()),
+    };
+    player.storage().write(request, &Arc::new(Transfer::default())).await
+}
+
+#[tokio::test]
+async fn names_have_at_most_what_the_protocol_can_say() {
+    let player = open(&simulated("classic")).await.unwrap();
+    put(&*player, &"n".repeat(254), b"x").await.unwrap();
+    for bad in ["n".repeat(255), format!("{}/a.mp3", "f".repeat(255))] {
+        let refused = put(&*player, &bad, b"x").await.unwrap_err();
+        assert!(matches!(refused, PlayerError::NameRejected(_)), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_playlist_refers_to_the_tracks_that_are_there() {
+    let simulated = simulated("classic");
+    let player = open(&simulated).await.unwrap();
+    let style = player.capabilities().playlists.clone().unwrap();
+    assert_eq!(style.extension, "pla");
+    put(&*player, "Music/A/a.mp3", b"a").await.unwrap();
+    put(&*player, "Music/A/b.mp3", b"b").await.unwrap();
+    let text = b"#EXTM3U\n../Music/A/b.mp3\n../Music/missing.mp3\n../Music/A/a.mp3\n";
+    let written = put(&*player, "Playlists/Both.pla", text).await.unwrap();
+    let objects = simulated.player().objects();
+    let playlist = objects.iter().find(|object| object.path == "Playlists/Both.pla").unwrap();
+    assert_eq!(playlist.format, FormatCode::ABSTRACT_AUDIO_VIDEO_PLAYLIST);
+    let at = |path: &str| objects.iter().find(|object| object.path == path).unwrap().handle;
+    assert_eq!(playlist.references, [at("Music/A/b.mp3"), at("Music/A/a.mp3")]);
+    // one that changes is filled anew, in its place
+    let request = WriteRequest {
+        path: path("Playlists/Both.pla"),
+        temporary: path(".tandem/1123456789abcdef0123456789abcdef.part"),
+        expect: Expect::This(written.facts),
+        size: 17,
+        modified_ns: 0,
+        source: Source::Bytes(b"../Music/A/a.mp3\n"[..].into()),
+    };
+    player.storage().write(request, &Arc::new(Transfer::default())).await.unwrap();
+    let objects = simulated.player().objects();
+    let playlists: Vec<_> = objects.iter().filter(|object| object.path.ends_with(".pla")).collect();
+    assert_eq!(playlists.len(), 1);
+    assert_eq!(playlists[0].references.len(), 1);
+    // the next session tells the same of it, and so it can be deleted
+    player.close(Close::Release).await.unwrap();
+    let player = open(&simulated).await.unwrap();
+    let object = player.storage().object(&path("Playlists/Both.pla"));
+    assert_eq!(object.facts().await, Ok(Some(written.facts)));
+    object.delete(written.facts, path(".tandem/2123456789abcdef0123456789abcdef.part")).await.unwrap();
+    assert!(simulated.player().objects().iter().all(|object| !object.path.ends_with(".pla")));
+}
+
+#[tokio::test]
+async fn the_mark_is_in_the_property_and_in_the_file_and_outlives_the_session() {
+    let simulated = simulated("classic");
+    let player = open(&simulated).await.unwrap();
+    player.set_mark(MARK).await.unwrap();
+    player.close(Close::Release).await.unwrap();
+    let file = simulated.player().objects().into_iter().find(|object| object.path == "WMPInfo.xml").unwrap();
+    assert_eq!(file.size, 296);
+    let player = open(&simulated).await.unwrap();
+    assert_eq!(player.mark().await, Ok(Some(MARK)));
+    // the property alone is enough for a player that was emptied
+    simulated.player().remove(file.handle).unwrap();
+    let player_again = open(&simulated).await.unwrap();
+    assert_eq!(player_again.mark().await.unwrap().unwrap().relationship, MARK.relationship);
+    player_again.remove_mark(MARK).await.unwrap();
+    assert_eq!(player_again.mark().await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_player_that_holds_a_name_keeps_it() {
+    let simulated = simulated("phone");
+    let player = open(&simulated).await.unwrap();
+    assert!(player.capabilities().holds_friendly_name);
+    assert!(player.capabilities().formats.is_empty(), "a phone plays more than it lists");
+    player.set_friendly_name("Ann's phone".into()).await.unwrap();
+    player.close(Close::Release).await.unwrap();
+    let player = open(&simulated).await.unwrap();
+    assert_eq!(player.friendly_name().await.unwrap().as_deref(), Some("Ann's phone"));
+    assert_eq!(player.description().manufacturer, "Tandem Project");
+}
+
+#[tokio::test]
+async fn a_locked_phone_is_waited_for() {
+    for profile in ["phone-locked", "phone-with-lists"] {
+        let simulated = simulated(profile);
+        let opening = open(&simulated);
+        tokio::pin!(opening);
+        let early = tokio::time::timeout(Duration::from_millis(50), &mut opening).await;
+        assert!(early.is_err(), "there is nothing to open yet");
+        simulated.player().allow();
+        let opened = tokio::time::timeout(Duration::from_secs(30), opening).await.expect("it ends");
+        match opened {
+            Ok(player) => assert!(player.storage().space().await.is_ok()),
+            // some leave the bus when they are unlocked, and come back as new
+            Err(error) => {
+                assert_eq!(error, PlayerError::Removed);
+                assert!(open(&simulated).await.is_ok());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_player_that_goes_in_the_middle_says_so_and_keeps_no_part_under_the_final_name() {
+    for profile in ["classic", "phone", "sloppy-packets"] {
+        let simulated = simulated(profile);
+        let player = open(&simulated).await.unwrap();
+        simulated.player().plan(Planned::at(Fault::UnplugWithin, OperationCode::SEND_OBJECT));
+        let content = vec![7; 300_000];
+        assert_eq!(
+            put(&*player, "Music/a.mp3", &content).await.unwrap_err(),
+            PlayerError::Removed,
+            "{profile}"
+        );
+        assert_eq!(player.storage().space().await, Err(PlayerError::Removed));
+        let player = open(&simulated).await.unwrap();
+        assert_eq!(player.storage().object(&path("Music/a.mp3")).facts().await, Ok(None), "{profile}");
+        // what was left is found by its temporary name, wherever it is
+        let remains = player.storage().object(&path(".tandem/0123456789abcdef0123456789abcdef.part"));
+        if remains.facts().await.unwrap().is_some() {
+            remains.discard().await.unwrap();
+        }
+        put(&*player, "Music/a.mp3", &content).await.unwrap();
+        let files = simulated.player().objects().into_iter().filter(|object| object.size > 0).count();
+        assert_eq!(files, 1, "{profile}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_session_and_a_busy_device_are_overcome() {
+    for fault in [Fault::LostSession, Fault::Busy] {
+        let simulated = simulated("phone");
+        let player = open(&simulated).await.unwrap();
+        put(&*player, "Music/a.mp3", b"first").await.unwrap();
+        simulated.player().plan(Planned::after(fault, 0));
+        let second = put(&*player, "Music/b.mp3", b"second").await;
+        assert!(second.is_ok(), "{fault:?}: {second:?}");
+        simulated.player().plan(Planned::after(fault, 0));
+        let told = player.storage().facts(vec![path("Music/a.mp3"), path("Music/b.mp3")]).await.unwrap();
+        assert!(told.iter().all(Option::is_some), "{fault:?}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_user_deletes_or_adds_on_the_device_is_seen_when_it_is_opened_again() {
+    let simulated = simulated("phone");
+    let player = open(&simulated).await.unwrap();
+    put(&*player, "Music/a.mp3", b"a").await.unwrap();
+    player.close(Close::Release).await.unwrap();
+    let objects = simulated.player().objects();
+    let music = objects.iter().find(|object| object.path == "Music").unwrap();
+    let track = objects.iter().find(|object| object.path == "Music/a.mp3").unwrap();
+    simulated.player().remove(track.handle).unwrap();
+    let own = (StorageId(music.storage.0), ObjectHandle(music.handle.0));
+    simulated.player().put(own.0, own.1, FormatCode::MP3, "own.mp3", b"the user's").unwrap();
+    let player = open(&simulated).await.unwrap();
+    let told = player.storage().facts(vec![path("Music/a.mp3"), path("Music/own.mp3")]).await.unwrap();
+    assert!(told[0].is_none() && told[1].is_some(), "{told:?}");
+    let taken = put(&*player, "Music/own.mp3", b"ours").await;
+    assert_eq!(taken.unwrap_err(), PlayerError::Exists("Music/own.mp3".into()));
+}
+
+#[tokio::test]
+async fn a_full_player_says_so_and_keeps_no_remains() {
+    let simulated = simulated("tiny-store");
+    let player = open(&simulated).await.unwrap();
+    let space = player.storage().space().await.unwrap();
+    let large = vec![0; usize::try_from(space.free).unwrap() + 1];
+    assert_eq!(put(&*player, "Music/new/large.mp3", &large).await.unwrap_err(), PlayerError::Full);
+    assert!(simulated.player().objects().iter().all(|object| !object.path.contains("large")));
+}
