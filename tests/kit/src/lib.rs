@@ -17,7 +17,7 @@ pub use bus::PrivateBus;
 pub use client::{Events, property, set_property, wait_for_property};
 pub use daemon::{Daemon, DaemonBuilder, Refused};
 pub use mount::Mount;
-pub use music::{Asset, MusicLibrary, write_file};
+pub use music::{Asset, MusicLibrary, track, tracks, write_file};
 pub use programs::program;
 pub use tree::{Tree, differences, file_facts, player_dir, tree, try_tree};
 

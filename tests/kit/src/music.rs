@@ -37,6 +37,18 @@ pub struct MusicLibrary {
     dir: TempDir,
 }
 
+/// The path of a track of [`MusicLibrary::with_tracks`] below the library's folder.
+#[must_use]
+pub fn track(number: usize) -> String {
+    format!("Artist {:02}/Album {:02}/{number:05} Title.mp3", number / 100, number / 10)
+}
+
+/// The paths of such tracks.
+#[must_use]
+pub fn tracks(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
+    numbers.into_iter().map(track).collect()
+}
+
 impl Default for MusicLibrary {
     fn default() -> Self {
         Self::new()
@@ -61,8 +73,7 @@ impl MusicLibrary {
             let (artist, album) =
                 (format!("Artist {:02}", number / 100), format!("Album {:02}", number / 10));
             let title = format!("Title {number:05}");
-            let path = format!("{artist}/{album}/{number:05} Title.mp3");
-            library.add(path, &artist, &album, &title, size.saturating_sub(1200));
+            library.add(track(number), &artist, &album, &title, size.saturating_sub(1200));
         }
         library
     }

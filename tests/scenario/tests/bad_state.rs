@@ -3,16 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use kit::MusicLibrary;
+use kit::{MusicLibrary, tracks};
 use scenario::{Player, Stage, refusal};
 use std::path::{Path, PathBuf};
-
-fn tracks(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
-    numbers
-        .into_iter()
-        .map(|number| format!("Artist 00/Album {:02}/{number:05} Title.mp3", number / 10))
-        .collect()
-}
 
 fn unchanged(stage: &Stage, before: &kit::Tree) {
     assert_eq!(kit::differences(before, &kit::tree(stage.player().path())), "");

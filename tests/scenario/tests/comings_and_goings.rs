@@ -3,17 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use kit::MusicLibrary;
+use kit::{MusicLibrary, track, tracks};
 use scenario::{Player, Stage, refusal};
 use std::collections::HashMap;
-
-fn track(number: usize) -> String {
-    format!("Artist 00/Album {:02}/{number:05} Title.mp3", number / 10)
-}
-
-fn tracks(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
-    numbers.into_iter().map(track).collect()
-}
 
 #[tokio::test]
 async fn a_player_that_is_plugged_in_again_is_in_step_by_itself() {

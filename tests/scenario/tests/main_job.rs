@@ -3,17 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use kit::{track, tracks};
 use scenario::{Player, Stage, refusal};
 use std::collections::HashMap;
 use zbus::{OwnedObjectPath, OwnedVariant, Variant};
-
-fn track(number: usize) -> String {
-    format!("Artist 00/Album {:02}/{number:05} Title.mp3", number / 10)
-}
-
-fn tracks(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
-    numbers.into_iter().map(track).collect()
-}
 
 #[tokio::test]
 async fn a_player_is_partnered_and_filled_and_then_there_is_nothing_to_do() {

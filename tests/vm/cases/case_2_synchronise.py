@@ -57,7 +57,8 @@ def case_a_change_follows(bench: Bench) -> None:
     bench.make_music()
     bench.partner("STICK")
     before = bench.device("STICK")["last_sync_time"]
-    bench.guest.check("sleep 1; head -c 150000 /dev/urandom >'Music/Band 0/000 Song.mp3'", user="ann")
+    bench.guest.until(f"test $(date +%s) -gt {before}", "the next run has a time of its own")
+    bench.guest.check("head -c 150000 /dev/urandom >'Music/Band 0/000 Song.mp3'", user="ann")
     bench.guest.until(
         f"tandemctl --json list | python3 -c 'import json,sys; d=json.load(sys.stdin)[0];"
         f" sys.exit(not (d[\"last_sync_time\"] > {before} and d[\"safe_to_remove\"]))'",
