@@ -1,4 +1,4 @@
-//! Block devices: runs the udev monitor on a thread of its own and announces what the tracker makes of its sightings.
+//! Block devices and USB devices: runs the udev monitor on a thread of its own and announces what the tracker makes of its sightings.
 //!
 //! Nothing of libudev is touched on a runtime thread, for it reads sysfs.
 
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// Sightings that wait to be worked on; a hub full of sticks. Beyond it the monitor waits, and the kernel queues.
 const QUEUED: usize = 32;
 
-/// Announces block devices until it is told to stop or nobody listens any more.
+/// Announces devices until it is told to stop or nobody listens any more.
 pub(crate) async fn watch(
     presence: &Sender<Presence>,
     stop: &CancellationToken,

@@ -86,6 +86,44 @@ pub struct UsbFacts {
     pub port: String,
 }
 
+/// A USB device with its interfaces, as udev and sysfs tell of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UsbDeviceFacts {
+    /// Its place in sysfs, `/sys/devices/…`.
+    pub syspath: String,
+    /// Its device node; `None` when it has none.
+    pub node: Option<PathBuf>,
+    /// Its descriptors.
+    pub usb: UsbFacts,
+    /// Its interfaces, in the order of their numbers.
+    pub interfaces: Vec<InterfaceFacts>,
+    /// `ID_MTP_DEVICE=1`, or `TANDEM_MTP=1` where the former was taken away to keep desktops from it.
+    pub is_known_mtp: bool,
+    /// `ID_GPHOTO2=1`.
+    pub is_camera: bool,
+    /// The property that keeps everybody off it.
+    pub forbidden_by: Option<&'static str>,
+}
+
+/// An interface by its descriptor, as sysfs shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InterfaceFacts {
+    /// `bInterfaceNumber`.
+    pub number: u8,
+    /// `bInterfaceClass`.
+    pub class: u8,
+    /// `bInterfaceSubClass`.
+    pub subclass: u8,
+    /// `bInterfaceProtocol`.
+    pub protocol: u8,
+    /// `bNumEndpoints`.
+    pub endpoints: u8,
+    /// `interface`: what the device calls it.
+    pub name: String,
+    /// The kernel driver that is bound to it.
+    pub driver: String,
+}
+
 /// A memory card by its registers, as sysfs shows them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CardFacts {

@@ -1,7 +1,8 @@
-//! Finds devices and says what they are: block devices by udev, folders that stand for players by inotify.
+//! Finds devices and says what they are: block devices and MTP players by udev, folders that stand for players by
+//! inotify.
 //!
 //! It opens no device and mounts nothing. What udev tells is copied into plain values at the edge (`monitor`), and
-//! what it means is decided by a pure function ([`classify`]).
+//! what it means is decided by pure functions ([`classify`], [`classify_usb`]).
 
 mod blocks;
 mod card;
@@ -10,13 +11,15 @@ mod facts;
 mod folders;
 mod identity;
 mod monitor;
+mod mtp;
 mod overlap;
 mod system_disk;
 mod text;
 mod tracker;
 
 pub use classify::{Ignored, classify};
-pub use facts::{BlockFacts, CardFacts, UsbFacts};
+pub use facts::{BlockFacts, CardFacts, InterfaceFacts, UsbDeviceFacts, UsbFacts};
+pub use mtp::{NotMtp, classify_usb};
 
 use std::path::PathBuf;
 use tandem_model::presence::Presence;
@@ -38,7 +41,7 @@ pub struct FolderPlayer {
 pub struct HardwareOptions {
     /// Directories that stand for players.
     pub folders: Vec<FolderPlayer>,
-    /// Whether to look for block devices.
+    /// Whether to look for block devices and MTP players.
     pub udev: bool,
 }
 

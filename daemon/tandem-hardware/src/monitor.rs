@@ -3,9 +3,9 @@
 //! It decides nothing, and no libudev object leaves it. It blocks, and runs on a thread that may.
 
 use crate::HardwareError;
-use crate::facts::{BlockFacts, CardFacts, UsbFacts};
+use crate::facts::{BlockFacts, CardFacts, InterfaceFacts, UsbDeviceFacts, UsbFacts};
 use crate::system_disk;
-use crate::tracker::Sighting;
+use crate::tracker::{Facts, Sighting};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -29,10 +29,11 @@ fn failure(doing: &'static str) -> impl Fn(io::Error) -> HardwareError {
     move |cause| HardwareError::Udev { doing, cause }
 }
 
-/// Tells of all block devices, then of changes, until `wake` is closed on its other side or nobody listens any more.
+/// Tells of all block devices and USB devices, then of changes, until `wake` is closed on its other side or nobody listens any more.
 pub(crate) fn run(wake: &PipeReader, sightings: &Sender<Sighting>) -> Result<(), HardwareError> {
     let socket = MonitorBuilder::new()
         .and_then(|monitor| monitor.match_subsystem("block"))
+        .and_then(|monitor| monitor.match_subsystem_devtype("usb", "usb_device"))
         .and_then(MonitorBuilder::listen)
         .map_err(failure("subscribing"))?;
     // listening has begun, so nothing that comes during the listing is missed
@@ -45,7 +46,7 @@ pub(crate) fn run(wake: &PipeReader, sightings: &Sender<Sighting>) -> Result<(),
                 Received::Sighting(sighting) => sighting,
                 Received::Lost => {
                     tracing::warn!(
-                        "udev's events came faster than they were read; listing all block devices again"
+                        "udev's events came faster than they were read; listing all devices again"
                     );
                     list()?
                 }
@@ -85,18 +86,28 @@ fn receive(socket: &MonitorSocket) -> io::Result<Received> {
     };
     Ok(match event.event_type() {
         EventType::Remove => Received::Sighting(Sighting::Gone(text(event.syspath().as_os_str()))),
-        EventType::Add | EventType::Change => Received::Sighting(Sighting::One(Box::new(facts(&event)))),
-        EventType::Bind | EventType::Unbind | EventType::Unknown => Received::Other,
+        // libmtp's rules run when a USB device's driver is bound
+        EventType::Add | EventType::Change | EventType::Bind => {
+            Received::Sighting(Sighting::One(Box::new(facts(&event))))
+        }
+        EventType::Unbind | EventType::Unknown => Received::Other,
     })
 }
 
 fn list() -> Result<Sighting, HardwareError> {
-    let in_udev = failure("listing block devices");
+    let in_udev = failure("listing devices");
     let mut enumerator = Enumerator::new().map_err(&in_udev)?;
     enumerator.match_subsystem("block").map_err(&in_udev)?;
+    enumerator.match_subsystem("usb").map_err(&in_udev)?;
     // one that udev hasn't finished with has no properties yet and is left alone; its event follows
     let devices = enumerator.scan_devices().map_err(&in_udev)?;
+    let devices =
+        devices.filter(|device| device.subsystem() != Some(OsStr::new("usb")) || is_usb_device(device));
     Ok(Sighting::All(devices.map(|device| facts(&device)).collect()))
+}
+
+fn is_usb_device(device: &Device) -> bool {
+    device.devtype() == Some(OsStr::new("usb_device"))
 }
 
 fn text(value: &OsStr) -> String {
@@ -121,7 +132,63 @@ fn parent(device: &Device, subsystem: &str, kind: &str) -> Option<Device> {
     device.parent_with_subsystem_devtype(subsystem, kind).ok().flatten()
 }
 
-fn facts(device: &Device) -> BlockFacts {
+fn facts(device: &Device) -> Facts {
+    if is_usb_device(device) {
+        Facts::Usb(usb_device_facts(device))
+    } else {
+        Facts::Block(block_facts(device))
+    }
+}
+
+fn usb_device_facts(device: &Device) -> UsbDeviceFacts {
+    let is_set = |name: &str| property(device, name) == "1";
+    let forbidden = [
+        ("TANDEM_IGNORE", "1", "TANDEM_IGNORE=1"),
+        ("MTP_NO_PROBE", "1", "MTP_NO_PROBE=1"),
+        ("COLOR_MEASUREMENT_DEVICE", "1", "COLOR_MEASUREMENT_DEVICE=1"),
+        ("libsane_matched", "yes", "libsane_matched=yes"),
+    ];
+    let forbidden = forbidden.into_iter().find(|(name, value, _)| property(device, name) == *value);
+    UsbDeviceFacts {
+        syspath: text(device.syspath().as_os_str()),
+        node: device.devnode().map(Path::to_owned),
+        usb: usb_facts(device),
+        interfaces: interfaces(device.syspath()),
+        is_known_mtp: is_set("ID_MTP_DEVICE") || is_set("TANDEM_MTP"),
+        is_camera: is_set("ID_GPHOTO2"),
+        forbidden_by: forbidden.map(|(_, _, rule)| rule),
+    }
+}
+
+/// The interfaces of a USB device from its folder in sysfs. One that can't be read any more is about to go.
+fn interfaces(device: &Path) -> Vec<InterfaceFacts> {
+    let children = std::fs::read_dir(device).into_iter().flatten().flatten();
+    let mut interfaces: Vec<InterfaceFacts> = children.filter_map(|child| interface(&child.path())).collect();
+    interfaces.sort_by_key(|interface| interface.number);
+    interfaces
+}
+
+fn interface(path: &Path) -> Option<InterfaceFacts> {
+    let read = |name: &str| std::fs::read(path.join(name)).ok();
+    let number = |name: &str| {
+        let bytes = read(name)?;
+        u8::from_str_radix(std::str::from_utf8(&bytes).ok()?.trim(), 16).ok()
+    };
+    let driver = std::fs::read_link(path.join("driver")).ok();
+    Some(InterfaceFacts {
+        number: number("bInterfaceNumber")?,
+        class: number("bInterfaceClass")?,
+        subclass: number("bInterfaceSubClass")?,
+        protocol: number("bInterfaceProtocol")?,
+        endpoints: number("bNumEndpoints")?,
+        name: read("interface")
+            .map(|name| String::from_utf8_lossy(&name).trim().to_owned())
+            .unwrap_or_default(),
+        driver: driver.as_deref().and_then(Path::file_name).map(text).unwrap_or_default(),
+    })
+}
+
+fn block_facts(device: &Device) -> BlockFacts {
     let is_partition = device.devtype() == Some(OsStr::new("partition"));
     let disk = if is_partition { parent(device, "block", "disk") } else { None };
     let disk = disk.as_ref().unwrap_or(device);

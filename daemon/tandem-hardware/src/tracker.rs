@@ -1,24 +1,56 @@
-//! Remembers which block devices were announced, and turns what is seen into arrivals and departures.
+//! Remembers which devices were announced, and turns what is seen into arrivals and departures.
 //!
 //! Pure. Seeing the same thing twice, as happens when listing and listening overlap, announces it once.
 
 use crate::classify::{Ignored, classify};
-use crate::facts::BlockFacts;
+use crate::facts::{BlockFacts, UsbDeviceFacts};
+use crate::mtp::{NotMtp, classify_usb};
 use std::collections::BTreeMap;
 use tandem_model::presence::{Arrival, Presence};
+
+/// What is told of a device.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives no longer than its sighting")]
+pub(crate) enum Facts {
+    /// A block device.
+    Block(BlockFacts),
+    /// A USB device.
+    Usb(UsbDeviceFacts),
+}
+
+impl Facts {
+    fn syspath(&self) -> &str {
+        match self {
+            Self::Block(facts) => &facts.syspath,
+            Self::Usb(facts) => &facts.syspath,
+        }
+    }
+
+    /// What it is; nothing, after saying why, when it is left alone.
+    fn arrival(&self) -> Option<Arrival> {
+        match self {
+            Self::Block(facts) => {
+                classify(facts).inspect_err(|reason| log_ignored(&facts.kernel_name, reason)).ok()
+            }
+            Self::Usb(facts) => {
+                classify_usb(facts).inspect_err(|reason| log_not_mtp(&facts.usb.port, reason)).ok()
+            }
+        }
+    }
+}
 
 /// What the monitor saw.
 #[derive(Debug)]
 pub(crate) enum Sighting {
-    /// All block devices there are.
-    All(Vec<BlockFacts>),
+    /// All devices there are.
+    All(Vec<Facts>),
     /// One that came or changed.
-    One(Box<BlockFacts>),
+    One(Box<Facts>),
     /// The one with this syspath went; nothing else is known of it any more.
     Gone(String),
 }
 
-/// The announced block devices by syspath.
+/// The announced devices by syspath.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     announced: BTreeMap<String, Arrival>,
@@ -31,7 +63,7 @@ impl Tracker {
             Sighting::One(facts) => self.one(&facts),
             Sighting::Gone(syspath) => self.gone(&syspath).into_iter().collect(),
             Sighting::All(all) => {
-                let is_there = |syspath: &String| all.iter().any(|facts| facts.syspath == *syspath);
+                let is_there = |syspath: &String| all.iter().any(|facts| facts.syspath() == syspath);
                 let missing: Vec<String> =
                     self.announced.keys().filter(|path| !is_there(path)).cloned().collect();
                 let mut changes: Vec<Presence> = missing.iter().filter_map(|path| self.gone(path)).collect();
@@ -41,13 +73,9 @@ impl Tracker {
         }
     }
 
-    fn one(&mut self, facts: &BlockFacts) -> Vec<Presence> {
-        let arrival = match classify(facts) {
-            Ok(arrival) => arrival,
-            Err(reason) => {
-                log_ignored(facts, &reason);
-                return self.gone(&facts.syspath).into_iter().collect();
-            }
+    fn one(&mut self, facts: &Facts) -> Vec<Presence> {
+        let Some(arrival) = facts.arrival() else {
+            return self.gone(facts.syspath()).into_iter().collect();
         };
         // a new label alone is no reason to end what is being done with the device
         let same =
@@ -65,8 +93,16 @@ impl Tracker {
     }
 }
 
-fn log_ignored(facts: &BlockFacts, reason: &Ignored) {
-    let name = &facts.kernel_name;
+fn log_not_mtp(port: &str, reason: &NotMtp) {
+    // the ordinary case, as below
+    if *reason == NotMtp::NoInterface {
+        tracing::trace!(port, "a USB device is left alone: {reason}");
+    } else {
+        tracing::debug!(port, "a USB device is left alone: {reason}");
+    }
+}
+
+fn log_ignored(name: &str, reason: &Ignored) {
     // the ordinary case on any machine isn't worth a line for each of its disks
     if *reason == Ignored::NotPortable {
         tracing::trace!(name, "a block device is left alone: {reason}");
@@ -95,7 +131,11 @@ mod tests {
     }
 
     fn one(facts: BlockFacts) -> Sighting {
-        Sighting::One(Box::new(facts))
+        Sighting::One(Box::new(Facts::Block(facts)))
+    }
+
+    fn all(facts: Vec<BlockFacts>) -> Sighting {
+        Sighting::All(facts.into_iter().map(Facts::Block).collect())
     }
 
     fn words(changes: &[Presence]) -> Vec<String> {
@@ -110,11 +150,11 @@ mod tests {
     fn listing_and_listening_announce_once() {
         let mut tracker = Tracker::default();
         assert_eq!(words(&tracker.see(one(stick(1, "A")))), ["+1"]);
-        assert_eq!(words(&tracker.see(Sighting::All(vec![stick(1, "A"), stick(2, "B")]))), ["+2"]);
+        assert_eq!(words(&tracker.see(all(vec![stick(1, "A"), stick(2, "B")]))), ["+2"]);
         assert_eq!(words(&tracker.see(one(stick(2, "B")))), [""; 0]);
         assert_eq!(words(&tracker.see(Sighting::Gone("/sys/devices/9".to_owned()))), [""; 0]);
         assert_eq!(words(&tracker.see(Sighting::Gone("/sys/devices/1".to_owned()))), ["-1"]);
-        assert_eq!(words(&tracker.see(Sighting::All(vec![stick(3, "C")]))), ["-2", "+3"]);
+        assert_eq!(words(&tracker.see(all(vec![stick(3, "C")]))), ["-2", "+3"]);
     }
 
     #[test]
@@ -141,7 +181,7 @@ mod tests {
                 };
                 let sighting = match what {
                     0 => Sighting::Gone(facts.syspath),
-                    1 => Sighting::All(vec![facts]),
+                    1 => all(vec![facts]),
                     _ => one(facts),
                 };
                 for change in tracker.see(sighting) {
