@@ -23,9 +23,6 @@ use std::time::Duration;
 /// goes round among those that wait, so a run is best served by the one thread that it needs.
 const BLOCKING_KEEP_ALIVE: Duration = Duration::from_millis(50);
 
-/// What blocks has threads of its own, so one is enough for the rest; each more would keep memory of its own.
-const WORKERS: usize = 1;
-
 /// As many devices as anyone plugs in write at the same time, with room for the stores.
 const BLOCKING_THREADS: usize = 64;
 
@@ -62,8 +59,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     logging::start(config.level)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+    // what blocks has threads of its own, so this one is enough for the rest; each more would keep memory of its own
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_keep_alive(BLOCKING_KEEP_ALIVE)
         .enable_all()
