@@ -29,7 +29,7 @@ use tandem_model::id::{Guid, MediaUri};
 use tandem_model::library::Library;
 use tandem_model::manifest::{Entry, EntryState, ItemResult, Origin};
 use tandem_model::partnership::{LastSync, Partnership};
-use tandem_model::player::{Close, Space, Transfer};
+use tandem_model::player::{Close, Player, Space, Transfer};
 use tandem_model::presence::Arrival;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
@@ -179,10 +179,20 @@ pub(crate) async fn record_early_end(
     report
 }
 
-/// Carries out a run. Whatever happens, the device is closed and the results are recorded.
-pub(crate) async fn run(input: RunInput, observer: Observer, earlier: Vec<ItemResult>) -> RunReport {
+/// Carries out a run, on the player that is open already or on one that is opened now. Whatever happens, it is closed
+/// and the results are recorded.
+pub(crate) async fn run(
+    input: RunInput,
+    opened: Option<Arc<dyn Player>>,
+    observer: Observer,
+    earlier: Vec<ItemResult>,
+) -> RunReport {
     let relationship = input.partnership.relationship;
-    let player = match input.parts.opener.open(&input.arrival).await {
+    let opened = match opened {
+        Some(player) => Ok(player),
+        None => input.parts.opener.open(&input.arrival).await,
+    };
+    let player = match opened {
         Ok(player) => player,
         Err(error) => {
             return record_early_end(&input.parts, relationship, Some(error.into()), earlier).await;

@@ -8,10 +8,11 @@ mod waiting;
 
 use super::handle::{Command, Reply, SessionHandle};
 use super::jobs::{self, Bench};
+use super::look;
 use super::machine::{Effect, Event, Phase, State, step};
 use super::publisher::Publisher;
 use super::requests::{self, Request};
-use super::run_job::{fingerprint_now, run_input};
+use super::run_job::{fingerprint_now, release, run_input};
 use super::settings::Passing;
 use crate::ledger::Ledger;
 use crate::parts::Parts;
@@ -29,7 +30,7 @@ use tandem_model::id::{DeviceId, PlaylistId};
 use tandem_model::library::{Library, LibraryState};
 use tandem_model::manifest::ItemResult;
 use tandem_model::partnership::Partnership;
-use tandem_model::player::Transfer;
+use tandem_model::player::{Player, Transfer};
 use tandem_model::presence::Arrival;
 use tandem_model::snapshot::Snapshot;
 use tokio::sync::{mpsc, watch};
@@ -58,7 +59,7 @@ pub(crate) struct Context {
 /// How a task of the session ended.
 #[expect(clippy::large_enum_variant, reason = "one at a time")]
 pub(super) enum Done {
-    Initialized(Result<jobs::Found, RequestError>),
+    Initialized(Result<look::Found, RequestError>),
     Run(Box<RunReport>),
     Estimated(Result<(u64, u64), RequestError>),
     Created(Result<Arc<dyn Library>, RequestError>),
@@ -66,6 +67,8 @@ pub(super) enum Done {
     Previewed,
     Ejected(Result<(), RequestError>),
     Renamed(Result<(), RequestError>),
+    /// The player that was kept open for a run that did not begin is closed; what that is for the machine.
+    Closed(Event),
     /// What the assigned playlists hold now.
     Fingerprint(Option<u64>),
 }
@@ -98,6 +101,8 @@ pub(super) struct Session {
     mailbox: mpsc::Receiver<Command>,
     state: State,
     arrival: Option<Arrival>,
+    /// The player as the look left it, for the run that begins at once.
+    opened: Option<Arc<dyn Player>>,
     tasks: JoinSet<Done>,
     /// The task of the job that holds the device.
     job: Option<tokio::task::Id>,
@@ -138,6 +143,7 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, context: Context, snapshot: Snapsho
         mailbox,
         state: State::default(),
         arrival: None,
+        opened: None,
         tasks: JoinSet::new(),
         job: None,
         ejected: false,
@@ -189,7 +195,10 @@ impl Session {
         self.cancel.cancel();
         let last = Instant::now() + LAST_CALL;
         while let Ok(Some(done)) = tokio::time::timeout_at(last, self.tasks.join_next()).await {
-            self.ended_last(done).await;
+            let ended = tokio::time::timeout_at(last, self.ended_last(done)).await;
+            if ended.is_err() {
+                tracing::warn!("the device did not answer before the daemon ended");
+            }
         }
         self.tasks.abort_all();
     }
@@ -201,7 +210,7 @@ impl Session {
         for effect in effects {
             match effect {
                 Effect::Initialize => {
-                    self.start_job(|bench, _| async { Done::Initialized(jobs::initialize(bench).await) });
+                    self.start_job(|bench, _| async { Done::Initialized(look::initialize(bench).await) });
                 }
                 Effect::StartRun => self.start_run().await,
                 Effect::StartEstimate => self.start_estimate().await,
@@ -233,6 +242,16 @@ impl Session {
         let bench = self.bench(arrival);
         let task = self.tasks.spawn(job(bench, Arc::clone(&self.cancel)).in_current_span());
         self.job = Some(task.id());
+    }
+
+    /// Closes the player that was kept open for a run, where none has begun; `then` is what that is for the machine.
+    fn close_opened(&mut self, then: Event) {
+        let Some(player) = self.opened.take() else { return };
+        let close = async move {
+            release(&*player).await;
+            Done::Closed(then)
+        };
+        self.job = Some(self.tasks.spawn(close.in_current_span()).id());
     }
 
     async fn start_estimate(&mut self) {

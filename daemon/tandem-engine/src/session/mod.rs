@@ -3,6 +3,7 @@
 mod actor;
 pub(crate) mod handle;
 mod jobs;
+mod look;
 mod machine;
 mod meter;
 mod publisher;

@@ -9,9 +9,15 @@ use crate::run::cancel::unless_cancelled;
 use crate::run::error::RunError;
 use crate::run::{self, Observer, RunInput, RunReport};
 use std::sync::Arc;
+use std::time::Duration;
 use tandem_model::error::ItemError;
 use tandem_model::manifest::ItemResult;
 use tandem_model::partnership::Partnership;
+use tandem_model::player::{Close, Player, Transfer};
+use tokio::time::timeout;
+
+/// How long a player stays open for a run that still waits for its library.
+const KEPT_OPEN: Duration = Duration::from_secs(5);
 
 /// What a run, a preview or an estimate works with. Waits for a scan that is going on, so that nothing is taken for
 /// gone that has only not been found yet.
@@ -58,25 +64,54 @@ pub(super) async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInp
     })
 }
 
-/// A run, from the owner's library to the report. `earlier` are the failures that the same run has told of before it
-/// planned again.
+/// A run, from the owner's library to the report, on the player that is open already or on one to be opened. `earlier`
+/// are the failures that the same run has told of before it planned again.
 pub(super) async fn run_job(
     bench: Bench,
     passing: Passing,
+    opened: Option<Arc<dyn Player>>,
     observer: Observer,
     earlier: Vec<ItemResult>,
 ) -> RunReport {
-    let input = unless_cancelled(&observer.transfer, run_input(&bench, &passing)).await.flatten();
+    let (input, opened) = input_for(&bench, &passing, opened, &observer.transfer).await;
     let failure = match input {
-        Ok(input) if passing.takes_music() => return run::run(input, observer, earlier).await,
+        Ok(input) if passing.takes_music() => return run::run(input, opened, observer, earlier).await,
         Ok(_) => None,
         Err(error) => Some(error),
     };
+    if let Some(player) = opened {
+        release(&*player).await;
+    }
     match bench.ledger.partnership(&bench.device) {
         Some(partnership) => {
             run::record_early_end(&bench.parts, partnership.relationship, failure, earlier).await
         }
         None => RunReport::of(failure),
+    }
+}
+
+/// What a run works with, and the player if it is still open: while the library is scanned for long, it isn't kept.
+async fn input_for(
+    bench: &Bench,
+    passing: &Passing,
+    opened: Option<Arc<dyn Player>>,
+    transfer: &Transfer,
+) -> (Result<RunInput, RunError>, Option<Arc<dyn Player>>) {
+    let mut input = std::pin::pin!(unless_cancelled(transfer, run_input(bench, passing)));
+    let Some(player) = opened else { return (input.await.flatten(), None) };
+    match timeout(KEPT_OPEN, &mut input).await {
+        Ok(input) => (input.flatten(), Some(player)),
+        Err(_) => {
+            release(&*player).await;
+            (input.await.flatten(), None)
+        }
+    }
+}
+
+/// Closes a player that nothing was written to.
+pub(super) async fn release(player: &dyn Player) {
+    if let Err(error) = player.close(Close::Release).await {
+        tracing::warn!("the device could not be closed cleanly: {error}");
     }
 }
 

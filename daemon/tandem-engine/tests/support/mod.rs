@@ -8,6 +8,9 @@
     reason = "each test uses a part of it, and fails by panicking"
 )]
 
+mod door;
+
+use door::Door;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -56,6 +59,11 @@ pub(crate) struct FakeLibrary {
 impl FakeLibrary {
     pub(crate) fn changed(&self) {
         self.state.send_modify(|state| state.generation += 1);
+    }
+
+    /// Begins or ends a scan.
+    pub(crate) fn scan_goes_on(&self, goes_on: bool) {
+        self.state.send_modify(|state| state.scanning = goes_on);
     }
 
     pub(crate) fn set(&self, playlist: &str, files: &[&str]) {
@@ -275,6 +283,7 @@ impl Libraries for OneLibrary {
 pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) library: Arc<FakeLibrary>,
+    pub(crate) door: Arc<Door>,
     pub(crate) engine: Engine,
     pub(crate) seen: Vec<EngineEvent>,
     events: mpsc::Receiver<EngineEvent>,
@@ -310,11 +319,12 @@ impl World {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let state = dir.path().join("state");
         let (presence, arrivals) = mpsc::channel(16);
+        let door = Arc::new(Door::new());
         let stop = CancellationToken::new();
         let parts = Parts {
             store: Arc::new(tandem_store::PartnershipFile::new(state.clone())),
             manifests: Arc::new(tandem_store::SqliteManifests::new(state)),
-            opener: Arc::new(tandem_players::Players::new(None, Vec::new())),
+            opener: Arc::<Door>::clone(&door),
             libraries: Arc::new(OneLibrary(Arc::clone(&library))),
             clock: Arc::new(SystemClock),
             new_guid: Arc::new(|| Guid(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)) | 1 << 100)),
@@ -322,7 +332,7 @@ impl World {
         };
         let started = Engine::start(parts, Inputs { presence: arrivals, stop: stop.clone() }).await.unwrap();
         let (engine, events, task) = (started.engine, started.events, Some(started.task));
-        Self { dir, library, engine, seen: Vec::new(), events, presence, stop, task }
+        Self { dir, library, door, engine, seen: Vec::new(), events, presence, stop, task }
     }
 
     /// Ends the engine and starts another on the same state.

@@ -3,8 +3,9 @@
 use super::running::Course;
 use super::waiting::Waiting;
 use super::{Done, Held, Session};
-use crate::session::jobs::Found;
+use crate::session::look::Found;
 use crate::session::machine::{Event, Phase};
+use crate::session::run_job::release;
 use crate::session::view;
 use std::sync::Arc;
 use tandem_model::device::{Status, SyncState};
@@ -34,6 +35,7 @@ impl Session {
                 }
                 self.happen(Event::JobEnded).await;
             }
+            Done::Closed(event) => self.happen(event).await,
             Done::Ejected(result) => {
                 if let Err(error) = &result {
                     warn!("the device could not be ejected: {error}");
@@ -53,8 +55,12 @@ impl Session {
 
     /// The end of a job while the daemon ends: the record is all that matters.
     pub(super) async fn ended_last(&mut self, done: Result<Done, JoinError>) {
-        if let Ok(Done::Run(report)) = done {
-            self.record_run(&report).await;
+        match done {
+            Ok(Done::Run(report)) => {
+                self.record_run(&report).await;
+            }
+            Ok(Done::Initialized(Ok(Found { opened: Some(player), .. }))) => release(&*player).await,
+            _ => {}
         }
     }
 
@@ -95,9 +101,13 @@ impl Session {
         self.announce_failure(ItemResult { media: String::new(), error: Some(error), message }).await;
     }
 
-    async fn initialized(&mut self, found: Result<Found, RequestError>) {
+    async fn initialized(&mut self, mut found: Result<Found, RequestError>) {
+        self.opened = found.as_mut().ok().and_then(|found| found.opened.take());
         if self.state.phase != Phase::Initializing || self.state.open_wanted {
-            return self.happen(Event::Initialized).await;
+            return match self.opened {
+                Some(_) => self.close_opened(Event::Initialized),
+                None => self.happen(Event::Initialized).await,
+            };
         }
         let known = self.context.ledger.device(&self.device);
         let partnership = self.partnership();
@@ -108,12 +118,13 @@ impl Session {
         let announce =
             (!self.publisher.snapshot().connected).then(|| EngineEvent::Connected(self.device.clone()));
         let library = found.as_ref().ok().and_then(|found| found.library.clone());
+        let stays_open = self.opened.is_some();
         self.publisher
             .update_with(announce, |snapshot| {
                 snapshot.connected = true;
                 snapshot.status = status;
                 snapshot.sync_state = SyncState::Stopped;
-                snapshot.safe_to_remove = true;
+                snapshot.safe_to_remove = !stays_open;
                 if let Ok(found) = found {
                     snapshot.description = found.description;
                     snapshot.total_space = found.space.total;
@@ -135,12 +146,19 @@ impl Session {
             warn!("the device could not be looked at: {failure}");
             self.whole_run_failed(ItemError::DeviceBusy, failure.to_string()).await;
         }
-        let Some(partnership) = partnership.filter(|_| status == Status::PartnershipExists) else { return };
-        if partnership.removing {
-            info!("what was asked for before goes on: the content is removed, and the partnership ends");
-            self.wait(Waiting::Delete { partnership: Box::new(partnership), remove: true, reply: None });
-        } else if partnership.sync_on_connect {
-            self.happen(Event::RunWanted).await;
+        if let Some(partnership) = partnership.filter(|_| status == Status::PartnershipExists) {
+            if partnership.removing {
+                info!("what was asked for before goes on: the content is removed, and the partnership ends");
+                self.wait(Waiting::Delete { partnership: Box::new(partnership), remove: true, reply: None });
+            } else if partnership.sync_on_connect {
+                self.happen(Event::RunWanted).await;
+            }
+        }
+        // what was set meanwhile may have made the run needless
+        if self.opened.is_some() {
+            self.happen(Event::JobStarted).await;
+            self.close_opened(Event::JobEnded);
+            self.publisher.update(|snapshot| snapshot.safe_to_remove = true).await;
         }
     }
 

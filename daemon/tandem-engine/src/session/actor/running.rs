@@ -71,9 +71,10 @@ impl Session {
         self.course.allow_mass_deletion = passing.allow_mass_deletion;
         self.course.takes_music = passing.takes_music();
         let earlier = self.course.rows.clone();
+        let opened = self.opened.take();
         self.start_job(|bench, transfer| {
             let observer = Observer { transfer, progress, failures };
-            async move { Done::Run(Box::new(run_job(bench, passing, observer, earlier).await)) }
+            async move { Done::Run(Box::new(run_job(bench, passing, opened, observer, earlier).await)) }
                 .instrument(info_span!("run"))
         });
         let now = Instant::now();

@@ -1,0 +1,63 @@
+//! What a connection costs: a player is opened once for the look and the run that follows it, and is let go of when
+//! nothing is to be done.
+
+#![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
+
+mod support;
+
+use support::World;
+use tandem_engine::Setting;
+use tandem_model::id::DeviceId;
+
+async fn partnered() -> (World, DeviceId) {
+    let mut world = World::new().await;
+    world.add_file("a.mp3", b"song a");
+    world.library.set("P", &["a.mp3"]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    (world, device)
+}
+
+#[tokio::test]
+async fn the_look_hands_the_open_player_over_to_the_run() {
+    let (mut world, device) = partnered().await;
+    world.unplug("player").await;
+    world.add_file("b.mp3", b"song b");
+    world.library.set("P", &["a.mp3", "b.mp3"]);
+    let before = world.door.opened();
+    world.plug("player").await;
+    world.wait_synchronizing(&device).await;
+    world.wait_stopped(&device).await;
+    assert_eq!(world.tree("player")["Music/Ann/Live/b.mp3"], b"song b");
+    assert_eq!(world.door.opened() - before, 1, "one opening serves the look and the run");
+    assert_eq!(world.door.held(), 0, "the run has closed it");
+    assert!(world.engine.snapshot(&device).unwrap().safe_to_remove);
+}
+
+#[tokio::test]
+async fn a_player_for_which_no_run_begins_is_closed_before_it_is_announced() {
+    let (mut world, device) = partnered().await;
+    world.engine.set(&device, Setting::SyncOnConnect(false)).await.unwrap();
+    world.unplug("player").await;
+    let before = world.door.opened();
+    world.plug("player").await;
+    assert_eq!((world.door.opened() - before, world.door.held()), (1, 0));
+    assert!(world.engine.snapshot(&device).unwrap().safe_to_remove);
+}
+
+#[tokio::test]
+async fn a_player_that_goes_while_its_run_waits_for_the_library_is_let_go_of() {
+    let (mut world, device) = partnered().await;
+    world.unplug("player").await;
+    world.library.scan_goes_on(true);
+    world.plug("player").await;
+    world.wait_synchronizing(&device).await;
+    assert_eq!(world.door.held(), 1);
+    world.unplug("player").await;
+    world.library.scan_goes_on(false);
+    let before = world.door.opened();
+    world.plug("player").await;
+    world.wait_synchronizing(&device).await;
+    world.wait_stopped(&device).await;
+    assert_eq!((world.door.opened() - before, world.door.held()), (1, 0));
+}
