@@ -124,6 +124,43 @@ pub struct Written {
     pub made_folders: Vec<DevicePath>,
 }
 
+/// A new file whose bytes were handed to the device; [`Storage::finish`] does what is left.
+#[derive(Debug)]
+pub enum Sent {
+    /// Nothing is left to do: the device keeps it, under its final name.
+    Written(Written),
+    /// It lies whole under its temporary name; whether the device keeps it isn't known yet.
+    Waiting(Waiting),
+}
+
+/// A file that waits to be kept and to get its final name.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its final name.
+    pub path: DevicePath,
+    /// The name that it has.
+    pub temporary: DevicePath,
+    /// Bytes that it must have.
+    pub size: u64,
+    /// XXH3-128 of the bytes that were sent.
+    pub hash: u128,
+    /// Folders that had to be made for it, outermost first.
+    pub made_folders: Vec<DevicePath>,
+    /// The file, as it was written.
+    pub file: File,
+}
+
+impl Sent {
+    /// Folders that had to be made for it, outermost first.
+    #[must_use]
+    pub fn made_folders(&self) -> &[DevicePath] {
+        match self {
+            Self::Written(written) => &written.made_folders,
+            Self::Waiting(waiting) => &waiting.made_folders,
+        }
+    }
+}
+
 /// The two things a transfer and its observer share: bytes done, and the wish to stop.
 #[derive(Debug, Default)]
 pub struct Transfer {
@@ -243,6 +280,40 @@ pub trait Storage: Send + Sync {
         transfer: &'a Arc<Transfer>,
     ) -> BoxFuture<'a, Result<Written, PlayerError>>;
 
+    /// Bytes that may be sent before they are finished, so that stopping never waits long; it follows the device's speed.
+    /// 0 where a file that was sent is finished.
+    fn most_unfinished(&self) -> u64 {
+        0
+    }
+
+    /// Hands a new file's bytes to the device under its temporary name. Others may be sent before it is finished, also
+    /// while that goes on. One that replaces another is written as by [`Storage::write`]. Errors leave behind what that
+    /// method's do.
+    fn send<'a>(
+        &'a self,
+        request: WriteRequest,
+        transfer: &'a Arc<Transfer>,
+    ) -> BoxFuture<'a, Result<Sent, PlayerError>> {
+        Box::pin(async move { Ok(Sent::Written(self.write(request, transfer).await?)) })
+    }
+
+    /// Has the device keep what was sent, checks the sizes, and gives each file its final name. Tells what came of each,
+    /// in their order; where that is an error, the temporary name is free again unless the device is gone, and folders
+    /// that were made for the file stay.
+    fn finish(
+        &self,
+        sent: Vec<Sent>,
+    ) -> BoxFuture<'_, Result<Vec<Result<Written, PlayerError>>, PlayerError>> {
+        let finished = |sent| match sent {
+            Sent::Written(written) => Ok(written),
+            Sent::Waiting(waiting) => Err(PlayerError::Other(format!(
+                "`{}` was sent to another kind of player; that is a defect",
+                waiting.path
+            ))),
+        };
+        Box::pin(async move { Ok(sent.into_iter().map(finished).collect()) })
+    }
+
     /// Makes the names of these files last: after this a cut can't undo their creation, renaming or deletion.
     fn settle(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>>;
 
@@ -271,7 +342,8 @@ pub trait Object: Send + Sync {
     /// Deletes whatever it is: for temporary names that were recorded before they were made, and for no others.
     fn discard(&self) -> BoxFuture<'_, Result<(), PlayerError>>;
 
-    /// Gives it back a name that it has lost to us: `to`, or a numbered one like it if that is taken. Tells which.
+    /// Gives it back a name that it has lost to us, or that it waits for: `to`, or a numbered one like it if that is taken.
+    /// The device keeps its bytes before that. Tells which.
     fn restore(&self, to: DevicePath) -> BoxFuture<'_, Result<DevicePath, PlayerError>>;
 }
 

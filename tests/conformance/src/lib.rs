@@ -61,7 +61,8 @@ macro_rules! conformance {
         $crate::conformance! { $open;
             transfers: a_file_arrives_as_it_was_sent, an_empty_file_is_a_file, a_file_of_many_chunks_arrives,
                 a_source_that_is_not_as_announced_is_refused, a_cancelled_transfer_leaves_nothing,
-                a_taken_temporary_name_is_left_alone, space_is_told_and_used;
+                a_taken_temporary_name_is_left_alone, files_are_sent_and_finished_together,
+                a_name_that_is_taken_while_a_file_is_sent_is_left_alone, space_is_told_and_used;
             expectations: an_existing_file_is_not_replaced, what_is_expected_is_replaced,
                 what_was_changed_is_left_alone, what_lost_its_name_gets_it_back, only_what_is_expected_is_deleted, reading_is_limited;
             folders: deep_folders_are_made_and_told, missing_folders_are_told, a_temporary_folder_that_is_none_ends_the_run,

@@ -3,7 +3,7 @@
 use crate::{MODIFIED, assert_holds, assert_nothing, bytes, file, path, put, request};
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
-use tandem_model::player::{Expect, ObjectFacts, Player, Source, Transfer, WriteRequest};
+use tandem_model::player::{Expect, ObjectFacts, Player, Sent, Source, Transfer, WriteRequest};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Bytes, hash, size, time and progress are right.
@@ -135,4 +135,64 @@ pub async fn space_is_told_and_used(player: &dyn Player) {
     storage.flush().await.unwrap();
     let after = storage.space().await.unwrap();
     assert_eq!((after.total, after.cluster), (before.total, before.cluster));
+}
+
+/// Files that are sent one after the other and finished together arrive like others, and have no final name before that
+/// unless they are finished already.
+///
+/// # Panics
+/// When the player doesn't do so.
+pub async fn files_are_sent_and_finished_together(player: &dyn Player) {
+    let (storage, transfer) = (player.storage(), Arc::new(Transfer::default()));
+    let content = |number: u8| bytes(70_001, number);
+    let at = |number: u8| format!("Together/{}/{number}.mp3", number % 2);
+    let mut sent = Vec::new();
+    for number in 0..5 {
+        let temporary = path(&format!("Together/~{number}.part"));
+        let request = WriteRequest { temporary, ..request(&at(number), &content(number), Expect::Nothing) };
+        let one = storage.send(request, &transfer).await.unwrap();
+        if let Sent::Waiting(_) = &one {
+            assert!(storage.most_unfinished() > 0);
+            assert_nothing(player, &at(number)).await;
+        }
+        sent.push(one);
+    }
+    assert_eq!(transfer.bytes(), 5 * 70_001);
+    let finished = storage.finish(sent).await.unwrap();
+    assert_eq!(finished.len(), 5);
+    for (number, written) in (0..5).zip(finished) {
+        let written = written.unwrap();
+        assert_eq!(written.hash, xxh3_128(&content(number)));
+        let sent = ObjectFacts { size: 70_001, modified_ns: MODIFIED };
+        assert!(written.facts.matches(&sent), "{:?}", written.facts);
+        assert_holds(player, &at(number), &content(number)).await;
+        assert_nothing(player, &format!("Together/~{number}.part")).await;
+    }
+    storage.settle((0..5).map(|number| path(&at(number))).collect()).await.unwrap();
+    assert!(storage.finish(Vec::new()).await.unwrap().is_empty());
+}
+
+/// Somebody else's file that takes the name of one that was sent stays; the others are finished.
+///
+/// # Panics
+/// When it is replaced, or something is left under the temporary name.
+pub async fn a_name_that_is_taken_while_a_file_is_sent_is_left_alone(player: &dyn Player) {
+    let (storage, transfer) = (player.storage(), Arc::new(Transfer::default()));
+    let mut sent = Vec::new();
+    for name in ["a", "b"] {
+        let temporary = path(&format!("Meanwhile/~{name}.part"));
+        let at = format!("Meanwhile/{name}.mp3");
+        let request = WriteRequest { temporary, ..request(&at, b"ours", Expect::Nothing) };
+        sent.push(storage.send(request, &transfer).await.unwrap());
+    }
+    if sent.iter().any(|sent| matches!(sent, Sent::Written(_))) {
+        return;
+    }
+    put(player, "Meanwhile/a.mp3", b"somebody else's").await.unwrap();
+    let finished = storage.finish(sent).await.unwrap();
+    assert_eq!(finished[0], Err(PlayerError::Exists("Meanwhile/a.mp3".into())));
+    assert!(finished[1].is_ok());
+    assert_holds(player, "Meanwhile/a.mp3", b"somebody else's").await;
+    assert_holds(player, "Meanwhile/b.mp3", b"ours").await;
+    assert_nothing(player, "Meanwhile/~a.part").await;
 }

@@ -25,6 +25,8 @@ pub struct Seen {
     pub begun: usize,
     /// Temporary files that got a final name.
     pub named: usize,
+    /// Temporary files that were deleted: what they held has to be sent again.
+    pub discarded: usize,
     /// The inodes that each path has had.
     pub inodes: BTreeMap<PathBuf, BTreeSet<u64>>,
     /// Files that were removed, in their order; those in the folder of temporary files not among them.
@@ -164,6 +166,7 @@ impl Eyes {
         } else if temporary {
             seen.begun += usize::from(event.mask.contains(EventMask::CREATE));
             seen.named += usize::from(event.mask.contains(EventMask::MOVED_FROM));
+            seen.discarded += usize::from(event.mask.contains(EventMask::DELETE));
         } else if came {
             note_inode(path, seen);
         } else {
@@ -215,7 +218,7 @@ mod tests {
         std::fs::remove_file(&temporary).unwrap();
         std::fs::remove_file(&place).unwrap();
         let seen = witness.seen().await;
-        assert_eq!((seen.begun, seen.named), (4, 3));
+        assert_eq!((seen.begun, seen.named, seen.discarded), (4, 3, 1));
         assert!(seen.inodes[&place].len() >= 2, "{:?}", seen.inodes);
         assert_eq!(seen.removed, [place]);
     }

@@ -7,6 +7,7 @@ use tandem_model::manifest::Correction;
 use tandem_model::path::DevicePath;
 
 /// Folders that are recorded as ours and about to be made.
+#[derive(Default)]
 pub(crate) struct MadeFolders(Vec<DevicePath>);
 
 impl MadeFolders {

@@ -7,7 +7,7 @@ use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::journal::Journal;
 use super::ours::can_be;
-use super::recover;
+use super::recover::{self, Sources};
 use super::temporary::TemporaryNames;
 use crate::plan::{self, Plan, PlanInput, changes};
 use std::collections::{HashMap, HashSet};
@@ -47,8 +47,8 @@ pub(crate) struct Prepared {
     pub(crate) plan: Plan,
     pub(crate) fingerprint: u64,
     pub(crate) names: TemporaryNames,
-    /// A run before this one was cut.
-    pub(crate) recovered: bool,
+    /// Folders may have been made in vain: a run before this one was cut, or a file that was sent got no name.
+    pub(crate) untidy: bool,
     /// The manifest was lost: a run adopts what is on the device exactly as it would be written there.
     pub(crate) lost: bool,
     /// What the user is told when the manifest was lost.
@@ -65,10 +65,20 @@ pub(crate) async fn prepare(
     let for_run = matches!(question, Question::Run);
     let storage = player.storage();
     let playlists = playlists_of(input, question);
-    // the library's answer is awaited beside the look at the device, but its failure doesn't cut that short
-    let library = async { Ok(unless_cancelled(cancel, input.library.resolve(playlists)).await) };
-    let (Looked { journal, mut entries, recovered, lost }, library) =
-        tokio::try_join!(look_at_device(input, &*player, &*storage, for_run), library)?;
+    let journal = Journal::open(&input.parts.manifests, input.partnership.relationship).await?;
+    let library = unless_cancelled(cancel, input.library.resolve(playlists));
+    let place = Place { input, player: &*player, storage: &*storage, journal: &journal };
+    let (Looked { mut entries, recovered, lost }, library) =
+        if for_run && !journal.with(|manifest| manifest.pending()).await?.is_empty() {
+            // what was in flight is held against its sources, if they can be had
+            let library = library.await;
+            let resolved = library.as_ref().ok().and_then(|library| library.as_ref().ok());
+            let sources = resolved.map(|library| Sources { library, owner: &*input.library, cancel });
+            (place.look(for_run, sources).await?, library)
+        } else {
+            // the answer is awaited beside the look at the device, but its failure doesn't cut that short
+            tokio::try_join!(place.look(for_run, None), async { Ok(library.await) })?
+        };
     let mut library = library??;
     let capabilities = player.capabilities().clone();
     let names = TemporaryNames::new(&input.parts.new_guid);
@@ -96,7 +106,7 @@ pub(crate) async fn prepare(
         plan,
         fingerprint,
         names,
-        recovered,
+        untidy: recovered,
         lost,
         lost_record,
     };
@@ -145,7 +155,6 @@ fn lost_message(adopted: usize) -> String {
 
 /// What a look at the device found.
 struct Looked {
-    journal: Journal,
     /// The manifest, as it is true on the device now.
     entries: Vec<Entry>,
     /// Something was in flight.
@@ -154,43 +163,48 @@ struct Looked {
     lost: bool,
 }
 
-/// Cleans up what was in flight, and holds the manifest against the device: its entries are what is true there now.
-async fn look_at_device(
-    input: &RunInput,
-    player: &dyn Player,
-    storage: &dyn Storage,
-    for_run: bool,
-) -> Result<Looked, RunError> {
-    let marked = carries_our_mark(player, input).await?;
-    let journal = Journal::open(&input.parts.manifests, input.partnership.relationship).await?;
-    let mut entries = journal.with(|manifest| manifest.entries()).await?;
-    let mut recovered = false;
-    if for_run {
-        recovered = recover::recover(&journal, storage, &entries).await?;
-        if recovered {
-            entries = journal.with(|manifest| manifest.entries()).await?;
+/// A device and the record of it.
+struct Place<'a> {
+    input: &'a RunInput,
+    player: &'a dyn Player,
+    storage: &'a dyn Storage,
+    journal: &'a Journal,
+}
+
+impl Place<'_> {
+    /// Cleans up what was in flight, and holds the manifest against the device: its entries are what is true there now.
+    async fn look(&self, for_run: bool, sources: Option<Sources<'_>>) -> Result<Looked, RunError> {
+        let Place { input, player, storage, journal } = *self;
+        let marked = carries_our_mark(player, input).await?;
+        let mut entries = journal.with(|manifest| manifest.entries()).await?;
+        let mut recovered = false;
+        if for_run {
+            recovered = recover::recover(journal, storage, &entries, sources).await?;
+            if recovered {
+                entries = journal.with(|manifest| manifest.entries()).await?;
+            }
         }
+        if input.include_skipped {
+            apply_or_correct(journal, &mut entries, vec![Correction::ForgetSkipped], for_run).await?;
+        }
+        let lost = entries.is_empty()
+            && input.partnership.last_sync.item_count > 0
+            && journal.with(|manifest| manifest.folders()).await?.is_empty();
+        let found = compare(storage, &entries).await?;
+        let nothing_is_there = found.restored && !marked;
+        let other_size = input.known_size != 0 && input.known_size != storage.space().await?.total;
+        if nothing_is_there && other_size && matches!(input.arrival.locator, Locator::Folder { .. }) {
+            return Err(RunError::not_the_player());
+        }
+        if for_run && !marked {
+            let mark = Mark { device: input.device_guid, relationship: input.partnership.relationship };
+            player.set_mark(mark).await?;
+        }
+        apply_or_correct(journal, &mut entries, found.corrections, for_run).await?;
+        let wanted = wanted_again(&entries, &input.by_hand);
+        apply_or_correct(journal, &mut entries, wanted, for_run).await?;
+        Ok(Looked { entries, recovered, lost })
     }
-    if input.include_skipped {
-        apply_or_correct(&journal, &mut entries, vec![Correction::ForgetSkipped], for_run).await?;
-    }
-    let lost = entries.is_empty()
-        && input.partnership.last_sync.item_count > 0
-        && journal.with(|manifest| manifest.folders()).await?.is_empty();
-    let found = compare(storage, &entries).await?;
-    let nothing_is_there = found.restored && !marked;
-    let other_size = input.known_size != 0 && input.known_size != storage.space().await?.total;
-    if nothing_is_there && other_size && matches!(input.arrival.locator, Locator::Folder { .. }) {
-        return Err(RunError::not_the_player());
-    }
-    if for_run && !marked {
-        let mark = Mark { device: input.device_guid, relationship: input.partnership.relationship };
-        player.set_mark(mark).await?;
-    }
-    apply_or_correct(&journal, &mut entries, found.corrections, for_run).await?;
-    let wanted = wanted_again(&entries, &input.by_hand);
-    apply_or_correct(&journal, &mut entries, wanted, for_run).await?;
-    Ok(Looked { journal, entries, recovered, lost })
 }
 
 /// What the user deleted or changed on the device and now names by hand is as if it had never been there.

@@ -1,20 +1,46 @@
 //! What was in flight when the last run was cut: finished where it was complete, cleaned up where it wasn't. Only
-//! names that the journal recorded are touched, and of what has them only what is surely ours is deleted.
+//! names that the journal recorded are touched, and of what has them only what is surely ours is deleted. A file that was
+//! sent whole and had no final name yet gets it, if its bytes are still those of its source.
 
+use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::journal::Journal;
 use super::ours::{self, can_be, clear};
 use std::sync::Arc;
-use tandem_model::manifest::{Entry, Intent, Outcome};
+use tandem_model::library::{Library, Resolved};
+use tandem_model::manifest::{Entry, Intent, Origin, Outcome};
+use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{ObjectFacts, Storage, Transfer};
 use tracing::info;
 
-/// Settles every pending intent. Afterwards none is pending.
+/// The library that files were sent from, to hold them against.
+pub(crate) struct Sources<'a> {
+    pub(crate) library: &'a Resolved,
+    pub(crate) owner: &'a dyn Library,
+    pub(crate) cancel: &'a Transfer,
+}
+
+impl Sources<'_> {
+    /// The hash of the source, if it is still what was sent.
+    async fn hash_of(&self, origin: &Origin, sent: ObjectFacts) -> Result<Option<u128>, RunError> {
+        let Origin::Track(uri) = origin else { return Ok(None) };
+        let is_source = |track: &&Track| {
+            track.uri == *uri && track.size == sent.size && track.modified_ns == sent.modified_ns
+        };
+        let Some(track) = self.library.tracks.iter().find(is_source) else { return Ok(None) };
+        let hashes = unless_cancelled(self.cancel, self.owner.hash(vec![track.id])).await?;
+        // without the library it is sent again
+        Ok(hashes.ok().and_then(|hashes| hashes.first().copied().flatten()))
+    }
+}
+
+/// Settles every pending intent. Afterwards none is pending. Without `sources`, what has no final name yet goes.
 pub(crate) async fn recover(
     journal: &Journal,
     storage: &dyn Storage,
     entries: &[Entry],
+    sources: Option<Sources<'_>>,
 ) -> Result<bool, RunError> {
     let pending = journal.with(|manifest| manifest.pending()).await?;
     if pending.is_empty() {
@@ -24,15 +50,20 @@ pub(crate) async fn recover(
     let mut outcomes = Vec::with_capacity(pending.len());
     let mut recovery = Recovery {
         storage,
+        sources,
         transfer: Arc::new(Transfer::default()),
         paths: Vec::with_capacity(pending.len()),
     };
     for (intent, what) in pending {
         let known = |id: i64| entries.iter().find(|entry| entry.id == id);
         outcomes.push(match what {
-            Intent::Write { path, temporary, size, modified_ns, replaces, .. } => {
+            Intent::Write { path, temporary, size, modified_ns, replaces, origin } => {
                 let sent = ObjectFacts { size, modified_ns };
-                recovery.written(intent, path, temporary, sent, replaces.and_then(known)).await?
+                let names = Names { path, temporary };
+                match recovery.adopted(&origin, &names, sent, replaces.is_some()).await? {
+                    Some((facts, hash)) => recovery.is_there(intent, names.path, facts, hash),
+                    None => recovery.written(intent, names, sent, replaces.and_then(known)).await?,
+                }
             }
             Intent::Delete { entry, aside } => recovery.deleted(intent, aside, known(entry)).await?,
         });
@@ -45,21 +76,68 @@ pub(crate) async fn recover(
 /// What recovering works with.
 struct Recovery<'a> {
     storage: &'a dyn Storage,
+    sources: Option<Sources<'a>>,
     transfer: Arc<Transfer>,
     /// Names that were touched, to be made to last.
     paths: Vec<DevicePath>,
 }
 
+/// The names of a file that was being written.
+struct Names {
+    path: DevicePath,
+    temporary: DevicePath,
+}
+
 impl Recovery<'_> {
-    /// A write that was in flight.
+    fn is_there(&mut self, intent: i64, path: DevicePath, facts: ObjectFacts, hash: u128) -> Outcome {
+        let persistent_id = path.as_str().to_owned();
+        self.paths.push(path);
+        Outcome::Written { intent, persistent_id, facts, hash }
+    }
+
+    /// Gives a new file its name that lies whole under its temporary one. Its size and time say that all was sent; that it
+    /// was also kept, over a power cut, only its bytes can say.
+    async fn adopted(
+        &mut self,
+        origin: &Origin,
+        names: &Names,
+        sent: ObjectFacts,
+        replaces: bool,
+    ) -> Result<Option<(ObjectFacts, u128)>, RunError> {
+        let Some(sources) = self.sources.as_ref().filter(|_| !replaces && self.storage.is_atomic()) else {
+            return Ok(None);
+        };
+        let Names { path, temporary } = names;
+        let waiting = self.storage.object(temporary);
+        let is_whole = waiting.facts().await?.is_some_and(|facts| can_be(self.storage, sent, facts));
+        if !is_whole || self.storage.object(path).facts().await?.is_some() {
+            return Ok(None);
+        }
+        let Some(hash) = sources.hash_of(origin, sent).await? else { return Ok(None) };
+        match unless_cancelled(sources.cancel, waiting.hash(&self.transfer)).await? {
+            Ok(found) if found == hash => {}
+            Err(error) if error.ends_run() => return Err(error.into()),
+            Ok(_) | Err(_) => return Ok(None),
+        }
+        let placed = waiting.restore(path.clone()).await?;
+        self.paths.push(temporary.clone());
+        if placed != *path {
+            // somebody else was faster; no record says that what lies there now is ours
+            self.storage.object(&placed).discard().await?;
+            return Ok(None);
+        }
+        Ok(self.storage.object(path).facts().await?.map(|facts| (facts, hash)))
+    }
+
+    /// Another write that was in flight.
     async fn written(
         &mut self,
         intent: i64,
-        path: DevicePath,
-        temporary: DevicePath,
+        names: Names,
         sent: ObjectFacts,
         old: Option<&Entry>,
     ) -> Result<Outcome, RunError> {
+        let Names { path, temporary } = names;
         let object = self.storage.object(&path);
         let there = self.settle_name(&path, &temporary, sent, old).await?;
         let complete = |facts: ObjectFacts| {
@@ -79,10 +157,12 @@ impl Recovery<'_> {
             clear(self.storage, &temporary, &path, is_ours).await?;
             self.paths.push(temporary);
         }
-        self.paths.push(path.clone());
-        let Some(facts) = arrived else { return Ok(Outcome::Abandoned { intent }) };
+        let Some(facts) = arrived else {
+            self.paths.push(path);
+            return Ok(Outcome::Abandoned { intent });
+        };
         let hash = object.hash(&self.transfer).await?;
-        Ok(Outcome::Written { intent, persistent_id: path.as_str().to_owned(), facts, hash })
+        Ok(self.is_there(intent, path, facts, hash))
     }
 
     /// What has the final name. Where a replacement deletes before it renames, a cut between the two leaves the name free

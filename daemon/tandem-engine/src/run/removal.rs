@@ -30,7 +30,7 @@ pub(crate) async fn remove_content(
     let storage = player.storage();
     let journal = Journal::open(&parts.manifests, relationship).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
-    recover::recover(&journal, &*storage, &entries).await?;
+    recover::recover(&journal, &*storage, &entries, None).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
     let names = TemporaryNames::new(&parts.new_guid);
     let present: Vec<_> = entries.into_iter().filter(|entry| entry.state == EntryState::Present).collect();
@@ -70,7 +70,7 @@ pub(crate) async fn settle(parts: &Parts, player: &dyn Player, relationship: Gui
     let storage = player.storage();
     let journal = Journal::open(&parts.manifests, relationship).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
-    if !recover::recover(&journal, &*storage, &entries).await? {
+    if !recover::recover(&journal, &*storage, &entries, None).await? {
         return Ok(());
     }
     let entries = journal.with(|manifest| manifest.entries()).await?;

@@ -4,6 +4,8 @@
 //! [`root`].
 
 mod errno;
+mod fill;
+mod finish;
 pub mod hints;
 pub mod mark;
 mod mark_file;

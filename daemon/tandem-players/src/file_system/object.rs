@@ -3,10 +3,11 @@
 //! It never writes or deletes; that is [`super::write`]'s and [`super::remove`]'s.
 
 use crate::file_system::errno::{During, errno_of};
+use crate::file_system::fill::CHUNK;
 use crate::file_system::remove;
 use crate::file_system::root::{Root, Tree, facts_of};
 use crate::file_system::storage::Abandon;
-use crate::file_system::write::{CHUNK, Stop};
+use crate::file_system::write::Stop;
 use rustix::fs::Advice;
 use rustix::io::Errno;
 use std::io::{ErrorKind, Read};

@@ -37,10 +37,14 @@ pub(crate) fn discard(tree: &Tree, path: &DevicePath) -> Result<(), PlayerError>
     unlink(tree, &folder, path)
 }
 
-/// Moves a file back to `to`, or to a numbered name like it where that is taken. Tells which.
+/// Gives a file the name `to`, or a numbered one like it where that is taken, once the device keeps its bytes. Tells which.
 pub(crate) fn restore(tree: &Tree, from: &DevicePath, to: &DevicePath) -> Result<DevicePath, PlayerError> {
     let source = folder_of(tree, from)?;
     let target = tree.make_folder(parent_of(to), &mut Vec::new())?;
+    let failed = |errno| tree.error(errno, During::Use(from.as_str()));
+    if let Some(file) = tree.open_file(from.as_str()).map_err(failed)? {
+        rustix::fs::fsync(file).map_err(failed)?;
+    }
     for number in 1..=MOST_NAMES {
         let place = if number == 1 { Some(to.clone()) } else { numbered(to, number) };
         let Some(place) = place else { break };
@@ -51,7 +55,7 @@ pub(crate) fn restore(tree: &Tree, from: &DevicePath, to: &DevicePath) -> Result
                 return Ok(place);
             }
             Err(Errno::EXIST) => {}
-            Err(errno) => return Err(tree.error(errno, During::Use(from.as_str()))),
+            Err(errno) => return Err(failed(errno)),
         }
     }
     Err(PlayerError::Exists(to.as_str().into()))

@@ -143,6 +143,18 @@ impl Tree {
         deleted || unplugged()
     }
 
+    /// Whether nothing but what is below the root is on its block device, so that syncing all of that costs others nothing.
+    pub(crate) fn has_device_to_itself(&self) -> bool {
+        self.block_device.is_some()
+    }
+
+    /// Returns when the device keeps everything that was written so far. `any` is a file or a folder on it: FAT has the
+    /// device empty its own cache only when one is synced.
+    pub(crate) fn sync_all(&self, any: impl AsFd) -> Result<(), Errno> {
+        rustix::fs::syncfs(&self.directory)?;
+        rustix::fs::fsync(any)
+    }
+
     /// The error for the engine.
     pub(crate) fn error(&self, errno: Errno, during: During<'_>) -> PlayerError {
         player_error(errno, during, || self.is_gone())
@@ -273,7 +285,12 @@ impl Tree {
     pub(crate) fn flush(&self, anyway: bool) -> Result<(), PlayerError> {
         let during = During::Storage("writing what is outstanding to the device");
         if self.unflushed.swap(false, Ordering::Relaxed) || anyway {
-            rustix::fs::syncfs(&self.directory).map_err(|errno| {
+            let synced = if self.has_device_to_itself() {
+                self.sync_root()
+            } else {
+                rustix::fs::syncfs(&self.directory)
+            };
+            synced.map_err(|errno| {
                 self.note_write();
                 self.error(errno, during)
             })?;
@@ -281,11 +298,21 @@ impl Tree {
         if self.is_gone() { Err(PlayerError::Removed) } else { Ok(()) }
     }
 
+    /// The same as [`Self::sync_all`], by the root.
+    fn sync_root(&self) -> Result<(), Errno> {
+        self.sync_all(self.lookup(".", OFlags::RDONLY | OFlags::DIRECTORY)?)
+    }
+
     /// Makes the entries of these folders, and of all that were changed since, last.
     pub(crate) fn settle<'a>(&self, folders: impl Iterator<Item = &'a str>) -> Result<(), PlayerError> {
         let mut due = std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner));
         due.extend(folders.map(Box::from));
-        let result = due.iter().try_for_each(|folder| self.sync_folder(folder));
+        let result = if due.len() > 1 && self.has_device_to_itself() {
+            let during = During::Storage("writing what is outstanding to the device");
+            self.sync_root().map_err(|errno| self.error(errno, during))
+        } else {
+            due.iter().try_for_each(|folder| self.sync_folder(folder))
+        };
         if result.is_err() {
             self.changed.lock().unwrap_or_else(PoisonError::into_inner).append(&mut due);
         }

@@ -3,6 +3,7 @@
 //! It decides nothing: what is expected where comes with each call.
 
 use crate::file_system::errno::During;
+use crate::file_system::finish;
 use crate::file_system::object::FileObject;
 use crate::file_system::pace;
 use crate::file_system::root::{Root, Tree, facts_of, means_nothing, parent_of, status_in};
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Object, ObjectFacts, Space, Storage, Transfer, WriteRequest, Written};
+use tandem_model::player::{Object, ObjectFacts, Sent, Space, Storage, Transfer, WriteRequest, Written};
 
 /// Magic numbers (`linux/magic.h`) of ext4, btrfs, XFS, F2FS, bcachefs and tmpfs.
 const EXACT_TIMES: [rustix::fs::FsWord; 6] =
@@ -96,6 +97,38 @@ impl Storage for FileSystemStorage {
             drop(guard);
             written
         })
+    }
+
+    fn most_unfinished(&self) -> u64 {
+        self.window.load(Ordering::Relaxed)
+    }
+
+    fn send<'a>(
+        &'a self,
+        request: WriteRequest,
+        transfer: &'a Arc<Transfer>,
+    ) -> BoxFuture<'a, Result<Sent, PlayerError>> {
+        let (transfer, window) = (Arc::clone(transfer), Arc::clone(&self.window));
+        Box::pin(async move {
+            let (guard, abandoned) = Abandon::new();
+            let sent = self
+                .root
+                .run(move |tree| {
+                    let stop = Stop { transfer: &transfer, abandoned: &abandoned };
+                    write::send(tree, &request, &stop, &window)
+                })
+                .await;
+            drop(guard);
+            sent
+        })
+    }
+
+    fn finish(
+        &self,
+        sent: Vec<Sent>,
+    ) -> BoxFuture<'_, Result<Vec<Result<Written, PlayerError>>, PlayerError>> {
+        let window = Arc::clone(&self.window);
+        Box::pin(self.root.run(move |tree| Ok(finish::finish(tree, sent, &window))))
     }
 
     fn settle(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>> {

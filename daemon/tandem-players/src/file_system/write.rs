@@ -1,28 +1,20 @@
-//! Writes one file: temporary name, bytes, modification time, sync, size check, and only then the final name.
+//! Writes one file: temporary name, bytes, modification time, sync, size check, and only then the final name; or as far as
+//! the time, for `finish` to do the rest of several at once.
 //!
 //! Whatever goes wrong, nothing is left at either name that wasn't there before; a cut leaves at most the temporary.
 
-use crate::file_system::errno::{During, errno_of};
-use crate::file_system::pace;
+use crate::file_system::errno::During;
+use crate::file_system::fill::fill;
 use crate::file_system::remove;
 use crate::file_system::root::{Tree, facts_of, parent_of, status_in};
 use rustix::fs::{Advice, AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, ObjectFacts, Source, Transfer, WriteRequest, Written};
-use xxhash_rust::xxh3::Xxh3;
-
-/// Bytes that are read and written at once.
-pub(crate) const CHUNK: usize = 1 << 20;
+use tandem_model::player::{Expect, ObjectFacts, Sent, Source, Transfer, Waiting, WriteRequest, Written};
 
 /// The wish to stop: of whoever shares the transfer, or because nobody waits for the outcome any more.
 pub(crate) struct Stop<'a> {
@@ -47,6 +39,49 @@ pub(crate) fn write(
     stop: &Stop<'_>,
     window: &AtomicU64,
 ) -> Result<Written, PlayerError> {
+    let end = |folder: &OwnedFd, file: &File| {
+        set_time(tree, file, request)?;
+        let path = request.path.as_str();
+        rustix::fs::fsync(file).map_err(|errno| tree.error(errno, During::Use(path)))?;
+        let facts = facts_kept(tree, file, path, request.size)?;
+        give_name(tree, folder, request).map(|()| facts)
+    };
+    let Filled { ended: facts, hash, made_folders, .. } = fill_temporary(tree, request, stop, window, end)?;
+    Ok(Written { facts, hash, persistent_id: request.path.as_str().to_owned(), made_folders })
+}
+
+/// Writes a new file under its temporary name; the rest is `finish`'s.
+pub(crate) fn send(
+    tree: &Tree,
+    request: &WriteRequest,
+    stop: &Stop<'_>,
+    window: &AtomicU64,
+) -> Result<Sent, PlayerError> {
+    if request.expect != Expect::Nothing {
+        return write(tree, request, stop, window).map(Sent::Written);
+    }
+    let end = |_: &OwnedFd, file: &File| set_time(tree, file, request);
+    let Filled { hash, made_folders, file, .. } = fill_temporary(tree, request, stop, window, end)?;
+    let (path, temporary) = (request.path.clone(), request.temporary.clone());
+    Ok(Sent::Waiting(Waiting { path, temporary, size: request.size, hash, made_folders, file }))
+}
+
+/// A temporary file that holds what was to be written.
+struct Filled<T> {
+    ended: T,
+    hash: u128,
+    made_folders: Vec<DevicePath>,
+    file: File,
+}
+
+/// Fills the temporary and does what ends that; nothing is left of it when that fails.
+fn fill_temporary<T>(
+    tree: &Tree,
+    request: &WriteRequest,
+    stop: &Stop<'_>,
+    window: &AtomicU64,
+    end: impl FnOnce(&OwnedFd, &File) -> Result<T, PlayerError>,
+) -> Result<Filled<T>, PlayerError> {
     let path = request.path.as_str();
     if path.to_lowercase() == request.temporary.as_str().to_lowercase() {
         return Err(PlayerError::Other(format!("`{path}` can't be its own temporary name")));
@@ -55,9 +90,17 @@ pub(crate) fn write(
     let begun = inspect(&request.source, request.size)?;
     check_expectation(tree, request)?;
     let mut made_folders = Vec::new();
-    let written = write_into(tree, request, stop, window, begun, &mut made_folders);
-    match written {
-        Ok((facts, hash)) => Ok(Written { facts, hash, persistent_id: path.to_owned(), made_folders }),
+    let filled = open_temporary(tree, request, &mut made_folders).and_then(|(folder, mut file)| {
+        let filled = fill(tree, &mut file, request, stop, window)
+            .and_then(|hash| same_source(&request.source, begun).map(|()| hash))
+            .and_then(|hash| Ok((end(&folder, &file)?, hash)));
+        if let Err(error) = &filled {
+            discard(tree, &folder, &request.temporary, &file, error);
+        }
+        filled.map(|(ended, hash)| (ended, hash, file))
+    });
+    match filled {
+        Ok((ended, hash, file)) => Ok(Filled { ended, hash, made_folders, file }),
         Err(error) => {
             if error != PlayerError::Removed {
                 remove_made(tree, &made_folders);
@@ -67,14 +110,12 @@ pub(crate) fn write(
     }
 }
 
-fn write_into(
+/// The temporary's folder and the new temporary, with the folders that the file will need.
+fn open_temporary(
     tree: &Tree,
     request: &WriteRequest,
-    stop: &Stop<'_>,
-    window: &AtomicU64,
-    begun: Option<i64>,
     made_folders: &mut Vec<DevicePath>,
-) -> Result<(ObjectFacts, u128), PlayerError> {
+) -> Result<(OwnedFd, File), PlayerError> {
     let folder = if parent_of(&request.path) == parent_of(&request.temporary) {
         tree.make_folder(parent_of(&request.temporary), made_folders)?
     } else {
@@ -83,15 +124,8 @@ fn write_into(
         tree.note_change(parent_of(&request.temporary));
         folder
     };
-    let mut file = create(tree, &folder, request)?;
-    let written = fill(tree, &mut file, request, stop, window)
-        .and_then(|hash| same_source(&request.source, begun).map(|()| hash))
-        .and_then(|hash| Ok((keep(tree, &file, request)?, hash)))
-        .and_then(|done| give_name(tree, &folder, request).map(|()| done));
-    if let Err(error) = &written {
-        discard(tree, &folder, request, &file, error);
-    }
-    written
+    let file = create(tree, &folder, request)?;
+    Ok((folder, file))
 }
 
 /// Removes folders again that were made for a file that didn't come.
@@ -159,113 +193,8 @@ fn create(tree: &Tree, folder: &OwnedFd, request: &WriteRequest) -> Result<File,
     }
 }
 
-/// Copies the source; tells its XXH3-128.
-fn fill(
-    tree: &Tree,
-    file: &mut File,
-    request: &WriteRequest,
-    stop: &Stop<'_>,
-    window: &AtomicU64,
-) -> Result<u128, PlayerError> {
-    let mut hasher = Xxh3::new();
-    let mut sink = Sink { tree, file, request, stop, window, written: 0, synced: 0 };
-    match &request.source {
-        Source::Bytes(bytes) => {
-            for chunk in bytes.chunks(CHUNK) {
-                hasher.update(chunk);
-                sink.put(chunk)?;
-            }
-        }
-        Source::File(source) => {
-            let mut buffer = std::mem::take(&mut *tree.buffer.lock().unwrap_or_else(PoisonError::into_inner));
-            let wanted = usize::try_from(request.size).unwrap_or(CHUNK).clamp(1, CHUNK);
-            if buffer.len() < wanted {
-                buffer.resize(wanted, 0);
-            }
-            let copied = copy(source, &mut buffer, request.size, &mut hasher, &mut sink);
-            *tree.buffer.lock().unwrap_or_else(PoisonError::into_inner) = buffer;
-            copied?;
-        }
-    }
-    Ok(hasher.digest128())
-}
-
-/// Hands exactly `size` bytes of the source on; a source that ends before or goes on after that has changed.
-fn copy(
-    source: &File,
-    buffer: &mut [u8],
-    size: u64,
-    hasher: &mut Xxh3,
-    sink: &mut Sink<'_>,
-) -> Result<(), PlayerError> {
-    while sink.written < size {
-        let wanted = usize::try_from(size - sink.written).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let count = read_at(source, &mut buffer[..wanted], sink.written)?;
-        if count == 0 {
-            return Err(PlayerError::SourceChanged);
-        }
-        hasher.update(&buffer[..count]);
-        sink.put(&buffer[..count])?;
-    }
-    if read_at(source, &mut [0], size)? != 0 {
-        return Err(PlayerError::SourceChanged);
-    }
-    Ok(())
-}
-
-fn read_at(source: &File, buffer: &mut [u8], offset: u64) -> Result<usize, PlayerError> {
-    loop {
-        match source.read_at(buffer, offset) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => return result.map_err(|error| PlayerError::Source(error.to_string())),
-        }
-    }
-}
-
-/// The temporary as it grows.
-struct Sink<'a> {
-    tree: &'a Tree,
-    file: &'a mut File,
-    request: &'a WriteRequest,
-    stop: &'a Stop<'a>,
-    window: &'a AtomicU64,
-    written: u64,
-    synced: u64,
-}
-
-impl Sink<'_> {
-    fn put(&mut self, chunk: &[u8]) -> Result<(), PlayerError> {
-        self.stop.check()?;
-        self.file.write_all(chunk).map_err(|error| self.failed(errno_of(&error)))?;
-        let count = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-        self.written = self.written.saturating_add(count);
-        self.stop.transfer.add(count);
-        let window = self.window.load(Ordering::Relaxed);
-        if self.written - self.synced >= window && self.written < self.request.size {
-            let begun = Instant::now();
-            rustix::fs::fdatasync(&*self.file).map_err(|errno| self.failed(errno))?;
-            self.window.store(pace::next_window(window, begun.elapsed()), Ordering::Relaxed);
-            self.forget_synced();
-        }
-        Ok(())
-    }
-
-    /// What the device has needn't stay in memory; advice, so no harm where it isn't taken.
-    fn forget_synced(&mut self) {
-        let length = NonZeroU64::new(self.written - self.synced);
-        let _ = rustix::fs::fadvise(&*self.file, self.synced, length, Advice::DontNeed);
-        self.synced = self.written;
-    }
-
-    fn failed(&self, errno: Errno) -> PlayerError {
-        self.tree.error(errno, During::Use(self.request.path.as_str()))
-    }
-}
-
-/// Sets the modification time, has the device keep the file, and checks its size.
-fn keep(tree: &Tree, file: &File, request: &WriteRequest) -> Result<ObjectFacts, PlayerError> {
-    let path = request.path.as_str();
-    let failed = |errno| tree.error(errno, During::Use(path));
+/// Sets the modification time.
+fn set_time(tree: &Tree, file: &File, request: &WriteRequest) -> Result<(), PlayerError> {
     let modified = Timespec {
         tv_sec: request.modified_ns.div_euclid(1_000_000_000),
         tv_nsec: request.modified_ns.rem_euclid(1_000_000_000),
@@ -273,35 +202,67 @@ fn keep(tree: &Tree, file: &File, request: &WriteRequest) -> Result<ObjectFacts,
     // both, because FUSE file systems of the older library ignore one alone
     match rustix::fs::futimens(file, &Timestamps { last_access: modified, last_modification: modified }) {
         // a file system that keeps no times of our choosing: what it tells afterwards is what counts
-        Ok(()) | Err(Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
-        Err(errno) => return Err(failed(errno)),
+        Ok(()) | Err(Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+        Err(errno) => Err(tree.error(errno, During::Use(request.path.as_str()))),
     }
-    rustix::fs::fsync(file).map_err(failed)?;
-    let facts = facts_of(&rustix::fs::fstat(file).map_err(failed)?);
-    facts.filter(|facts| facts.size == request.size).ok_or_else(|| PlayerError::VerifyFailed(path.into()))
+}
+
+/// What is true of a file that was synced, once its size has turned out to be the right one.
+pub(super) fn facts_kept(
+    tree: &Tree,
+    file: &File,
+    path: &str,
+    size: u64,
+) -> Result<ObjectFacts, PlayerError> {
+    let stat = rustix::fs::fstat(file).map_err(|errno| tree.error(errno, During::Use(path)))?;
+    let facts = facts_of(&stat).filter(|facts| facts.size == size);
+    facts.ok_or_else(|| PlayerError::VerifyFailed(path.into()))
 }
 
 /// Gives the temporary its final name. The folder of that name is looked up anew: it may have been moved meanwhile.
 fn give_name(tree: &Tree, from: &OwnedFd, request: &WriteRequest) -> Result<(), PlayerError> {
-    let path = request.path.as_str();
-    let failed = |errno| tree.error(errno, During::Create(path));
-    let to = tree.folder(parent_of(&request.path)).map_err(failed)?;
-    let (old, new) = (request.temporary.name(), request.path.name());
-    let renamed = match request.expect {
-        Expect::This(expected) => {
-            check_expectation(tree, request)?;
-            match exchange(tree, from, &to, request, expected) {
-                Some(exchanged) => return exchanged,
-                // a file system that can't exchange two names: the look just before is all there can be
-                None => rustix::fs::renameat(from, old, &to, new),
-            }
-        }
-        Expect::Nothing => remove::rename_new(from, old, &to, new),
+    let WriteRequest { path, temporary, .. } = request;
+    let Expect::This(expected) = request.expect else {
+        return give_new_name(tree, from, temporary, path);
     };
+    let failed = |errno| tree.error(errno, During::Create(path.as_str()));
+    let to = tree.folder(parent_of(path)).map_err(failed)?;
+    check_expectation(tree, request)?;
+    exchange(tree, from, &to, request, expected).unwrap_or_else(|| {
+        // a file system that can't exchange two names: the look just before is all there can be
+        let renamed = rustix::fs::renameat(from, temporary.name(), &to, path.name());
+        told(tree, from, temporary, path, renamed)
+    })
+}
+
+/// The same for a name that must be free.
+pub(super) fn give_new_name(
+    tree: &Tree,
+    from: &OwnedFd,
+    temporary: &DevicePath,
+    path: &DevicePath,
+) -> Result<(), PlayerError> {
+    let failed = |errno| tree.error(errno, During::Create(path.as_str()));
+    let to = tree.folder(parent_of(path)).map_err(failed)?;
+    let renamed = remove::rename_new(from, temporary.name(), &to, path.name());
+    told(tree, from, temporary, path, renamed)
+}
+
+/// What came of giving a name.
+fn told(
+    tree: &Tree,
+    from: &OwnedFd,
+    temporary: &DevicePath,
+    path: &DevicePath,
+    renamed: Result<(), Errno>,
+) -> Result<(), PlayerError> {
+    let failed = |errno| tree.error(errno, During::Create(path.as_str()));
     match renamed {
         // some FUSE file systems answer this to a name that they don't take, though nothing is missing
-        Err(Errno::NOENT) if !tree.is_gone() && status_in(from, old).map_err(failed)?.is_some() => {
-            Err(PlayerError::NameRejected(path.into()))
+        Err(Errno::NOENT)
+            if !tree.is_gone() && status_in(from, temporary.name()).map_err(failed)?.is_some() =>
+        {
+            Err(PlayerError::NameRejected(path.as_str().into()))
         }
         result => result.map_err(failed),
     }
@@ -343,14 +304,20 @@ fn exchange(
 }
 
 /// Frees the temporary name again, if what has it is still what was written.
-fn discard(tree: &Tree, folder: &OwnedFd, request: &WriteRequest, written: &File, because: &PlayerError) {
+pub(super) fn discard(
+    tree: &Tree,
+    folder: &OwnedFd,
+    temporary: &DevicePath,
+    written: &File,
+    because: &PlayerError,
+) {
     let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
-    let there = status_in(folder, request.temporary.name()).ok().flatten().map(identity);
+    let there = status_in(folder, temporary.name()).ok().flatten().map(identity);
     if *because == PlayerError::Removed || there != rustix::fs::fstat(written).ok().map(identity) {
         return;
     }
-    match rustix::fs::unlinkat(folder, request.temporary.name(), AtFlags::empty()) {
-        Ok(()) => tree.note_change(parent_of(&request.temporary)),
+    match rustix::fs::unlinkat(folder, temporary.name(), AtFlags::empty()) {
+        Ok(()) => tree.note_change(parent_of(temporary)),
         Err(Errno::NOENT) => {}
         Err(errno) => {
             tracing::warn!(
@@ -364,6 +331,7 @@ fn discard(tree: &Tree, folder: &OwnedFd, request: &WriteRequest, written: &File
 mod tests {
     use super::*;
     use crate::file_system::root::{Root, open_root};
+    use std::io::Write;
 
     #[tokio::test]
     async fn a_file_that_came_between_the_look_and_the_replacement_is_put_back() {

@@ -1,0 +1,221 @@
+//! One step on the device: a file is deleted, or a track is sent under its temporary name. What is left of it is
+//! `finishing`'s.
+
+use super::finishing::Batch;
+use super::naming::all_taken;
+use super::{Course, Step};
+use crate::run::cancel::unless_cancelled;
+use crate::run::error::RunError;
+use crate::run::ours;
+use tandem_model::error::{ItemError, LibraryError, PlayerError};
+use tandem_model::id::TrackId;
+use tandem_model::library::{Library, OpenedTrack};
+use tandem_model::manifest::{Origin, Outcome};
+use tandem_model::path::DevicePath;
+use tandem_model::player::{Expect, Sent, Source, Transfer, WriteRequest};
+
+/// One track on its way.
+pub(super) struct Item {
+    pub(super) track: u32,
+    pub(super) path: DevicePath,
+    pub(super) replaces: Option<usize>,
+    pub(super) intent: i64,
+    pub(super) temporary: DevicePath,
+    /// How often it was sent.
+    pub(super) sent: u8,
+}
+
+enum Attempt {
+    Sent(Sent),
+    /// Somebody else's file has the name.
+    Taken,
+}
+
+enum Failure {
+    /// This item fails; others may not.
+    Item(ItemError, String),
+    /// The run is over.
+    Run(RunError),
+}
+
+impl Course<'_> {
+    /// Deletes an entry's file.
+    pub(super) async fn delete(
+        &mut self,
+        entry: usize,
+        aside: DevicePath,
+        intent: i64,
+        batch: &mut Batch,
+    ) -> Result<(), RunError> {
+        let entry = &self.prepared.entries[entry];
+        let deleted = ours::delete(&*self.prepared.storage, entry, aside, &self.observer.transfer).await;
+        if let Err(PlayerError::Changed(_)) = &deleted {
+            ours::disown(&self.prepared.journal, entry).await?;
+        }
+        match deleted {
+            Ok(()) | Err(PlayerError::NotFound(_)) => {
+                batch.touched.push(entry.path.clone());
+                batch.outcomes.push(Outcome::Deleted { intent });
+                self.results.changed_files += 1;
+                Ok(())
+            }
+            Err(error) if error.ends_run() => Err(error.into()),
+            Err(error) => {
+                batch.outcomes.push(Outcome::Abandoned { intent });
+                let media = match &entry.origin {
+                    Origin::Track(uri) => uri.0.to_string(),
+                    Origin::Playlist(_) => String::new(),
+                };
+                self.results
+                    .fail(self.observer, &media, error.item_error(), format!("not deleted: {error}"))
+                    .await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends a track.
+    pub(super) async fn send_track(
+        &mut self,
+        mut item: Item,
+        following: Option<&Step>,
+        batch: &mut Batch,
+    ) -> Result<(), RunError> {
+        let track = &self.prepared.library.tracks[item.track as usize];
+        let (uri, size) = (track.uri.clone(), track.size);
+        self.observer.progress.send_modify(|progress| progress.current = Some(uri.clone()));
+        let before = self.observer.transfer.bytes();
+        let sent = self.try_names(&mut item, before, following).await;
+        self.observer.transfer.set(before + size);
+        match sent {
+            Ok(sent) => {
+                item.sent += 1;
+                batch.made.extend_from_slice(sent.made_folders());
+                batch.sent.push((item, sent));
+                Ok(())
+            }
+            Err(Failure::Run(error)) => {
+                if error.error == ItemError::Cancelled {
+                    self.observer.transfer.set(before);
+                    batch.outcomes.push(Outcome::Abandoned { intent: item.intent });
+                }
+                batch.is_lost = error.error == ItemError::DeviceRemoved;
+                Err(error)
+            }
+            Err(Failure::Item(error, message)) => {
+                batch.outcomes.push(Outcome::Abandoned { intent: item.intent });
+                self.fail(&item, error, message).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells that a track does not come.
+    pub(super) async fn fail(&mut self, item: &Item, error: ItemError, message: String) {
+        let track = &self.prepared.library.tracks[item.track as usize];
+        if error == ItemError::DeviceFull {
+            self.full_above = self.full_above.min(track.size);
+        }
+        self.results.fail(self.observer, &track.uri.0, error, message).await;
+    }
+
+    /// Sends one file, under another name while somebody else's has the wanted one.
+    async fn try_names(
+        &mut self,
+        item: &mut Item,
+        before: u64,
+        following: Option<&Step>,
+    ) -> Result<Sent, Failure> {
+        let size = self.prepared.library.tracks[item.track as usize].size;
+        if size >= self.full_above {
+            return Err(Failure::Item(ItemError::DeviceFull, "the device is full".to_owned()));
+        }
+        let wanted = item.path.clone();
+        let mut number = 2;
+        loop {
+            match self.attempt(item, following).await? {
+                Attempt::Sent(sent) => return Ok(sent),
+                Attempt::Taken => {
+                    self.observer.transfer.set(before);
+                    let free = self.free_name(&wanted, &mut number).await.map_err(Failure::Run)?;
+                    let taken = || Failure::Item(ItemError::NameRejected, all_taken(&wanted));
+                    item.path = free.ok_or_else(taken)?;
+                    let intent = self.write_intent(item.track, &item.path, item.replaces, &item.temporary);
+                    let abandoned = vec![Outcome::Abandoned { intent: item.intent }];
+                    let numbers =
+                        self.prepared.journal.commit(abandoned, vec![intent]).await.map_err(Failure::Run)?;
+                    item.intent = numbers.first().copied().unwrap_or(item.intent);
+                }
+            }
+        }
+    }
+
+    /// What has to be at the item's final name.
+    async fn expectation(&self, item: &Item) -> Result<Expect, Failure> {
+        let Some(entry) = item.replaces.map(|entry| &self.prepared.entries[entry]) else {
+            return Ok(Expect::Nothing);
+        };
+        match ours::facts_now(&*self.prepared.storage, entry, &self.observer.transfer).await {
+            Ok(now) => Ok(Expect::This(now)),
+            Err(error) if error.ends_run() => Err(Failure::Run(error.into())),
+            Err(error) => {
+                if let PlayerError::Changed(_) = &error {
+                    ours::disown(&self.prepared.journal, entry).await.map_err(Failure::Run)?;
+                }
+                Err(Failure::Item(error.item_error(), error.to_string()))
+            }
+        }
+    }
+
+    async fn attempt(&mut self, item: &Item, following: Option<&Step>) -> Result<Attempt, Failure> {
+        let expect = self.expectation(item).await?;
+        let track = &self.prepared.library.tracks[item.track as usize];
+        let opened = match self.opened.take() {
+            Some((id, opened)) if id == track.id => opened,
+            _ => unless_cancelled(&self.observer.transfer, self.owner.open(track.id))
+                .await
+                .map_err(Failure::Run)?,
+        };
+        let opened = opened.map_err(|error| match error {
+            LibraryError::NotFound(text) => Failure::Item(ItemError::SourceMissing, text),
+            LibraryError::Unavailable(_) => Failure::Run(error.into()),
+            other => Failure::Item(ItemError::SourceUnreadable, other.to_string()),
+        })?;
+        if opened.size != track.size || opened.modified_ns != track.modified_ns {
+            let message = "the file changed after its copying was planned; it is copied with the next plan";
+            return Err(Failure::Item(ItemError::SourceUnreadable, message.to_owned()));
+        }
+        let request = WriteRequest {
+            path: item.path.clone(),
+            temporary: item.temporary.clone(),
+            expect,
+            size: track.size,
+            modified_ns: track.modified_ns,
+            source: Source::File(opened.file),
+        };
+        let send = self.prepared.storage.send(request, &self.observer.transfer);
+        let (sent, next) = tokio::join!(
+            send,
+            open_next(self.owner, &self.prepared.library.tracks, following, &self.observer.transfer)
+        );
+        self.opened = next;
+        match sent {
+            Ok(sent) => Ok(Attempt::Sent(sent)),
+            Err(PlayerError::Exists(_)) if item.replaces.is_none() => Ok(Attempt::Taken),
+            Err(error) if error.ends_run() => Err(Failure::Run(error.into())),
+            Err(error) => Err(Failure::Item(error.item_error(), error.to_string())),
+        }
+    }
+}
+
+/// Opens the source of the step that follows, so that the device needn't wait for it.
+async fn open_next(
+    owner: &dyn Library,
+    tracks: &[tandem_model::media::Track],
+    following: Option<&Step>,
+    transfer: &Transfer,
+) -> Option<(TrackId, Result<OpenedTrack, LibraryError>)> {
+    let Some(Step::Write { track, .. }) = following else { return None };
+    let id = tracks[*track as usize].id;
+    unless_cancelled(transfer, owner.open(id)).await.ok().map(|opened| (id, opened))
+}
