@@ -91,7 +91,8 @@ pub enum Outcome {
         /// XXH3-128 of its bytes.
         hash: u128,
     },
-    /// The entry's file is gone for good, and so is the entry.
+    /// The entry's file is gone for good, and so is the entry; of a write, the file that it was to replace, and nothing is in
+    /// its place.
     Deleted {
         /// The intent.
         intent: i64,

@@ -186,9 +186,11 @@ fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusa
             }
         }
         Outcome::Deleted { intent: id } => match take_intent(transaction, *id)? {
-            Intent::Delete { entry, .. } => forget(transaction, entry),
-            Intent::Write { .. } => {
-                request(format!("intent {id} is to write, and can't end with a deleted file"))
+            Intent::Delete { entry, .. } | Intent::Write { replaces: Some(entry), .. } => {
+                forget(transaction, entry)
+            }
+            Intent::Write { replaces: None, .. } => {
+                request(format!("intent {id} is to write what is new, and can't end with a deleted file"))
             }
         },
         Outcome::Abandoned { intent } => take_intent(transaction, *intent).map(drop),

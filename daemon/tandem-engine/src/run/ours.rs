@@ -5,7 +5,7 @@ use super::error::RunError;
 use super::journal::Journal;
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
-use tandem_model::manifest::{Correction, Entry, EntryState};
+use tandem_model::manifest::{Correction, Entry, EntryState, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{ObjectFacts, Storage, Transfer};
 
@@ -65,6 +65,18 @@ pub(crate) async fn delete(
 pub(crate) async fn disown(journal: &Journal, entry: &Entry) -> Result<(), RunError> {
     let disowned = Correction::State { entry: entry.id, state: EntryState::Disowned };
     journal.with(move |manifest| manifest.correct(&[disowned])).await
+}
+
+/// What came of a write that put nothing there. Where new and old can't be there together the old file may be gone all the
+/// same, which is not the user's doing.
+pub(crate) async fn without_write(
+    storage: &dyn Storage,
+    path: &DevicePath,
+    replaces: bool,
+    intent: i64,
+) -> Result<Outcome, PlayerError> {
+    let gone = replaces && !storage.is_atomic() && storage.object(path).facts().await?.is_none();
+    Ok(if gone { Outcome::Deleted { intent } } else { Outcome::Abandoned { intent } })
 }
 
 /// Frees a temporary name. Only what `is_ours` says may go is deleted; anything else is somebody else's that was moved

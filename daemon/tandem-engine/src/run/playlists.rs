@@ -192,7 +192,8 @@ async fn write(
             Err(PlayerError::Removed) => return Err(PlayerError::Removed.into()),
             Err(error) => error,
         };
-        prepared.journal.commit(vec![Outcome::Abandoned { intent }], Vec::new()).await?;
+        let outcome = ours::without_write(&*prepared.storage, &path, replaces.is_some(), intent).await?;
+        prepared.journal.commit(vec![outcome], Vec::new()).await?;
         match failure {
             PlayerError::Exists(_) if replaces.is_none() => path = numbered(&wanted, number),
             error if error.ends_run() => return Err(error.into()),

@@ -158,8 +158,9 @@ impl Recovery<'_> {
             self.paths.push(temporary);
         }
         let Some(facts) = arrived else {
+            let outcome = ours::without_write(self.storage, &path, old.is_some(), intent).await?;
             self.paths.push(path);
-            return Ok(Outcome::Abandoned { intent });
+            return Ok(outcome);
         };
         let hash = object.hash(&self.transfer).await?;
         Ok(self.is_there(intent, path, facts, hash))

@@ -97,17 +97,23 @@ impl Course<'_> {
             Err(Failure::Run(error)) => {
                 if error.error == ItemError::Cancelled {
                     self.observer.transfer.set(before);
-                    batch.outcomes.push(Outcome::Abandoned { intent: item.intent });
+                    batch.outcomes.push(self.without_write(&item).await?);
                 }
                 batch.is_lost = error.error == ItemError::DeviceRemoved;
                 Err(error)
             }
             Err(Failure::Item(error, message)) => {
-                batch.outcomes.push(Outcome::Abandoned { intent: item.intent });
+                batch.outcomes.push(self.without_write(&item).await?);
                 self.fail(&item, error, message).await;
                 Ok(())
             }
         }
+    }
+
+    /// What came of an item that put nothing there.
+    pub(super) async fn without_write(&self, item: &Item) -> Result<Outcome, RunError> {
+        let (storage, replaces) = (&*self.prepared.storage, item.replaces.is_some());
+        Ok(ours::without_write(storage, &item.path, replaces, item.intent).await?)
     }
 
     /// Tells that a track does not come.
