@@ -69,6 +69,15 @@ test: ## all suites, formatting and lints, as continuous integration runs them
 	@PROGRAMS="$(CARGO_TARGET_DIR)/debug" demo/demo.sh >"$(CARGO_TARGET_DIR)/demo.log" 2>&1 || { cat "$(CARGO_TARGET_DIR)/demo.log"; exit 1; }
 	@echo "the demonstration works"
 
+# Profiles of real players that `make test-players` takes besides the project's own; nothing where there is no such directory.
+TANDEM_PROFILES ?= ../shared/data/players
+
+.PHONY: test-players
+test-players: ## a synchronisation with a player of every profile, then with each fault at each transaction (TANDEM_PROFILES=)
+	@$(call install_packages,$(packages_build))
+	$(CARGO) build --locked -p players
+	"$(CARGO_TARGET_DIR)/debug/players" --faults $(wildcard $(TANDEM_PROFILES))
+
 .PHONY: build
 build: ## the programs, with PROFILE=release or debug
 	$(CARGO) build --locked $(if $(filter release,$(PROFILE)),--release) -p tandemd -p tandem-library-agent -p tandemctl

@@ -27,8 +27,11 @@ pub struct Mark {
 pub struct PlaylistStyle {
     /// Where they go; `None` is the storage's root.
     pub folder: Option<DevicePath>,
-    /// `m3u8` or `m3u`. Both are written in UTF-8, without a byte order mark.
+    /// `m3u8` or `m3u`, written in UTF-8 without a byte order mark; or what the player gives to a list that isn't a file.
     pub extension: &'static str,
+    /// The player keeps which objects a list refers to, and not its text: a track that is replaced leaves the list, which
+    /// then has to be written again.
+    pub by_reference: bool,
     /// Between the parts of a path.
     pub separator: char,
     /// After each line.
@@ -72,7 +75,8 @@ pub struct Space {
 pub struct ObjectFacts {
     /// Bytes.
     pub size: u64,
-    /// Modification time as the device reports it, nanoseconds since 1970; its grain and zone are the device's.
+    /// Modification time as the device reports it, nanoseconds since 1970; its grain and zone are the device's. 0 where it
+    /// tells none.
     pub modified_ns: i64,
 }
 
@@ -356,14 +360,16 @@ pub trait PlayerOpener: Send + Sync {
 impl ObjectFacts {
     /// Whether `now` can be the same file as this record of it: equal size, and a modification time that differs by
     /// no more than FAT's two seconds, or by whole hours besides (FAT keeps local time, so a change of zone or of
-    /// daylight saving shifts it). Equal facts are the same file; of others that match, only the bytes can tell.
+    /// daylight saving shifts it), or that one of the two doesn't tell. Equal facts are the same file; of others that match,
+    /// only the bytes can tell.
     #[must_use]
     pub fn matches(&self, now: &Self) -> bool {
         const SECOND: u64 = 1_000_000_000;
         const HOUR: u64 = 3600 * SECOND;
         let apart = self.modified_ns.abs_diff(now.modified_ns);
         let off_the_hour = (apart % HOUR).min(HOUR - apart % HOUR);
-        self.size == now.size && apart <= 26 * HOUR && off_the_hour <= 2 * SECOND
+        let untold = self.modified_ns == 0 || now.modified_ns == 0;
+        self.size == now.size && (untold || apart <= 26 * HOUR && off_the_hour <= 2 * SECOND)
     }
 }
 
@@ -379,6 +385,8 @@ mod tests {
         assert!(recorded.matches(&facts(5, 1_700_000_000)));
         assert!(recorded.matches(&facts(5, 1_700_003_600)));
         assert!(recorded.matches(&facts(5, 1_700_000_001 - 7200)));
+        assert!(recorded.matches(&facts(5, 0)) && facts(5, 0).matches(&recorded));
+        assert!(!recorded.matches(&facts(6, 0)));
         assert!(!recorded.matches(&facts(6, 1_700_000_001)));
         assert!(!recorded.matches(&facts(5, 1_700_000_601)));
         assert!(!recorded.matches(&facts(5, 1_700_000_001 + 30 * 3600)));

@@ -25,6 +25,11 @@ pub(crate) fn render<'a>(
             if track.duration_ms == 0 { -1 } else { i64::try_from(track.duration_ms / 1000).unwrap_or(-1) };
         write!(text, "#EXTINF:{seconds},{artist}{}{end}{path}{end}", one_line(title))
             .expect("writing to a string cannot fail");
+        if style.by_reference {
+            // another version of the track is another object, and so makes another text
+            write!(text, "#EXT-X-TANDEM-VERSION:{},{}{end}", track.size, track.modified_ns)
+                .expect("writing to a string cannot fail");
+        }
     }
     text
 }
@@ -47,13 +52,36 @@ mod tests {
         song.duration_ms = 61_500;
         let path = DevicePath::parse("Music/Ann/3.mp3").unwrap();
         let folder = DevicePath::parse("Playlists");
-        let unix =
-            PlaylistStyle { folder: folder.clone(), extension: "m3u8", separator: '/', line_ending: "\n" };
+        let unix = PlaylistStyle {
+            folder: folder.clone(),
+            extension: "m3u8",
+            by_reference: false,
+            separator: '/',
+            line_ending: "\n",
+        };
         assert_eq!(
             render([(&song, &path)].into_iter(), &unix),
             "#EXTM3U\n#EXTINF:61,Ann - Line break\n../Music/Ann/3.mp3\n"
         );
-        let dos = PlaylistStyle { folder, extension: "m3u", separator: '\\', line_ending: "\r\n" };
+        let dos = PlaylistStyle { extension: "m3u", separator: '\\', line_ending: "\r\n", ..unix.clone() };
         assert!(render([(&song, &path)].into_iter(), &dos).ends_with("\r\n..\\Music\\Ann\\3.mp3\r\n"));
+    }
+
+    #[test]
+    fn a_list_of_references_is_another_one_when_a_track_of_it_is() {
+        let path = DevicePath::parse("Music/3.mp3").unwrap();
+        let style = |by_reference| PlaylistStyle {
+            folder: None,
+            extension: "pla",
+            by_reference,
+            separator: '/',
+            line_ending: "\n",
+        };
+        let mut song = track(3);
+        let text = |song: &Track, by_reference| render([(song, &path)].into_iter(), &style(by_reference));
+        let before = (text(&song, true), text(&song, false));
+        song.modified_ns += 1;
+        assert_ne!(text(&song, true), before.0);
+        assert_eq!(text(&song, false), before.1);
     }
 }

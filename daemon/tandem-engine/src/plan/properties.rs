@@ -64,6 +64,7 @@ pub(crate) fn capabilities() -> Capabilities {
         playlists: Some(PlaylistStyle {
             folder: DevicePath::parse("Playlists"),
             extension: "m3u8",
+            by_reference: false,
             separator: '/',
             line_ending: "\n",
         }),

@@ -111,7 +111,8 @@ pub(crate) async fn create_partnership(
             default_rules,
             now: bench.parts.clock.now(),
             old_mark: old_mark.filter(|relationship| *relationship != Guid::ZERO),
-            makes_mark: carried.is_none(),
+            // one without the device's GUID was no file, and so leaves none
+            makes_mark: carried.is_none_or(|mark| mark.device == Guid::ZERO),
         };
         bench.ledger.change(|record| create(record, creation)).await?;
         let marked = player.set_mark(mark).await;

@@ -212,6 +212,22 @@ impl SimulatedPlayer {
         Ok(ObjectHandle(handle))
     }
 
+    /// Has an object refer to others, as another host does.
+    ///
+    /// # Errors
+    /// When there is none of that handle.
+    pub fn refer(&self, handle: ObjectHandle, references: &[ObjectHandle]) -> Result<(), ResponseCode> {
+        let references = references.iter().map(|reference| reference.0).collect();
+        lock(&self.machine).tree.get_mut(handle.0)?.references = references;
+        Ok(())
+    }
+
+    /// Its storages, whether they are shown or not.
+    #[must_use]
+    pub fn storages(&self) -> Vec<StorageId> {
+        lock(&self.machine).profile.storages.iter().map(|storage| StorageId(storage.id)).collect()
+    }
+
     /// Makes an object exactly so long: cuts it, or extends it with zeros.
     ///
     /// # Errors

@@ -151,6 +151,7 @@ impl Hints {
         Some(PlaylistStyle {
             folder: self.playlist_folder(),
             extension,
+            by_reference: false,
             separator: self.separator.unwrap_or('/'),
             line_ending: self.line_ending.unwrap_or("\n"),
         })
@@ -206,6 +207,7 @@ mod tests {
             let style = PlaylistStyle {
                 folder: path("Playlists"),
                 extension: "m3u8",
+                by_reference: false,
                 separator: '/',
                 line_ending: "\n",
             };

@@ -30,6 +30,11 @@ const TYPES: [(FormatCode, &[&str]); 13] = [
     (FormatCode::PNG, &["image/png"]),
 ];
 
+/// Whether a player takes anything that music comes in. One that takes files of any kind does.
+pub(crate) fn takes_music(listed: &[FormatCode]) -> bool {
+    listed.contains(&FormatCode::UNDEFINED) || !mime_types(listed).is_empty()
+}
+
 /// What a player plays, from the formats that it lists. Empty where it lists no sound at all: then it doesn't say.
 pub(crate) fn mime_types(listed: &[FormatCode]) -> Vec<String> {
     let mut types: Vec<String> = Vec::new();
@@ -66,10 +71,17 @@ pub(crate) fn of_file(name: &str, listed: &[FormatCode]) -> FormatCode {
     candidates.iter().copied().find(|format| listed.contains(format)).unwrap_or(FormatCode::UNDEFINED)
 }
 
-/// How a player wants its playlists: as references where it knows them, else as files.
-pub(crate) fn playlist_style(references: bool, folder: Option<DevicePath>) -> PlaylistStyle {
+/// How a player wants its playlists: as references where it knows them, else as files; `None` where it takes neither.
+pub(crate) fn playlist_style(
+    references: bool,
+    listed: &[FormatCode],
+    folder: Option<DevicePath>,
+) -> Option<PlaylistStyle> {
+    let files = listed.contains(&FormatCode::M3U) || listed.contains(&FormatCode::UNDEFINED);
     let extension = if references { REFERENCES } else { "m3u8" };
-    PlaylistStyle { folder, extension, separator: '/', line_ending: "\n" }
+    let style =
+        PlaylistStyle { folder, extension, by_reference: references, separator: '/', line_ending: "\n" };
+    (references || files).then_some(style)
 }
 
 /// The files that a playlist's text names, as paths on the storage; what leads out of it is left out.
@@ -102,6 +114,23 @@ mod tests {
         assert_eq!(of_file("a.m4a", &[FormatCode::AAC]), FormatCode::AAC);
         assert_eq!(of_file("a.flac", &listed), FormatCode::UNDEFINED);
         assert_eq!(of_file("noending", &listed), FormatCode::UNDEFINED);
+    }
+
+    #[test]
+    fn what_takes_neither_music_nor_files_of_any_kind_takes_no_music() {
+        assert!(takes_music(&[FormatCode::WMA]) && takes_music(&[FormatCode::UNDEFINED]));
+        assert!(!takes_music(&[FormatCode::ASSOCIATION, FormatCode::EXIF_JPEG, FormatCode::MPL]));
+    }
+
+    #[test]
+    fn playlists_come_in_the_form_that_a_player_knows() {
+        let form = |references, listed: &[FormatCode]| {
+            playlist_style(references, listed, None).map(|style| (style.extension, style.by_reference))
+        };
+        assert_eq!(form(true, &[]), Some(("pla", true)));
+        assert_eq!(form(false, &[FormatCode::M3U]), Some(("m3u8", false)));
+        assert_eq!(form(false, &[FormatCode::UNDEFINED]), Some(("m3u8", false)));
+        assert_eq!(form(false, &[FormatCode::MP3]), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tandem_model::id::Guid;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Expect, Mark, Transfer, WriteRequest};
 use tandem_mtp::codec::value::Value;
-use tandem_mtp::codes::{DataType, DevicePropertyCode, OperationCode};
+use tandem_mtp::codes::{DataType, DevicePropertyCode, FormatCode, OperationCode};
 
 const NAME: &str = "WMPInfo.xml";
 /// How many damaged files are kept at most.
@@ -46,6 +46,12 @@ impl Session {
     /// Puts the mark there, beside whatever else the file holds.
     pub(crate) async fn set_mark(&mut self, mark: Mark) -> Result<(), Fail> {
         let in_property = self.set_partner(mark.relationship).await?;
+        if !self.formats().contains(&FormatCode::UNDEFINED) {
+            if !in_property {
+                tracing::info!("the device keeps no mark: other computers can't see whose it is");
+            }
+            return Ok(());
+        }
         match self.write_mark_file(mark).await {
             Ok(()) => Ok(()),
             Err(Fail::Player(error @ (PlayerError::Removed | PlayerError::TimedOut(_)))) => Err(error.into()),

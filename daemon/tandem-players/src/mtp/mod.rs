@@ -2,9 +2,11 @@
 //!
 //! It must not take a model's word for it: a table of families says only what can't be asked (`families`).
 
+mod announce;
 mod connect;
 mod error;
 mod families;
+mod folders;
 mod formats;
 mod mark;
 mod send;
@@ -30,7 +32,7 @@ use tandem_model::player::{Capabilities, Close, Mark, Player, Storage};
 use tandem_mtp::codec::device_info::DeviceInfo;
 use tandem_mtp::codec::storage_info::StorageInfo;
 use tandem_mtp::codec::value::Value;
-use tandem_mtp::codes::{DevicePropertyCode, EventCode, OperationCode, StorageId};
+use tandem_mtp::codes::{DevicePropertyCode, EventCode, FormatCode, OperationCode, StorageId};
 use tandem_mtp::initiator::{Error, ErrorKind, Initiator, Options};
 use tandem_mtp::transport::Transport;
 
@@ -56,6 +58,7 @@ impl MtpPlayer {
         let mut initiator = Initiator::new(transport, Options::default());
         let device =
             initiator.get_device_info().await.map_err(|error| failed("opening the device", &error).told())?;
+        takes_music(&device)?;
         let traits = families.traits_of(ids, &device);
         initiator.set_options(options(traits));
         initiator.open_session().await.map_err(|error| failed("opening a session", &error).told())?;
@@ -70,6 +73,23 @@ impl MtpPlayer {
         let storage = Arc::new(MtpStorage::new(shared.clone(), id, ours));
         Ok(Self { shared, description, capabilities, storage })
     }
+}
+
+/// Refuses what can't be synchronised however long it is waited for.
+fn takes_music(device: &DeviceInfo) -> Result<(), PlayerError> {
+    let announces = [OperationCode::SEND_OBJECT_INFO, OperationCode::SEND_OBJECT_PROP_LIST];
+    if !announces.into_iter().any(|operation| device.supports(operation))
+        || !device.supports(OperationCode::SEND_OBJECT)
+    {
+        return Err(PlayerError::ReadOnly(
+            "it takes no files: it knows no operation that sends one".to_owned(),
+        ));
+    }
+    if !formats::takes_music(&device.playback_formats) {
+        let text = "the device takes no music: it lists no format that music comes in, nor files of any kind";
+        return Err(PlayerError::Other(text.to_owned()));
+    }
+    Ok(())
 }
 
 fn options(traits: Traits) -> Options {
@@ -180,14 +200,16 @@ async fn capabilities(
     let types = formats::mime_types(&device.playback_formats);
     let has = |kind: &str| types.iter().any(|name| name.starts_with(kind));
     let (video, photo) = (has("video/"), has("image/"));
+    let plays_more =
+        session.traits.plays_more_than_listed && device.playback_formats.contains(&FormatCode::UNDEFINED);
     let capabilities = Capabilities {
-        formats: if session.traits.plays_more_than_listed { Vec::new() } else { types },
+        formats: if plays_more { Vec::new() } else { types },
         audio: true,
         video,
         photo,
         audio_folder: music,
         folder_depth: None,
-        playlists: Some(formats::playlist_style(references, playlists)),
+        playlists: formats::playlist_style(references, &device.playback_formats, playlists),
         holds_friendly_name: session.has_property(FRIENDLY_NAME)
             && session.initiator.supports(OperationCode::SET_DEVICE_PROP_VALUE),
     };

@@ -77,6 +77,8 @@ pub(crate) struct Session {
     abilities: HashMap<FormatCode, Arc<Ability>>,
     /// SendObjectPropList was refused for what SendObjectInfo then did.
     pub(crate) lists_refused: bool,
+    /// How often a session was opened: handles of one mean nothing in the next.
+    pub(crate) number: u32,
 }
 
 impl Session {
@@ -89,6 +91,7 @@ impl Session {
             tree: Tree::default(),
             abilities: HashMap::new(),
             lists_refused: false,
+            number: 0,
         }
     }
 
@@ -145,6 +148,7 @@ impl Session {
         if !self.initiator.has_session() {
             self.tree.forget();
             self.initiator.open_session().await.map_err(|error| failed("opening a session", &error))?;
+            self.number += 1;
         }
         while let Some(event) = self.initiator.take_event() {
             let handle = ObjectHandle(event.parameters.get(0));

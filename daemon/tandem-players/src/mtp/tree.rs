@@ -128,12 +128,47 @@ impl Session {
 
     /// What the device tells of an object now. `None` when it has no such object.
     pub(crate) async fn look(&mut self, handle: ObjectHandle) -> Result<Option<Known>, Fail> {
+        if self.tree.lists == Some(true) && self.lists_folders() {
+            let query = PropertyQuery::object(handle);
+            let answer = ask!(self, "asking for an object", self.initiator.object_property_list(query));
+            let listed = self.unless_lost(answer)?.and_then(|elements| gather(None, &elements));
+            if let Some([(_, known)]) = listed.as_deref()
+                && known.handle == handle
+            {
+                return Ok(Some(*known));
+            }
+        }
         let answer = ask!(self, "asking for an object", self.initiator.object_info(handle));
         match answer {
             Ok(info) => self.known(handle, &info).await.map(Some),
             Err(Fail::Stale(_)) if self.initiator.has_session() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the date of an object is what its property says. Of two dates that a device tells, one has to be taken
+    /// always, or each listing would find other files.
+    fn dates_by_property(&self) -> bool {
+        let listed = self.initiator.supports(OperationCode::GET_OBJECT_PROP_LIST);
+        let asked = self.initiator.supports(OperationCode::GET_OBJECT_PROP_VALUE);
+        listed && asked && !self.traits.no_property_lists
+    }
+
+    async fn modified(&mut self, handle: ObjectHandle, info: &ObjectInfo) -> Result<i64, Fail> {
+        if !self.dates_by_property() {
+            return Ok(times::from_text(&info.modified));
+        }
+        let property = Property::DATE_MODIFIED;
+        if !self.ability(info.format).await?.properties.contains(&property) {
+            return Ok(0);
+        }
+        let asked = ask!(
+            self,
+            "asking for a date",
+            self.initiator.object_property(handle, property, DataType::STRING)
+        );
+        let value = self.unless_lost(asked)?;
+        Ok(value.and_then(|value| value.as_text().map(times::from_text)).unwrap_or_default())
     }
 
     async fn known(&mut self, handle: ObjectHandle, info: &ObjectInfo) -> Result<Known, Fail> {
@@ -150,7 +185,7 @@ impl Session {
             let wide = self.unless_lost(answer)?.and_then(|value| value.as_number());
             size = wide.and_then(|wide| u64::try_from(wide).ok()).unwrap_or(size);
         }
-        let modified_ns = times::from_text(&info.modified);
+        let modified_ns = if is_folder { 0 } else { self.modified(handle, info).await? };
         Ok(Known { handle, is_folder, facts: ObjectFacts { size, modified_ns } })
     }
 
@@ -187,7 +222,7 @@ impl Session {
     async fn listed_at_once(&mut self, folder: ObjectHandle) -> Result<Option<Vec<(String, Known)>>, Fail> {
         let query = PropertyQuery::children(folder);
         let answer = ask!(self, "listing a folder", self.initiator.object_property_list(query));
-        let children = self.unless_lost(answer)?.and_then(|elements| gather(folder, &elements));
+        let children = self.unless_lost(answer)?.and_then(|elements| gather(Some(folder), &elements));
         let Some(children) = children else {
             self.tree.lists = Some(false);
             return Ok(None);
@@ -239,8 +274,9 @@ impl Session {
     }
 }
 
-/// Objects from a folder's property list; `None` when it leaves out what is needed, or lists what isn't there.
-fn gather(folder: ObjectHandle, elements: &[PropertyElement]) -> Option<Vec<(String, Known)>> {
+/// Objects from a property list, of a folder's where that is named; `None` when it leaves out what is needed, or lists what
+/// isn't there.
+fn gather(folder: Option<ObjectHandle>, elements: &[PropertyElement]) -> Option<Vec<(String, Known)>> {
     #[derive(Default)]
     struct Parts<'a> {
         name: Option<&'a str>,
@@ -260,7 +296,9 @@ fn gather(folder: ObjectHandle, elements: &[PropertyElement]) -> Option<Vec<(Str
             Property::OBJECT_FORMAT => part.format = element.value.as_number(),
             Property::OBJECT_SIZE => part.size = element.value.as_number(),
             Property::DATE_MODIFIED => part.modified = element.value.as_text().map_or(0, times::from_text),
-            Property::PARENT_OBJECT if element.value.as_number() != Some(i128::from(folder.0)) => {
+            Property::PARENT_OBJECT
+                if folder.is_some_and(|folder| element.value.as_number() != Some(i128::from(folder.0))) =>
+            {
                 return None;
             }
             _ => {}
@@ -271,7 +309,8 @@ fn gather(folder: ObjectHandle, elements: &[PropertyElement]) -> Option<Vec<(Str
         let part = &parts[&handle];
         let is_folder = part.format? == i128::from(FormatCode::ASSOCIATION.0);
         let size = if is_folder { 0 } else { u64::try_from(part.size?).ok()? };
-        let facts = ObjectFacts { size, modified_ns: part.modified };
+        let modified_ns = if is_folder { 0 } else { part.modified };
+        let facts = ObjectFacts { size, modified_ns };
         children.push((part.name?.to_owned(), Known { handle, is_folder, facts }));
     }
     Some(children)
@@ -296,11 +335,11 @@ mod tests {
                 element(object, Property::PARENT_OBJECT, Value::U32(1)),
             ]
         };
-        let folder = ObjectHandle(1);
+        let folder = Some(ObjectHandle(1));
         let facts = ObjectFacts { size: 7, modified_ns: 0 };
         let known = Known { handle: ObjectHandle(5), is_folder: false, facts };
         assert_eq!(gather(folder, &file(5)), Some(vec![("a.mp3".to_owned(), known)]));
-        assert_eq!(gather(ObjectHandle(2), &file(5)), None);
+        assert_eq!(gather(Some(ObjectHandle(2)), &file(5)), None);
         for missing in 0..3 {
             let mut elements = file(5);
             elements.remove(missing);

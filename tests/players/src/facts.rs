@@ -1,0 +1,178 @@
+//! What a profile's facts mean for a synchronisation, read from its JSON without the player's own reading of it: whether it
+//! can be synchronised at all, which tracks it takes, in which form it wants playlists, and what fits.
+
+use serde_json::Value;
+use tandem_mtp::codes::StorageId;
+
+/// Formats by extension, as the specification numbers them.
+const FORMATS: [(&str, &[u64]); 5] = [
+    ("mp3", &[0x3009]),
+    ("flac", &[0xB906]),
+    ("wav", &[0x3008]),
+    ("ogg", &[0xB902]),
+    ("m4a", &[0xB215, 0xB982, 0xB903]),
+];
+/// Everything else that is sound.
+const OTHER_SOUND: [u64; 3] = [0x3007, 0xB901, 0xB903];
+const UNDEFINED: u64 = 0x3000;
+/// Space is given in units of so many bytes.
+const CLUSTER: u64 = 32 * 1024;
+
+/// Why a player can't be synchronised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It shows no storage, as a phone does that is locked.
+    NoStorage,
+    /// Nothing can be written to its storages.
+    ReadOnly,
+    /// It takes no files.
+    TakesNoFiles,
+    /// It takes no format that music comes in.
+    NoFormat,
+}
+
+impl Refusal {
+    /// The reason in words.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NoStorage => "it shows no storage: it is waited for until it is unlocked",
+            Self::ReadOnly => "none of its storages can be written",
+            Self::TakesNoFiles => "it knows no operation that sends a file",
+            Self::NoFormat => "it lists no format that music comes in",
+        }
+    }
+
+    /// What the daemon's own words must hold.
+    #[must_use]
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::NoStorage => "",
+            Self::ReadOnly => "can be written",
+            Self::TakesNoFiles => "takes no files",
+            Self::NoFormat => "no format",
+        }
+    }
+}
+
+/// How a player gets its playlists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Playlists {
+    /// As objects that refer to the tracks.
+    References,
+    /// As M3U files.
+    Files,
+    /// Not at all.
+    None,
+}
+
+/// A profile's facts.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The class that its maker put it in.
+    pub class: String,
+    operations: Vec<u64>,
+    formats: Vec<u64>,
+    is_android: bool,
+    storages: Vec<Value>,
+}
+
+fn numbers(value: &Value) -> Vec<u64> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
+}
+
+impl Facts {
+    /// Reads a profile.
+    ///
+    /// # Errors
+    /// When it isn't JSON.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let info = &value["device_info"];
+        let formats = value["formats"].as_array().into_iter().flatten();
+        let storages = value["storages"].as_array().cloned().unwrap_or_default();
+        let has_medium = |id: u64| id != 0 && StorageId(id as u32).has_medium();
+        Ok(Self {
+            class: value["class"].as_str().unwrap_or("-").to_owned(),
+            operations: numbers(&info["operations"]),
+            formats: formats.filter_map(|format| format["code"].as_u64()).collect(),
+            is_android: info["vendor_extension_desc"]
+                .as_str()
+                .is_some_and(|text| text.contains("android.com")),
+            storages: storages
+                .into_iter()
+                .filter(|storage| storage["id"].as_u64().is_some_and(has_medium))
+                .collect(),
+        })
+    }
+
+    fn knows(&self, operation: u64) -> bool {
+        self.operations.contains(&operation)
+    }
+
+    fn lists(&self, formats: &[u64]) -> bool {
+        formats.iter().any(|format| self.formats.contains(format))
+    }
+
+    fn lists_sound(&self) -> bool {
+        self.lists(&OTHER_SOUND) || FORMATS.iter().any(|(_, formats)| self.lists(formats))
+    }
+
+    /// Why it can't be synchronised; `None` when it can.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        let announces = self.knows(0x100C) || self.knows(0x9808);
+        if !announces || !self.knows(0x100D) {
+            return Some(Refusal::TakesNoFiles);
+        }
+        if !self.lists(&[UNDEFINED]) && !self.lists_sound() {
+            return Some(Refusal::NoFormat);
+        }
+        if self.storages.is_empty() {
+            return Some(Refusal::NoStorage);
+        }
+        let writable = self.storages.iter().any(|storage| storage["access"].as_u64().unwrap_or(0) == 0);
+        if writable { None } else { Some(Refusal::ReadOnly) }
+    }
+
+    /// Whether a track with this extension is for it. What lists no sound at all doesn't say, and Android's list is the
+    /// same whatever the phone plays.
+    #[must_use]
+    pub fn takes(&self, extension: &str) -> bool {
+        let known =
+            FORMATS.iter().find(|(known, _)| *known == extension).map_or(&[][..], |(_, formats)| formats);
+        let as_anything = self.is_android || !self.lists_sound();
+        self.lists(known) || (as_anything && self.lists(&[UNDEFINED]))
+    }
+
+    /// Codes that an object with this extension may have on it.
+    #[must_use]
+    pub fn codes(&self, extension: &str) -> Vec<u64> {
+        let known =
+            FORMATS.iter().find(|(known, _)| *known == extension).map_or(&[][..], |(_, formats)| formats);
+        let listed: Vec<u64> = known.iter().copied().filter(|format| self.lists(&[*format])).collect();
+        if listed.is_empty() { vec![UNDEFINED] } else { listed }
+    }
+
+    /// How it gets its playlists.
+    #[must_use]
+    pub fn playlists(&self) -> Playlists {
+        if self.knows(0x9810) && self.knows(0x9811) && self.lists(&[0xBA05, 0xBA09]) {
+            Playlists::References
+        } else if self.lists(&[0xBA11, UNDEFINED]) {
+            Playlists::Files
+        } else {
+            Playlists::None
+        }
+    }
+
+    /// Whether files of these sizes fit surely, whichever of its storages is chosen.
+    #[must_use]
+    pub fn surely_fits(&self, sizes: impl Iterator<Item = u64>) -> bool {
+        let needed: u64 = sizes.map(|size| size.div_ceil(CLUSTER) * CLUSTER).sum();
+        let free = |storage: &Value| storage["free_bytes"].as_u64().or(storage["capacity"].as_u64());
+        let least = self.storages.iter().map(|storage| free(storage).unwrap_or(1 << 30)).min();
+        // the margin that is kept for folders and playlists, twice
+        least.unwrap_or(0) >= needed + 2 * 16 * CLUSTER + 8 * CLUSTER
+    }
+}

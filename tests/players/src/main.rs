@@ -1,0 +1,259 @@
+//! Synchronises with a player of every profile, the project's own and those of a directory, and prints a line for each and
+//! a table by class. With `--faults` it then has each fault strike at each transaction of a small synchronisation.
+//!
+//! It must not stop at a file that is no profile: that is told, and the others go on.
+
+#![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
+
+use players::facts::{Facts, Playlists};
+use players::reference::{Outcome, reference};
+use players::runtime;
+use players::shelf::Pool;
+use players::sweep::with_fault;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use tandem_mtp::responder::{Fault, Profile, profile};
+
+const USAGE: &str = "usage: players [--tracks N] [--faults] [--fault-tracks N] [--only NAME] [DIRECTORY]";
+
+/// Of different classes: classic with all operations, without lists, a phone, files for playlists, and one that can neither
+/// rename nor list whole folders.
+const FAULTY: [&str; 5] = ["classic", "classic-no-lists", "phone", "playlist-files", "minimal"];
+
+/// Lines of one failure that are shown.
+const MOST_LINES: usize = 4;
+
+/// A profile to try.
+struct Candidate {
+    /// What it is called in the output.
+    name: String,
+    /// By which the simulation knows it: a name or a path.
+    profile: String,
+    text: String,
+}
+
+struct Arguments {
+    tracks: usize,
+    faults: bool,
+    fault_tracks: usize,
+    only: Option<String>,
+    directory: Option<PathBuf>,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut parsed = Arguments { tracks: 100, faults: false, fault_tracks: 8, only: None, directory: None };
+    let mut given = std::env::args().skip(1);
+    let number = |text: Option<String>| text.and_then(|text| text.parse().ok()).filter(|n| *n >= 4);
+    while let Some(argument) = given.next() {
+        match argument.as_str() {
+            "--faults" => parsed.faults = true,
+            "--tracks" => parsed.tracks = number(given.next()).ok_or("--tracks takes a number from 4")?,
+            "--fault-tracks" => {
+                parsed.fault_tracks = number(given.next()).ok_or("--fault-tracks takes a number from 4")?;
+            }
+            "--only" => parsed.only = Some(given.next().ok_or("--only takes a name")?),
+            other if other.starts_with('-') => return Err(format!("`{other}` is not known")),
+            directory => parsed.directory = Some(PathBuf::from(directory)),
+        }
+    }
+    Ok(parsed)
+}
+
+fn main() -> ExitCode {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut candidates = own();
+    if let Some(directory) = &arguments.directory {
+        match in_directory(directory) {
+            Ok(found) => candidates.extend(found),
+            Err(error) => {
+                eprintln!("{}: {error}", directory.display());
+                return ExitCode::from(2);
+            }
+        }
+    }
+    if let Some(only) = &arguments.only {
+        candidates.retain(|candidate| candidate.name == *only);
+    }
+    let mut failed = synchronise(&candidates, arguments.tracks);
+    if arguments.faults {
+        failed += sweep(&candidates, arguments.fault_tracks);
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn own() -> Vec<Candidate> {
+    let own = |(name, text): &(&str, &str)| Candidate {
+        name: (*name).to_owned(),
+        profile: (*name).to_owned(),
+        text: (*text).to_owned(),
+    };
+    profile::OWN.iter().map(own).collect()
+}
+
+/// Every file of a directory, in the order of their names. What can't be read is told and left out.
+fn in_directory(directory: &Path) -> std::io::Result<Vec<Candidate>> {
+    let mut paths =
+        std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths.into_iter().filter(|path| path.is_file()) {
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        match (std::fs::read_to_string(&path), path.to_str()) {
+            (Ok(text), Some(profile)) => found.push(Candidate { name, profile: profile.to_owned(), text }),
+            (Err(error), _) => println!("not a profile  {}: {error}", path.display()),
+            (_, None) => println!("not a profile  {}: its name isn't Unicode", path.display()),
+        }
+    }
+    Ok(found)
+}
+
+/// What became of all of a class.
+#[derive(Default)]
+struct Row {
+    passed: usize,
+    refused: BTreeMap<&'static str, usize>,
+    failed: usize,
+}
+
+fn synchronise(candidates: &[Candidate], tracks: usize) -> usize {
+    let begun = Instant::now();
+    let pool = Pool::new(tracks + (tracks / 20).max(1));
+    let table: Mutex<BTreeMap<String, Row>> = Mutex::default();
+    let strangers = AtomicUsize::new(0);
+    in_parallel(candidates, |candidate| {
+        if let Err(error) = Profile::from_json(&candidate.text) {
+            println!("not a profile  {}: {error}", candidate.name);
+            strangers.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let tried = || runtime().block_on(reference(&candidate.profile, &candidate.text, &pool, tracks));
+        let outcome =
+            catch_unwind(AssertUnwindSafe(tried)).unwrap_or(Outcome::Failed("it panicked".to_owned()));
+        let class = Facts::read(&candidate.text).map_or_else(|_| "-".to_owned(), |facts| facts.class);
+        let mut table = table.lock().unwrap();
+        let row = table.entry(class.clone()).or_default();
+        let name = &candidate.name;
+        match outcome {
+            Outcome::Passed { tally, playlists, transactions } => {
+                row.passed += 1;
+                let form = match playlists {
+                    Playlists::References => "playlists as references",
+                    Playlists::Files => "playlists as files",
+                    Playlists::None => "no playlists",
+                };
+                println!(
+                    "passed   {name} ({class}): {} tracks, {} in formats that it doesn't take, {} without space, {form}, \
+                     {transactions} transactions",
+                    tally.tracks, tally.unsupported, tally.no_fit
+                );
+            }
+            Outcome::Refused(refusal) => {
+                *row.refused.entry(refusal.reason()).or_default() += 1;
+                println!("refused  {name} ({class}): {}", refusal.reason());
+            }
+            Outcome::Failed(error) => {
+                row.failed += 1;
+                println!("FAILED   {name} ({class}): {}", first_lines(&error));
+            }
+        }
+    });
+    let table = table.into_inner().unwrap();
+    println!("\n{:16} {:>8} {:>8} {:>8}", "class", "passed", "refused", "failed");
+    let (mut passed, mut failed) = (0, 0);
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for (class, row) in &table {
+        let refused: usize = row.refused.values().sum();
+        println!("{class:16} {:8} {refused:8} {:8}", row.passed, row.failed);
+        passed += row.passed;
+        failed += row.failed;
+        for (reason, count) in &row.refused {
+            *reasons.entry(reason).or_default() += count;
+        }
+    }
+    println!("{:16} {passed:8} {:8} {failed:8}", "all", reasons.values().sum::<usize>());
+    for (reason, count) in reasons {
+        println!("refused, {count}: {reason}");
+    }
+    let strangers = strangers.into_inner();
+    println!("{strangers} files are no profile; {:.0} s", begun.elapsed().as_secs_f64());
+    failed
+}
+
+fn sweep(candidates: &[Candidate], tracks: usize) -> usize {
+    let begun = Instant::now();
+    let pool = Pool::new(tracks + 1);
+    let (runs, struck, failed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    for candidate in candidates.iter().filter(|candidate| FAULTY.contains(&candidate.profile.as_str())) {
+        let (profile, text) = (&*candidate.profile, &*candidate.text);
+        let clean = runtime().block_on(with_fault(profile, text, &pool, tracks, None));
+        let transactions = match clean {
+            Ok(clean) => clean.transactions,
+            Err(error) => {
+                println!("FAILED   {profile} without a fault: {error}");
+                failed.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+        };
+        let places = u32::try_from(transactions).unwrap_or(u32::MAX);
+        let all: Vec<(Fault, u32)> =
+            Fault::ALL.into_iter().flat_map(|fault| (0..places).map(move |at| (fault, at))).collect();
+        let before = failed.load(Ordering::Relaxed);
+        in_parallel(&all, |(fault, at)| {
+            let tried = || runtime().block_on(with_fault(profile, text, &pool, tracks, Some((*fault, *at))));
+            let tried = catch_unwind(AssertUnwindSafe(tried)).unwrap_or(Err("it panicked".to_owned()));
+            runs.fetch_add(1, Ordering::Relaxed);
+            match tried {
+                Ok(run) => struck.fetch_add(usize::from(run.struck), Ordering::Relaxed),
+                Err(error) => {
+                    println!("FAILED   {profile}, {fault:?} at transaction {at}: {}", first_lines(&error));
+                    failed.fetch_add(1, Ordering::Relaxed)
+                }
+            };
+        });
+        let bad = failed.load(Ordering::Relaxed) - before;
+        println!(
+            "swept    {profile}: {} faults at {transactions} transactions, {bad} failed",
+            Fault::ALL.len()
+        );
+    }
+    let (runs, struck, failed) = (runs.into_inner(), struck.into_inner(), failed.into_inner());
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "{runs} synchronisations with a fault, which struck in {struck}; {failed} failed; {seconds:.0} s"
+    );
+    failed
+}
+
+/// Of many things that are wrong, the first tell enough.
+fn first_lines(error: &str) -> String {
+    let lines: Vec<&str> = error.lines().collect();
+    let more = lines.len().saturating_sub(MOST_LINES);
+    let shown = lines[..lines.len() - more].join("\n         ");
+    if more == 0 { shown } else { format!("{shown}\n         and {more} more") }
+}
+
+/// Does something with each, on as many threads as the machine has processors.
+fn in_parallel<T: Sync>(all: &[T], each: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    each(one);
+                }
+            });
+        }
+    });
+}
