@@ -35,7 +35,10 @@ impl Session {
                 }
                 self.happen(Event::JobEnded).await;
             }
-            Done::Closed(event) => self.happen(event).await,
+            Done::Closed(event) => {
+                self.publisher.update(|snapshot| snapshot.safe_to_remove = true).await;
+                self.happen(event).await;
+            }
             Done::Ejected(result) => {
                 if let Err(error) = &result {
                     warn!("the device could not be ejected: {error}");
@@ -158,7 +161,6 @@ impl Session {
         if self.opened.is_some() {
             self.happen(Event::JobStarted).await;
             self.close_opened(Event::JobEnded);
-            self.publisher.update(|snapshot| snapshot.safe_to_remove = true).await;
         }
     }
 
