@@ -5,8 +5,10 @@
 
 mod support;
 
+use std::time::Duration;
 use support::World;
 use tandem_engine::Setting;
+use tandem_model::device::SyncState;
 use tandem_model::id::DeviceId;
 
 async fn partnered() -> (World, DeviceId) {
@@ -60,4 +62,27 @@ async fn a_player_that_goes_while_its_run_waits_for_the_library_is_let_go_of() {
     world.wait_synchronizing(&device).await;
     world.wait_stopped(&device).await;
     assert_eq!((world.door.opened() - before, world.door.held()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_run_that_did_not_come_out_is_tried_again_after_a_pause() {
+    let (mut world, device) = partnered().await;
+    let obstacle = world.player("player").join(".tandem");
+    std::fs::File::create(&obstacle).unwrap();
+    world.add_file("b.mp3", b"song b");
+    world.library.set("P", &["a.mp3", "b.mp3"]);
+    world.wait_synchronizing(&device).await;
+    world.wait_stopped(&device).await;
+    assert!(!world.tree("player").contains_key("Music/Ann/Live/b.mp3"));
+    std::fs::remove_file(&obstacle).unwrap();
+    // the run's end is announced before the pause begins, so the session is asked once more
+    world.engine.cancel_estimation(&device).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(29)).await;
+    assert_eq!(world.engine.snapshot(&device).unwrap().sync_state, SyncState::Stopped);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    tokio::time::resume();
+    world.wait_synchronizing(&device).await;
+    world.wait_stopped(&device).await;
+    assert_eq!(world.tree("player")["Music/Ann/Live/b.mp3"], b"song b");
 }

@@ -11,8 +11,12 @@ use tandem_model::manifest::{Entry, EntryState, Origin};
 use tandem_model::media::Track;
 use tandem_model::player::Space;
 
-/// Clusters kept free for directories that grow and for the temporary file's name.
+/// Clusters kept free for what the file system and the temporary names need besides.
 const MARGIN_CLUSTERS: u64 = 16;
+/// Bytes of a folder's entry, and the letters of a name that one holds (FAT; Microsoft's FAT specification, 6 and 7). A name
+/// takes one for each such part, one for its short form, and one for what doesn't fill a part.
+const FOLDER_ENTRY: u64 = 32;
+const NAME_PART: usize = 13;
 /// Bytes that one line of a playlist is reckoned at before its text is known.
 const PLAYLIST_LINE: u64 = 160;
 
@@ -42,6 +46,9 @@ pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
         let track = &input.library.tracks[position as usize];
         let fate = choose(input, &entries, track, position, &mut budget, &mut plan);
         fates[position as usize] = fate;
+        if matches!(fate, Fate::Keep(_) | Fate::Write(_)) {
+            budget.enter(track);
+        }
         match fate {
             Fate::Keep(_) => plan.kept.push(position),
             Fate::Write(replaces) => writes.push((position, replaces)),
@@ -51,6 +58,7 @@ pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
     plan.used = budget.used;
     plan.deletions = deletions(input, &fates);
     plan.writes = place(input, &plan.deletions, writes);
+    plan.deletes_last = fits_besides(input, &plan.writes);
     plan.bytes = plan.writes.iter().map(|write| input.library.tracks[write.track as usize].size).sum();
     plan
 }
@@ -71,23 +79,26 @@ impl<'a> Entries<'a> {
 }
 
 /// Space that our content may take, all of it rounded up to clusters.
-struct Budget {
+struct Budget<'a> {
     cluster: u64,
     left: u64,
     used: u64,
+    /// Artists and albums, which have a folder each.
+    folders: HashSet<(&'a str, &'a str)>,
+    /// Bytes of folders' entries that don't fill a cluster yet.
+    entered: u64,
 }
 
-impl Budget {
+impl<'a> Budget<'a> {
     /// The reserved share is left to others, and what others use already counts towards it.
     fn of(input: &PlanInput<'_>) -> Self {
         let Space { total, free, cluster } = input.space;
         let cluster = cluster.max(1);
         let present = input.entries.iter().filter(|entry| entry.state == EntryState::Present);
         let ours: u64 = present.map(|entry| round_up(entry.facts.size, cluster)).sum();
-        let reserved =
-            u64::try_from(u128::from(total) * u128::from(input.percent_reserved) / 100).unwrap_or(u64::MAX);
         let physical = free.saturating_add(ours).saturating_sub(MARGIN_CLUSTERS * cluster);
-        Self { cluster, left: physical.min(total.saturating_sub(reserved)), used: 0 }
+        let left = physical.min(total.saturating_sub(reserved(total, input.percent_reserved)));
+        Self { cluster, left, used: 0, folders: HashSet::new(), entered: 0 }
     }
 
     /// Takes a file's space if there is as much left.
@@ -101,12 +112,41 @@ impl Budget {
         fits
     }
 
+    /// Takes what the folders grow by for a track, though not for others to see. It is taken for what is there already too,
+    /// so that a plan that was carried out leaves nothing to do.
+    fn enter(&mut self, track: &'a Track) {
+        let artist = if track.album_artist.is_empty() { &track.artist } else { &track.album_artist };
+        let is_new = self.folders.insert((artist, &track.album));
+        let parts = track.file_name.len() / NAME_PART + 2;
+        self.entered += FOLDER_ENTRY * parts as u64;
+        let clusters = self.entered / self.cluster + u64::from(is_new);
+        self.entered %= self.cluster;
+        self.left = self.left.saturating_sub(clusters * self.cluster);
+    }
+
     /// Takes space that is needed whatever fits.
     fn reserve(&mut self, size: u64) {
         let size = round_up(size, self.cluster).min(self.left);
         self.left -= size;
         self.used += size;
     }
+}
+
+/// Whether everything that is written has room beside what is still to be deleted: then the new comes before the old goes.
+fn fits_besides(input: &PlanInput<'_>, writes: &[TrackWrite]) -> bool {
+    let Space { total, free, cluster } = input.space;
+    let cluster = cluster.max(1);
+    let size = |write: &TrackWrite| {
+        let parts = input.library.tracks[write.track as usize].file_name.len() / NAME_PART + 2;
+        round_up(input.library.tracks[write.track as usize].size + FOLDER_ENTRY * parts as u64, cluster)
+    };
+    let needed = writes.iter().map(size).fold(MARGIN_CLUSTERS * cluster, u64::saturating_add);
+    needed <= free.saturating_sub(reserved(total, input.percent_reserved))
+}
+
+/// The share of a storage that is left to others.
+fn reserved(total: u64, percent: u8) -> u64 {
+    u64::try_from(u128::from(total) * u128::from(percent) / 100).unwrap_or(u64::MAX)
 }
 
 fn round_up(size: u64, cluster: u64) -> u64 {
@@ -118,7 +158,7 @@ fn choose(
     entries: &Entries<'_>,
     track: &Track,
     position: u32,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
     plan: &mut Plan,
 ) -> Fate {
     let mut leave_out = |error, message: &str| {

@@ -39,6 +39,8 @@ pub(crate) struct PlanInput<'a> {
 pub(crate) struct Plan {
     /// Entries (by position in the input) whose files are deleted.
     pub(crate) deletions: Vec<Deletion>,
+    /// There is room for everything that is written before anything is deleted.
+    pub(crate) deletes_last: bool,
     /// Files to write: replacements, then copies by priority.
     pub(crate) writes: Vec<TrackWrite>,
     /// Assigned tracks that are not written, with the reason.

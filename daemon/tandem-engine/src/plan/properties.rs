@@ -168,6 +168,20 @@ proptest! {
     }
 
     #[test]
+    fn what_is_written_before_anything_is_deleted_has_room_beside_it(case in cases()) {
+        let plan = plan(&case);
+        let size = |write: &super::TrackWrite| {
+            case.library.tracks[write.track as usize].size.div_ceil(case.space.cluster) * case.space.cluster
+        };
+        let written: u64 = plan.writes.iter().map(size).sum();
+        let reserved = case.space.total * u64::from(case.percent_reserved) / 100;
+        if plan.deletes_last {
+            prop_assert!(written + reserved <= case.space.free);
+            prop_assert!(plan.writes.iter().all(|write| !write.delete_first));
+        }
+    }
+
+    #[test]
     fn paths_never_collide(case in cases()) {
         let plan = plan(&case);
         let mut seen: HashSet<String> = HashSet::new();

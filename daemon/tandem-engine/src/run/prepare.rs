@@ -17,6 +17,7 @@ use tandem_model::error::ItemError;
 use tandem_model::id::{Guid, MediaUri, PlaylistId};
 use tandem_model::library::{Library, Resolved};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
+use tandem_model::partnership::Partnership;
 use tandem_model::player::{Capabilities, Mark, Player, Space, Storage, Transfer};
 use tandem_model::presence::Locator;
 
@@ -227,11 +228,15 @@ async fn carries_our_mark(player: &dyn Player, input: &RunInput) -> Result<bool,
     }
 }
 
-fn playlists_of(input: &RunInput, question: Question) -> Vec<PlaylistId> {
-    let mut assigned: Vec<_> = input.partnership.assignments.iter().collect();
+/// The assigned playlists, the most important first; equal priorities in the order of their ids.
+pub(crate) fn in_priority_order(partnership: &Partnership) -> Vec<PlaylistId> {
+    let mut assigned: Vec<_> = partnership.assignments.iter().collect();
     assigned.sort_by(|a, b| (a.priority, &a.playlist).cmp(&(b.priority, &b.playlist)));
-    let mut playlists: Vec<PlaylistId> =
-        assigned.into_iter().map(|assignment| assignment.playlist.clone()).collect();
+    assigned.into_iter().map(|assignment| assignment.playlist.clone()).collect()
+}
+
+fn playlists_of(input: &RunInput, question: Question) -> Vec<PlaylistId> {
+    let mut playlists = in_priority_order(&input.partnership);
     if let Question::Hypothetical { instead, besides } = question {
         playlists = instead.unwrap_or(playlists);
         playlists.extend(besides);

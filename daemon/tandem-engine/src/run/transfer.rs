@@ -81,14 +81,20 @@ pub(crate) async fn carry_out(
 
 /// The plan as steps in their order.
 fn steps(prepared: &Prepared) -> Vec<Step> {
-    let mut steps: Vec<Step> =
-        prepared.plan.deletions.iter().map(|deletion| Step::Delete(deletion.entry)).collect();
+    let deletions = prepared.plan.deletions.iter().map(|deletion| Step::Delete(deletion.entry));
+    let mut steps = Vec::new();
+    if !prepared.plan.deletes_last {
+        steps.extend(deletions.clone());
+    }
     for TrackWrite { track, path, replaces, delete_first } in &prepared.plan.writes {
         let mut replaces = *replaces;
         if *delete_first {
             steps.extend(replaces.take().map(Step::Delete));
         }
         steps.push(Step::Write { track: *track, path: path.clone(), replaces });
+    }
+    if prepared.plan.deletes_last {
+        steps.extend(deletions);
     }
     steps
 }

@@ -12,6 +12,7 @@ use super::look;
 use super::machine::{Effect, Event, Phase, State, step};
 use super::publisher::Publisher;
 use super::requests::{self, Request};
+use super::retries::Retries;
 use super::run_job::{fingerprint_now, release, run_input};
 use super::settings::Passing;
 use crate::ledger::Ledger;
@@ -123,6 +124,9 @@ pub(super) struct Session {
     held: Option<Held>,
     /// When changes will have been quiet for long enough.
     settle_at: Option<Instant>,
+    /// When a run that did not come out is tried again.
+    retry_at: Option<Instant>,
+    retries: Retries,
     passing: Passing,
     fingerprint: Option<u64>,
     estimate: EstimateRequest,
@@ -156,6 +160,8 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, context: Context, snapshot: Snapsho
         after_creation: Vec::new(),
         held: None,
         settle_at: None,
+        retry_at: None,
+        retries: Retries::default(),
         passing: Passing::default(),
         fingerprint: None,
         estimate: EstimateRequest::default(),
@@ -183,6 +189,7 @@ impl Session {
                 () = reached(look) => self.show_progress().await,
                 () = library_changed(&mut self.held) => self.schedule(),
                 () = reached(self.settle_at), if self.state.phase == Phase::Stopped => self.consider_run().await,
+                () = reached(self.retry_at), if self.state.phase == Phase::Stopped => self.try_again().await,
             }
             self.start_waiting().await;
             self.start_next_estimate().await;
@@ -307,6 +314,15 @@ impl Session {
             async move { Done::Fingerprint(fingerprint_now(&parts, &ledger, partnership).await) }
                 .in_current_span(),
         );
+    }
+
+    /// After an error, and a pause: the cause may have passed.
+    async fn try_again(&mut self) {
+        self.retry_at = None;
+        if self.partnership().is_some_and(|partnership| partnership.sync_on_connect) {
+            tracing::info!("the run that did not come out is tried again");
+            self.happen(Event::RunWanted).await;
+        }
     }
 
     fn partnership(&self) -> Option<Partnership> {

@@ -8,6 +8,7 @@ mod machine;
 mod meter;
 mod publisher;
 mod requests;
+mod retries;
 mod run_job;
 mod settings;
 mod view;

@@ -121,8 +121,7 @@ pub(super) async fn fingerprint_now(parts: &Parts, ledger: &Ledger, partnership:
     let playlists = if partnership.auto_sync_default_rules {
         library.default_playlists().await.ok()?
     } else {
-        let current = ledger.partnership(&partnership.device)?;
-        current.assignments.into_iter().map(|assignment| assignment.playlist).collect()
+        run::prepare::in_priority_order(&ledger.partnership(&partnership.device)?)
     };
     Some(run::prepare::fingerprint(&library.resolve(playlists).await.ok()?))
 }

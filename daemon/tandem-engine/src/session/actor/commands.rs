@@ -9,6 +9,7 @@ use crate::session::handle::{Command, Reply};
 use crate::session::jobs;
 use crate::session::machine::{Event, Phase};
 use crate::session::requests::Request;
+use crate::session::retries::Retries;
 use crate::session::{settings, view};
 use tandem_model::device::{Status, SyncState};
 use tandem_model::error::RequestError;
@@ -45,7 +46,7 @@ impl Session {
             Command::Stop { reply } => {
                 let admitted = self.admit(Request::Stop);
                 if admitted.is_ok() {
-                    self.settle_at = None;
+                    (self.settle_at, self.retry_at) = (None, None);
                     self.run_again = false;
                     self.give_up_creations().await;
                     self.happen(Event::StopWanted).await;
@@ -55,7 +56,7 @@ impl Session {
             Command::Eject { reply } => {
                 let admitted = self.admit(Request::Eject);
                 if admitted.is_ok() {
-                    self.settle_at = None;
+                    (self.settle_at, self.retry_at) = (None, None);
                     self.happen(Event::StopWanted).await;
                     self.happen(Event::CancelEstimation).await;
                     self.give_up_preview();
@@ -104,6 +105,7 @@ impl Session {
     async fn arrived(&mut self, arrival: Arrival) {
         self.arrival = Some(arrival);
         self.ejected = false;
+        self.retries = Retries::default();
         self.happen(Event::Arrived).await;
     }
 
@@ -112,7 +114,7 @@ impl Session {
         self.happen(Event::Departed).await;
         self.arrival = None;
         self.held = None;
-        self.settle_at = None;
+        (self.settle_at, self.retry_at) = (None, None);
         self.fingerprint = None;
         self.forget_next_estimate().await;
         self.give_up_waiting().await;
@@ -176,7 +178,7 @@ impl Session {
             answer(reply, Ok(()));
             return self.announce_deleted(Ok(())).await;
         };
-        self.settle_at = None;
+        (self.settle_at, self.retry_at) = (None, None);
         if remove && let Err(refusal) = self.wish_removal().await {
             return answer(reply, Err(refusal));
         }

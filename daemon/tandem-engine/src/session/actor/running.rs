@@ -66,6 +66,7 @@ impl Session {
         let mut passing =
             std::mem::replace(&mut self.passing, Passing { background_sync_state, ..Passing::default() });
         self.settle_at = None;
+        self.retry_at = None;
         self.run_again = false;
         passing.allow_mass_deletion |= self.course.allow_mass_deletion;
         self.course.allow_mass_deletion = passing.allow_mass_deletion;
@@ -179,6 +180,10 @@ impl Session {
             self.whole_run_failed(failure.error, failure.message).await;
         }
         let still_here = matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
+        let pause = self.retries.after(report.failure.as_ref().map(|failure| failure.error), &report.rows);
+        if self.state.phase == Phase::Synchronizing && !self.ejected {
+            self.retry_at = pause.map(|pause| Instant::now() + pause);
+        }
         let next_filter = self.passing.sync_filter.clone();
         self.publisher
             .update(|snapshot| {
