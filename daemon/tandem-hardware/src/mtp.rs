@@ -51,7 +51,7 @@ const DO_NOT_TOUCH: [(&str, &str); 13] = [
     ("0471", "083f"),
     ("1db2", "060"),
     ("1395", "0280"),
-    ("1d6b", ""),
+    ("1d6b", "00"),
 ];
 
 /// Drivers that give an interface up to whoever claims it.
@@ -210,10 +210,18 @@ mod tests {
     #[test]
     fn what_belongs_to_others_is_never_touched() {
         let named = || vec![interface(0xff, 0xff, 0, "MTP")];
-        for vendor in ["0670", "0765", "03EB", "1d6b"] {
+        for vendor in ["0670", "0765", "03EB"] {
             let left = classify_usb(&device(vendor, named()));
             assert!(matches!(left, Err(NotMtp::DoNotTouch(..))), "{vendor}: {left:?}");
         }
+        // root hubs are the kernel's, and players on Linux have ids of the same vendor
+        let of_linux = |product: &str| {
+            let mut device = device("1d6b", named());
+            device.usb.product_id = product.into();
+            classify_usb(&device)
+        };
+        assert!(matches!(of_linux("0003"), Err(NotMtp::DoNotTouch(..))));
+        assert!(of_linux("0100").is_ok());
         let printer = device("04b8", vec![interface(7, 1, 2, ""), interface(6, 1, 1, "MTP")]);
         assert!(matches!(classify_usb(&printer), Err(NotMtp::DoNotTouch(..))));
         let ruled = UsbDeviceFacts { forbidden_by: Some("TANDEM_IGNORE=1"), ..device("18d1", named()) };
