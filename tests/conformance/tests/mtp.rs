@@ -16,7 +16,7 @@ use tandem_model::player::{
     Close, Expect, Mark, Player, PlayerOpener, Source, Transfer, WriteRequest, Written,
 };
 use tandem_mtp::codes::{FormatCode, ObjectHandle, OperationCode, StorageId};
-use tandem_mtp::responder::{Fault, Planned};
+use tandem_mtp::responder::{Fault, Planned, profile};
 use tandem_players::mtp::Families;
 use tandem_players::{Players, Simulated};
 
@@ -102,6 +102,31 @@ async fn put(player: &dyn Player, at: &str, bytes: &[u8]) -> Result<Written, Pla
         source: Source::Bytes(bytes.into()),
     };
     player.storage().write(request, &Arc::new(Transfer::default())).await
+}
+
+/// A profile of the project's own with more habits, in a file.
+fn with_habits(name: &str, habits: &str) -> tempfile::NamedTempFile {
+    let (_, json) = profile::OWN.iter().find(|(known, _)| *known == name).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), json.replacen("\"habits\": [", &format!("\"habits\": [{habits}"), 1))
+        .unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_player_that_wants_a_session_first_is_opened() {
+    let file = with_habits("phone", r#""session-first""#);
+    let player = open(&simulated(file.path().to_str().unwrap())).await.unwrap();
+    assert_eq!(player.description().manufacturer, "Tandem Project");
+    put(&*player, "a.mp3", b"x").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_player_that_knows_late_what_it_has_is_asked_again() {
+    let file = with_habits("phone", r#""size-late""#);
+    let player = open(&simulated(file.path().to_str().unwrap())).await.unwrap();
+    let written = put(&*player, "a.mp3", b"four").await.unwrap();
+    assert_eq!(written.facts.size, 4);
 }
 
 #[tokio::test]

@@ -58,6 +58,10 @@ pub enum Habit {
     GarbageOsString,
     /// A store that is full is told in the middle of the data, not before it.
     StoreFullLate,
+    /// What it is, it says in a session alone.
+    SessionFirst,
+    /// An object that was just sent is empty when it is first asked about.
+    SizeLate,
 }
 
 /// Something that goes wrong once.

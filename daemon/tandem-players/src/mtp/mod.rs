@@ -56,12 +56,13 @@ impl MtpPlayer {
         families: &Families,
     ) -> Result<Self, PlayerError> {
         let mut initiator = Initiator::new(transport, Options::default());
-        let device =
-            initiator.get_device_info().await.map_err(|error| failed("opening the device", &error).told())?;
+        let device = introduce(&mut initiator).await.map_err(Fail::told)?;
         takes_music(&device)?;
         let traits = families.traits_of(ids, &device);
         initiator.set_options(options(traits));
-        initiator.open_session().await.map_err(|error| failed("opening a session", &error).told())?;
+        if !initiator.has_session() {
+            initiator.open_session().await.map_err(|error| failed("opening a session", &error).told())?;
+        }
         let storages = storages(&mut initiator).await.map_err(Fail::told)?;
         describe(&mut description, &device);
         let mut session = Session::new(initiator, traits, storages[0].0);
@@ -90,6 +91,17 @@ fn takes_music(device: &DeviceInfo) -> Result<(), PlayerError> {
         return Err(PlayerError::Other(text.to_owned()));
     }
     Ok(())
+}
+
+/// What the device is. Some tell that in a session alone, though the standard has it told without one.
+async fn introduce(initiator: &mut Initiator) -> Result<DeviceInfo, Fail> {
+    match initiator.get_device_info().await {
+        Err(error) if error.kind() == ErrorKind::SessionLost => {
+            initiator.open_session().await.map_err(|error| failed("opening a session", &error))?;
+            initiator.get_device_info().await.map_err(|error| failed("opening the device", &error))
+        }
+        told => told.map_err(|error| failed("opening the device", &error)),
+    }
 }
 
 fn options(traits: Traits) -> Options {

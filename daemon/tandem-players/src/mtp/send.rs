@@ -9,6 +9,7 @@ use super::formats::{self, ABSTRACT_PLAYLISTS, REFERENCES};
 use super::session::{Session, ask};
 use super::source::Outgoing;
 use super::tree::{Known, parent};
+use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Expect, ObjectFacts, Source, Transfer, WriteRequest, Written};
@@ -16,6 +17,10 @@ use tandem_mtp::codec::MAX_STRING_UNITS;
 use tandem_mtp::codec::value::Value;
 use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode as Property};
 use tandem_mtp::initiator::{Error, Parent};
+
+/// How often an object that isn't there as it was sent is looked at, with pauses that double from the first.
+const LATE_TRIES: u32 = 5;
+const LATE_PAUSE: Duration = Duration::from_millis(25);
 
 impl Session {
     /// Writes a file, or a playlist by its references.
@@ -111,18 +116,31 @@ impl Session {
             Err(error) => return Err(failed("sending a file", &error)),
         }
         source.check(request.size).await?;
-        let known = match self.look(handle).await? {
-            Some(known) => Some(known),
-            // some devices give another handle to what was sent
-            None => {
-                self.tree.forget_folder(parent(at));
-                self.find(at).await?
+        let known = self.arrived(handle, at, request.size).await?;
+        known.ok_or_else(|| PlayerError::VerifyFailed(request.path.as_str().to_owned()).into())
+    }
+
+    /// What was just sent, as the device tells of it; `None` when it isn't there as a whole. Some devices give it another
+    /// handle, and some say that all is there a little before they know it themselves.
+    async fn arrived(&mut self, handle: ObjectHandle, at: &str, size: u64) -> Result<Option<Known>, Fail> {
+        let mut pause = LATE_PAUSE;
+        for attempt in 0..LATE_TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
             }
-        };
-        match known {
-            Some(known) if known.facts.size == request.size && !known.is_folder => Ok(known),
-            _ => Err(PlayerError::VerifyFailed(request.path.as_str().to_owned()).into()),
+            let known = match self.look(handle).await? {
+                Some(known) => Some(known),
+                None => {
+                    self.tree.forget_folder(parent(at));
+                    self.find(at).await?
+                }
+            };
+            if known.is_some_and(|known| known.facts.size == size && !known.is_folder) {
+                return Ok(known);
+            }
         }
+        Ok(None)
     }
 
     /// Gives a file that is complete its final name, in the place of the old one where there is one.

@@ -175,7 +175,10 @@ impl Machine {
             return Err(R::INCOMPLETE_TRANSFER);
         }
         if incoming.whole {
-            self.receiving = None;
+            let sent = self.receiving.take();
+            if self.has(Habit::SizeLate) {
+                self.late.extend(sent);
+            }
             self.announced = None;
             return Ok(Reply::default());
         }

@@ -104,6 +104,8 @@ pub(super) struct Machine {
     /// The object that is being sent, for what becomes of it when the rest doesn't come.
     receiving: Option<u32>,
     editing: BTreeSet<u32>,
+    /// Objects whose size isn't told the first time.
+    late: BTreeSet<u32>,
     pub(super) allowed: bool,
     pub(super) planned: Vec<Planned>,
     pub(super) transactions: u64,
@@ -132,6 +134,7 @@ impl Machine {
             announced: None,
             receiving: None,
             editing: BTreeSet::new(),
+            late: BTreeSet::new(),
             allowed: false,
             planned: Vec::new(),
             transactions: 0,
@@ -188,7 +191,8 @@ impl Machine {
             return Err(R::OPERATION_NOT_SUPPORTED);
         }
         match operation {
-            O::GET_DEVICE_INFO | O::OPEN_SESSION => Ok(()),
+            O::OPEN_SESSION => Ok(()),
+            O::GET_DEVICE_INFO if !self.has(Habit::SessionFirst) => Ok(()),
             _ if self.session.is_none() => Err(R::SESSION_NOT_OPEN),
             _ => Ok(()),
         }
@@ -211,7 +215,13 @@ impl Machine {
             O::GET_STORAGE_INFO => Reply::data(&self.storage_info(parameters.get(0))?),
             O::GET_NUM_OBJECTS => Ok(Reply::with(&[self.handles(parameters)?.len() as u32])),
             O::GET_OBJECT_HANDLES => Reply::data(&self.handles(parameters)?),
-            O::GET_OBJECT_INFO => Reply::data(&self.object_info(parameters.get(0))?),
+            O::GET_OBJECT_INFO => {
+                let mut info = self.object_info(parameters.get(0))?;
+                if self.late.remove(&parameters.get(0)) {
+                    info.size = 0;
+                }
+                Reply::data(&info)
+            }
             O::GET_OBJECT => self.get_object(parameters.get(0)),
             O::GET_PARTIAL_OBJECT => {
                 let (handle, offset, limit) = (parameters.get(0), parameters.get(1), parameters.get(2));
