@@ -91,8 +91,19 @@ pub enum Outcome {
         /// XXH3-128 of its bytes.
         hash: u128,
     },
-    /// The entry's file is gone for good, and so is the entry; of a write, the file that it was to replace, and nothing is in
-    /// its place.
+    /// A run was cut, and a file of the right size is under the final name. Whether it has the bytes that were sent is
+    /// not known, so the source's time isn't recorded (it is 0): the next plan compares the bytes with the source's.
+    Found {
+        /// The intent.
+        intent: i64,
+        /// The device's lasting id of it.
+        persistent_id: String,
+        /// What the device tells of it.
+        facts: ObjectFacts,
+        /// XXH3-128 of its bytes.
+        hash: u128,
+    },
+    /// The entry's file is gone for good, and so is the entry: it was to be deleted, or replaced by one that never came.
     Deleted {
         /// The intent.
         intent: i64,

@@ -163,7 +163,8 @@ fn take_intent(transaction: &Transaction<'_>, id: i64) -> Result<Intent, Refusal
 
 fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusal> {
     match outcome {
-        Outcome::Written { intent: id, persistent_id, facts, hash } => {
+        Outcome::Written { intent: id, persistent_id, facts, hash }
+        | Outcome::Found { intent: id, persistent_id, facts, hash } => {
             let Intent::Write { origin, path, size, modified_ns, replaces, .. } =
                 take_intent(transaction, *id)?
             else {
@@ -176,7 +177,7 @@ fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusa
                 persistent_id: persistent_id.clone(),
                 facts: *facts,
                 source_size: size,
-                source_modified_ns: modified_ns,
+                source_modified_ns: if matches!(outcome, Outcome::Found { .. }) { 0 } else { modified_ns },
                 hash: *hash,
                 state: EntryState::Present,
             };
@@ -190,7 +191,7 @@ fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusa
                 forget(transaction, entry)
             }
             Intent::Write { replaces: None, .. } => {
-                request(format!("intent {id} is to write what is new, and can't end with a deleted file"))
+                request(format!("intent {id} is to write a new file, and can't end with a deleted one"))
             }
         },
         Outcome::Abandoned { intent } => take_intent(transaction, *intent).map(drop),

@@ -263,7 +263,8 @@ async fn carry_out(
     observer.progress.send_modify(|progress| progress.total = prepared.plan.bytes);
     transfer::carry_out(prepared, &*input.library, observer, results).await?;
     playlists::carry_out(prepared, input.parts.clock.now(), observer, results).await?;
-    if results.changed_files > 0 || prepared.untidy {
+    let changed = results.changed_files > 0 || prepared.untidy;
+    if changed || removal::is_untidy(prepared).await? {
         removal::tidy_folders(prepared).await?;
         prepared.storage.flush().await?;
     }

@@ -61,22 +61,23 @@ pub(crate) async fn delete(
     storage.object(&entry.path).delete(now, aside).await
 }
 
-/// Notes that the entry's file has turned out to be the user's.
-pub(crate) async fn disown(journal: &Journal, entry: &Entry) -> Result<(), RunError> {
-    let disowned = Correction::State { entry: entry.id, state: EntryState::Disowned };
-    journal.with(move |manifest| manifest.correct(&[disowned])).await
-}
-
-/// What came of a write that put nothing there. Where new and old can't be there together the old file may be gone all the
-/// same, which is not the user's doing.
-pub(crate) async fn without_write(
+/// What a write comes to that failed: where a replacement isn't one step, the old file may be gone before the new one is
+/// there, and must not count as deleted by the user then.
+pub(crate) async fn failed_write(
     storage: &dyn Storage,
     path: &DevicePath,
     replaces: bool,
     intent: i64,
 ) -> Result<Outcome, PlayerError> {
-    let gone = replaces && !storage.is_atomic() && storage.object(path).facts().await?.is_none();
-    Ok(if gone { Outcome::Deleted { intent } } else { Outcome::Abandoned { intent } })
+    let may_be_gone = replaces && !storage.is_atomic();
+    let is_gone = may_be_gone && storage.object(path).facts().await?.is_none();
+    Ok(if is_gone { Outcome::Deleted { intent } } else { Outcome::Abandoned { intent } })
+}
+
+/// Notes that the entry's file has turned out to be the user's.
+pub(crate) async fn disown(journal: &Journal, entry: &Entry) -> Result<(), RunError> {
+    let disowned = Correction::State { entry: entry.id, state: EntryState::Disowned };
+    journal.with(move |manifest| manifest.correct(&[disowned])).await
 }
 
 /// Frees a temporary name. Only what `is_ours` says may go is deleted; anything else is somebody else's that was moved

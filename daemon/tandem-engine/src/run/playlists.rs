@@ -154,6 +154,11 @@ async fn write(
     let folders = MadeFolders::intend(prepared, vec![wanted.clone()]).await?;
     let temporary = prepared.names.next();
     for number in 2..=NAME_TRIES {
+        // no intent may name a file that isn't ours: after a cut, what is found under a recorded name counts as sent
+        if replaces.is_none() && prepared.storage.object(&path).facts().await?.is_some() {
+            path = numbered(&wanted, number);
+            continue;
+        }
         let intent = Intent::Write {
             origin: Origin::Playlist(playlist.id.clone()),
             path: path.clone(),
@@ -189,10 +194,11 @@ async fn write(
                 results.changed_files += 1;
                 return Ok(());
             }
-            Err(PlayerError::Removed) => return Err(PlayerError::Removed.into()),
+            // what may be left under the temporary name is settled by the next run
+            Err(error) if error.ends_run() && error != PlayerError::Cancelled => return Err(error.into()),
             Err(error) => error,
         };
-        let outcome = ours::without_write(&*prepared.storage, &path, replaces.is_some(), intent).await?;
+        let outcome = ours::failed_write(&*prepared.storage, &path, replaces.is_some(), intent).await?;
         prepared.journal.commit(vec![outcome], Vec::new()).await?;
         match failure {
             PlayerError::Exists(_) if replaces.is_none() => path = numbered(&wanted, number),

@@ -144,8 +144,9 @@ impl Recovery<'_> {
             can_be(self.storage, sent, facts) || (!self.storage.is_atomic() && facts.size == sent.size)
         };
         let arrived = there.filter(|&facts| complete(facts) && old.map(|old| old.facts) != Some(facts));
-        if arrived.is_none() && there.is_some() && old.is_none() && !self.storage.is_atomic() {
-            // a part of what was sent: nobody else had that name when it was recorded
+        let is_part = there.is_some_and(|facts| facts.size < sent.size);
+        if is_part && old.is_none() && !self.storage.is_atomic() {
+            // nobody else had that name when it was recorded; what is larger than what was sent is no part of it
             clear(self.storage, &path, &path, true).await?;
         }
         if let Some(aside) = self.storage.object(&temporary).facts().await? {
@@ -158,12 +159,18 @@ impl Recovery<'_> {
             self.paths.push(temporary);
         }
         let Some(facts) = arrived else {
-            let outcome = ours::without_write(self.storage, &path, old.is_some(), intent).await?;
+            let outcome = ours::failed_write(self.storage, &path, old.is_some(), intent).await?;
             self.paths.push(path);
             return Ok(outcome);
         };
         let hash = object.hash(&self.transfer).await?;
-        Ok(self.is_there(intent, path, facts, hash))
+        if self.storage.is_atomic() {
+            return Ok(self.is_there(intent, path, facts, hash));
+        }
+        let persistent_id = path.as_str().to_owned();
+        self.paths.push(path);
+        // a device may tell of the whole size before it has the bytes
+        Ok(Outcome::Found { intent, persistent_id, facts, hash })
     }
 
     /// What has the final name. Where a replacement deletes before it renames, a cut between the two leaves the name free

@@ -84,7 +84,17 @@ fn needed_folders(entries: &[Entry]) -> HashSet<&str> {
     there.flat_map(|entry| entry.path.ancestors()).collect()
 }
 
-/// After a run that changed something: removes folders of ours that nothing of ours lies in any more.
+/// Whether a cut, or the user, has left folders of ours that nothing of ours lies in.
+pub(crate) async fn is_untidy(prepared: &Prepared) -> Result<bool, RunError> {
+    let made = prepared.journal.with(|manifest| manifest.folders()).await?;
+    let needed = needed_folders(&prepared.entries);
+    if made.iter().any(|folder| !needed.contains(folder.as_str())) {
+        return Ok(true);
+    }
+    Ok(prepared.storage.missing_folders(vec![prepared.names.next()]).await?.is_empty())
+}
+
+/// Removes folders of ours that nothing of ours lies in any more.
 pub(crate) async fn tidy_folders(prepared: &Prepared) -> Result<(), RunError> {
     let entries = prepared.journal.with(|manifest| manifest.entries()).await?;
     remove_folders(&prepared.journal, &*prepared.storage, needed_folders(&entries)).await
@@ -102,6 +112,8 @@ async fn remove_folders(
     folders.extend(DevicePath::parse(TEMPORARY_FOLDER));
     storage.remove_empty_folders(folders).await?;
     if !unneeded.is_empty() {
+        // what a cut brings back must still be known as ours
+        storage.settle(unneeded.clone()).await?;
         journal.with(move |manifest| manifest.correct(&[Correction::ForgetFolders(unneeded)])).await?;
     }
     Ok(())

@@ -101,7 +101,9 @@ impl Model {
 
     fn settle(&mut self, outcome: &Outcome, entries: &[Entry]) {
         match outcome {
-            Outcome::Written { intent, persistent_id, facts, hash } => {
+            Outcome::Written { intent, persistent_id, facts, hash }
+            | Outcome::Found { intent, persistent_id, facts, hash } => {
+                let is_known = matches!(outcome, Outcome::Written { .. });
                 let Some(Intent::Write { origin, path, size, modified_ns, replaces, .. }) =
                     self.intents.remove(intent)
                 else {
@@ -117,14 +119,16 @@ impl Model {
                     persistent_id: persistent_id.clone(),
                     facts: *facts,
                     source_size: size,
-                    source_modified_ns: modified_ns,
+                    source_modified_ns: if is_known { modified_ns } else { 0 },
                     hash: *hash,
                     state: EntryState::Present,
                 };
                 assert_eq!(self.entries.insert(id, entry).is_some(), replaces.is_some());
             }
             Outcome::Deleted { intent } => {
-                let Some(Intent::Delete { entry, .. }) = self.intents.remove(intent) else {
+                let Some(Intent::Delete { entry, .. } | Intent::Write { replaces: Some(entry), .. }) =
+                    self.intents.remove(intent)
+                else {
                     panic!("the test made an outcome that can't be")
                 };
                 self.entries.remove(&entry);
@@ -170,6 +174,8 @@ fn run_step(
                 outcomes.push(match open.remove(&intent) {
                     _ if what == 0 => Outcome::Abandoned { intent },
                     Some(Intent::Delete { .. }) => Outcome::Deleted { intent },
+                    Some(Intent::Write { replaces: Some(_), .. }) if what == 1 => Outcome::Deleted { intent },
+                    _ if what == 2 => Outcome::Found { intent, persistent_id, facts, hash },
                     _ => Outcome::Written { intent, persistent_id, facts, hash },
                 });
             }

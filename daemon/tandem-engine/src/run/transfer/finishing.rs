@@ -82,7 +82,7 @@ impl Course<'_> {
                 Err(error) => {
                     // its folders stay for those that may still need them
                     self.prepared.untidy = true;
-                    let outcome = self.without_write(&item).await?;
+                    let outcome = self.failed_write(&item).await?;
                     self.outcomes.push(outcome);
                     self.fail(&item, error.item_error(), error.to_string()).await;
                 }

@@ -97,13 +97,13 @@ impl Course<'_> {
             Err(Failure::Run(error)) => {
                 if error.error == ItemError::Cancelled {
                     self.observer.transfer.set(before);
-                    batch.outcomes.push(self.without_write(&item).await?);
+                    batch.outcomes.push(self.failed_write(&item).await?);
                 }
-                batch.is_lost = error.error == ItemError::DeviceRemoved;
+                batch.is_lost = matches!(error.error, ItemError::DeviceRemoved | ItemError::TimedOut);
                 Err(error)
             }
             Err(Failure::Item(error, message)) => {
-                batch.outcomes.push(self.without_write(&item).await?);
+                batch.outcomes.push(self.failed_write(&item).await?);
                 self.fail(&item, error, message).await;
                 Ok(())
             }
@@ -111,9 +111,9 @@ impl Course<'_> {
     }
 
     /// What came of an item that put nothing there.
-    pub(super) async fn without_write(&self, item: &Item) -> Result<Outcome, RunError> {
+    pub(super) async fn failed_write(&self, item: &Item) -> Result<Outcome, RunError> {
         let (storage, replaces) = (&*self.prepared.storage, item.replaces.is_some());
-        Ok(ours::without_write(storage, &item.path, replaces, item.intent).await?)
+        Ok(ours::failed_write(storage, &item.path, replaces, item.intent).await?)
     }
 
     /// Tells that a track does not come.
