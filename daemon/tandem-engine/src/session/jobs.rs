@@ -114,7 +114,15 @@ pub(crate) async fn create_partnership(
             // one without the device's GUID was no file, and so leaves none
             makes_mark: carried.is_none_or(|mark| mark.device == Guid::ZERO),
         };
-        bench.ledger.change(|record| create(record, creation)).await?;
+        let seen = DeviceDescription { id: bench.device.clone(), ..player.description().clone() };
+        let made = |record: &mut Partnerships| {
+            if !record.devices.iter().any(|known| known.description.id == seen.id) {
+                // the first look at it had failed
+                see(record, seen, None, creation.now, None, || mark.device);
+            }
+            create(record, creation)
+        };
+        bench.ledger.change(made).await?;
         let marked = player.set_mark(mark).await;
         if marked.is_ok() {
             settle_ended(&bench, &*player).await;
