@@ -1,6 +1,7 @@
 //! The jobs that hold a device, one at a time: making and ending its partnership, previews, estimates, ejection. The look
 //! at it is `look`'s; a run is a job too, with a folder of its own. Jobs own what they work on and return what they found.
 
+use super::look::see;
 use crate::ledger::{Creation, Ledger, create, end, take_back};
 use crate::parts::Parts;
 use crate::preview::{self, PreviewItem};
@@ -8,6 +9,7 @@ use crate::run::cancel::unless_cancelled;
 use crate::run::prepare::{Question, prepare};
 use crate::run::{RunInput, remove_content, settle};
 use std::sync::Arc;
+use tandem_model::device::DeviceDescription;
 use tandem_model::error::{PlayerError, RequestError};
 use tandem_model::id::{DeviceId, Guid, PlaylistId, Uid};
 use tandem_model::library::Library;

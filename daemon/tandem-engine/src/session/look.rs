@@ -126,7 +126,7 @@ fn is_surely(known: &KnownDevice, mark: Option<Mark>, space: Space) -> bool {
 }
 
 /// Notes that a device was seen.
-fn see(
+pub(super) fn see(
     record: &mut Partnerships,
     description: DeviceDescription,
     own_name: Option<String>,

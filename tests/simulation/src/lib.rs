@@ -1,0 +1,51 @@
+//! Histories of a library, a player, two computers and all that can go wrong, with the real engine and the real stores in
+//! the middle, on a clock that costs no time. A seed decides everything, so that what failed once can be played again.
+
+mod device;
+mod event;
+mod host;
+mod library;
+mod player;
+mod random;
+mod reference;
+mod shrink;
+mod stage;
+mod steps;
+mod store;
+mod wire;
+mod world;
+
+pub use event::{Event, Fault, Flavour, Harm, History, LibraryEdit, UserEdit, When};
+pub use random::Random;
+pub use shrink::shrink;
+pub use world::{Outcome, play};
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// Plays a history in a directory of its own, in memory where the system has such a place. A panic is a violation.
+///
+/// # Panics
+/// When no directory can be made.
+#[must_use]
+pub fn played(history: &History) -> Outcome {
+    let directory = scratch();
+    let outcome = catch_unwind(AssertUnwindSafe(|| play(history, directory.path())));
+    outcome.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words");
+        Outcome { violations: vec![format!("a panic: {said}")], ..Outcome::default() }
+    })
+}
+
+/// An empty directory, in memory where the system has such a place.
+///
+/// # Panics
+/// When none can be made.
+#[must_use]
+pub fn scratch() -> TempDir {
+    let memory = PathBuf::from("/dev/shm");
+    let made = if memory.is_dir() { TempDir::with_prefix_in("tandem-", memory) } else { TempDir::new() };
+    made.expect("a temporary directory can be made")
+}

@@ -1,0 +1,253 @@
+//! What has to be true of a player after a run that nothing disturbed, from the library, the assignments and the record
+//! alone. It shares no code with the engine: it knows the rules, not how they are carried out.
+
+use crate::device::{CLUSTER, Device, Owner, clusters, folder_of, hash, name_of};
+use crate::event::Flavour;
+use crate::library::{Shelf, Song, playlist_id};
+use crate::steps::is_at_home;
+use std::collections::{BTreeMap, BTreeSet};
+use tandem_model::id::Guid;
+use tandem_model::manifest::{Entry, EntryState, Origin};
+
+/// Clusters by which the engine may be more careful with space than it needs to be.
+const SLACK: u64 = 24;
+
+/// What was settled between the user and this computer.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    /// The partnership.
+    pub(crate) relationship: Guid,
+    /// Priorities of the assigned playlists.
+    pub(crate) assigned: BTreeMap<usize, u32>,
+    /// Percent of the player that are left to others.
+    pub(crate) reserved: u64,
+}
+
+impl Terms {
+    /// The assigned playlists in their order.
+    #[must_use]
+    pub(crate) fn playlists(&self) -> Vec<usize> {
+        let mut ordered: Vec<(u32, usize)> =
+            self.assigned.iter().map(|(&playlist, &priority)| (priority, playlist)).collect();
+        ordered.sort_unstable();
+        ordered.into_iter().map(|(_, playlist)| playlist).collect()
+    }
+}
+
+/// What is looked at.
+pub(crate) struct Look<'a> {
+    /// The player.
+    pub(crate) device: &'a Device,
+    /// The library.
+    pub(crate) shelf: &'a Shelf,
+    /// The record.
+    pub(crate) entries: &'a [Entry],
+    /// What was agreed.
+    pub(crate) terms: &'a Terms,
+}
+
+/// What must be true at any time: whatever is recorded as there is there, and nothing is taken for deleted or changed that
+/// the user didn't delete or change. What is in flight may be anywhere.
+#[must_use]
+pub(crate) fn record_is_true(device: &Device, entries: &[Entry], in_flight: &BTreeSet<i64>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for entry in entries.iter().filter(|entry| !in_flight.contains(&entry.id)) {
+        let is_excused = device.is_excused(entry.path.as_str(), entry.hash);
+        if entry.state != EntryState::Present {
+            if !is_excused {
+                wrong.push(format!("`{}` counts as {:?}, which the user didn't do", entry.path, entry.state));
+            }
+            continue;
+        }
+        match device.file(entry.path.as_str()) {
+            Some(node) if hash(&node.bytes) == entry.hash => {}
+            _ if is_excused => {}
+            Some(_) => wrong.push(format!("`{}` is recorded as ours and has other bytes", entry.path)),
+            None => wrong.push(format!("`{}` is recorded as there and isn't", entry.path)),
+        }
+    }
+    wrong
+}
+
+impl Look<'_> {
+    /// All that is wrong.
+    #[must_use]
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let mut wrong = record_is_true(self.device, self.entries, &BTreeSet::new());
+        self.files(&mut wrong);
+        self.folders(&mut wrong);
+        let placed = self.songs(&mut wrong);
+        self.playlists(&placed, &mut wrong);
+        wrong
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.state == EntryState::Present)
+    }
+
+    /// Every file of ours is recorded once, every recorded one is ours, and the user's are where he put them.
+    fn files(&self, wrong: &mut Vec<String>) {
+        let mut recorded = BTreeSet::new();
+        for entry in self.present() {
+            let key = self.device.key(entry.path.as_str());
+            match self.device.tree.files.get(&key) {
+                // where times may be shifted, it is looked at more closely before anything is done to it
+                Some(node)
+                    if self.device.flavour != Flavour::Exact
+                        && entry.facts.matches(&self.device.facts(node)) => {}
+                Some(node) if node.owner == Owner::User => {
+                    wrong.push(format!("`{}` is the user's and recorded as ours", entry.path));
+                }
+                Some(node) if self.device.facts(node).size != entry.facts.size => {
+                    wrong.push(format!("`{}` is recorded with another size", entry.path));
+                }
+                Some(_) => {}
+                None => wrong.push(format!("`{}` is recorded as there after a run and isn't", entry.path)),
+            }
+            if !recorded.insert(key) {
+                wrong.push(format!("`{}` is recorded twice", entry.path));
+            }
+        }
+        for (key, node) in &self.device.tree.files {
+            match node.owner {
+                Owner::User if !is_at_home(&node.path, &node.home) => {
+                    wrong.push(format!("the user's `{}` is now `{}`", node.home, node.path));
+                }
+                Owner::Tandem(whose) if whose == self.terms.relationship && !recorded.contains(key) => {
+                    wrong.push(format!("`{}` was left over", node.path));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn folders(&self, wrong: &mut Vec<String>) {
+        let tree = &self.device.tree;
+        for (key, (folder, by)) in &tree.folders {
+            let inside = format!("{key}/");
+            // what the user has changed may be anywhere by now
+            let is_needed = |entry: &Entry| {
+                entry.state == EntryState::Disowned
+                    && self.device.key(entry.path.as_str()).starts_with(&inside)
+            };
+            let is_empty = !tree.files.keys().any(|name| name.starts_with(&inside))
+                && !self.entries.iter().any(is_needed);
+            if is_empty && *by == Some(self.terms.relationship) {
+                wrong.push(format!("the folder `{folder}` was made by us and is empty"));
+            }
+        }
+    }
+
+    /// What has to be there is there, as it is in the library; what is left out had no space. Tells where each song is.
+    fn songs(&self, wrong: &mut Vec<String>) -> BTreeMap<i64, String> {
+        let mut placed = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut used = 0;
+        let budget = self.budget();
+        let of_song = |song: &Song| {
+            let uri = song.uri();
+            self.entries.iter().find(move |entry| matches!(&entry.origin, Origin::Track(of) if *of.0 == *uri))
+        };
+        for song in self.terms.playlists().into_iter().flat_map(|playlist| self.items(playlist)) {
+            if !seen.insert(song.id) {
+                continue;
+            }
+            let entry = of_song(song);
+            match entry.map(|entry| entry.state) {
+                Some(EntryState::Present) if entry.is_some_and(|entry| entry.hash != hash(&song.bytes)) => {
+                    wrong.push(format!("`{}` is not there as it is in the library", song.uri()));
+                }
+                Some(EntryState::Present) => {
+                    used += clusters(song.bytes.len());
+                    placed.extend(entry.map(|entry| (song.id, entry.path.as_str().to_owned())));
+                }
+                Some(EntryState::Skipped | EntryState::Disowned) => {}
+                None if !self.device.flavour.is_atomic() && song.mime() != "audio/mpeg" => {}
+                None if used + clusters(song.bytes.len()) + SLACK > budget => {}
+                None => wrong.push(format!("`{}` is missing, though there is space", song.uri())),
+            }
+        }
+        for entry in self.present() {
+            let Origin::Track(uri) = &entry.origin else { continue };
+            let is_wanted =
+                self.shelf.songs.iter().any(|song| seen.contains(&song.id) && song.uri() == *uri.0);
+            if !is_wanted {
+                wrong.push(format!("`{}` is there and not wanted any more", entry.path));
+            }
+        }
+        placed
+    }
+
+    /// Clusters that our content may take.
+    fn budget(&self) -> u64 {
+        let recorded: BTreeSet<String> =
+            self.present().map(|entry| self.device.key(entry.path.as_str())).collect();
+        let others = self.device.tree.files.iter().filter(|(key, _)| !recorded.contains(*key));
+        let others: u64 = others.map(|(_, node)| clusters(node.bytes.len())).sum();
+        let lines: usize = self.terms.playlists().iter().map(|&playlist| self.items(playlist).count()).sum();
+        let lists = (lines as u64 * 160).div_ceil(CLUSTER) + self.terms.assigned.len() as u64;
+        let physical = self.device.clusters.saturating_sub(others);
+        let allowed = self.device.clusters - self.device.clusters * self.terms.reserved / 100;
+        physical.min(allowed).saturating_sub(lists)
+    }
+
+    fn items(&self, playlist: usize) -> impl Iterator<Item = &Song> {
+        self.shelf.there().filter(move |song| song.playlists[playlist])
+    }
+
+    /// Each assigned playlist is there and names what is there, in its order; no other is.
+    fn playlists(&self, placed: &BTreeMap<i64, String>, wrong: &mut Vec<String>) {
+        let assigned = self.terms.playlists();
+        for &playlist in &assigned {
+            let id = playlist_id(playlist);
+            let entry = self.entries.iter().find(|entry| entry.origin == Origin::Playlist(id.clone()));
+            let wanted: Vec<&String> = self.items(playlist).filter_map(|song| placed.get(&song.id)).collect();
+            match entry {
+                Some(entry) if entry.state != EntryState::Present => {}
+                None if wanted.is_empty() => {}
+                None => wrong.push(format!("playlist {playlist} is missing")),
+                Some(entry) if wanted.is_empty() => {
+                    wrong.push(format!("`{}` is there and empty", entry.path));
+                }
+                Some(entry) => {
+                    let path = entry.path.as_str();
+                    let named = named_by(self.device, path);
+                    let is_users = self.device.file(path).is_some_and(|node| hash(&node.bytes) != entry.hash);
+                    if !is_users && named != wanted.into_iter().cloned().collect::<Vec<_>>() {
+                        wrong.push(format!("`{path}` names {named:?}"));
+                    }
+                    if !name_of(path).starts_with(&self.shelf.names[playlist]) {
+                        wrong.push(format!("`{path}` is not `{}`", self.shelf.names[playlist]));
+                    }
+                }
+            }
+        }
+        for entry in self.present() {
+            let is_wanted = match &entry.origin {
+                Origin::Playlist(id) => assigned.iter().any(|&playlist| playlist_id(playlist) == *id),
+                Origin::Track(_) => true,
+            };
+            if !is_wanted {
+                wrong.push(format!("`{}` is of a playlist that isn't assigned", entry.path));
+            }
+        }
+    }
+}
+
+/// The paths that a playlist file names.
+fn named_by(device: &Device, path: &str) -> Vec<String> {
+    let Some(node) = device.file(path) else { return Vec::new() };
+    let text = String::from_utf8_lossy(&node.bytes);
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let mut folder = folder_of(path).to_owned();
+            let mut rest = line;
+            while let Some(up) = rest.strip_prefix("../") {
+                folder = folder_of(&folder).to_owned();
+                rest = up;
+            }
+            if folder.is_empty() { rest.to_owned() } else { format!("{folder}/{rest}") }
+        })
+        .collect()
+}

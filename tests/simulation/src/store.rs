@@ -1,0 +1,136 @@
+//! The real stores, with each call counted on the wire and what the wire says happening to it. After a kill nothing that
+//! the engine still asks for is done.
+
+use crate::event::{Harm, When};
+use crate::stage::Stage;
+use crate::wire::{Fate, Trip};
+use std::sync::Arc;
+use tandem_model::error::StoreError;
+use tandem_model::id::{Guid, MediaUri};
+use tandem_model::manifest::{Correction, Entry, Intent, ItemResult, Manifest, ManifestStore, Outcome};
+use tandem_model::partnership::{PartnershipStore, Partnerships};
+use tandem_model::path::DevicePath;
+
+/// Lets calls through, or not.
+#[derive(Clone)]
+pub(crate) struct StoreGate {
+    /// Everything around the engine.
+    pub(crate) stage: Arc<Stage>,
+    /// Number of the daemon that calls.
+    pub(crate) daemon: u64,
+}
+
+impl StoreGate {
+    fn call<T>(
+        &self,
+        name: &'static str,
+        act: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let failed = |cause: &str| StoreError::Io { path: "state".to_owned(), cause: cause.to_owned() };
+        let harm = match self.stage.wire.in_store(name, self.daemon) {
+            Fate::Done => return act(),
+            Fate::Gone | Fate::Dead => return Err(failed("the daemon was killed")),
+            Fate::Harmed(harm) => harm,
+        };
+        match harm {
+            Harm::Error | Harm::Short | Harm::Hang => Err(failed("input/output error")),
+            Harm::Full => Err(failed("no space left on device; free some space there")),
+            Harm::ReadOnly => Err(failed("read-only file system")),
+            Harm::Unplug(when) => {
+                let done = if when == When::Before { Err(failed("input/output error")) } else { act() };
+                self.stage.device().cut();
+                self.stage.wire.trip(Trip::Unplugged);
+                done
+            }
+            Harm::Kill(when) => {
+                if when == When::After {
+                    drop(act());
+                }
+                self.stage.wire.trip(Trip::Killed);
+                Err(failed("the daemon was killed"))
+            }
+            Harm::Stop => {
+                self.stage.wire.trip(Trip::Stopped);
+                act()
+            }
+            Harm::Library(edit) => {
+                self.stage.edit_library(&edit);
+                act()
+            }
+            Harm::User(edit) => {
+                self.stage.edit_device(&edit);
+                act()
+            }
+        }
+    }
+}
+
+/// Partnerships behind a gate.
+pub(crate) struct GatedPartnerships {
+    /// The gate.
+    pub(crate) gate: StoreGate,
+    /// The real one.
+    pub(crate) inner: tandem_store::PartnershipFile,
+}
+
+impl PartnershipStore for GatedPartnerships {
+    fn load(&self) -> Result<Partnerships, StoreError> {
+        self.inner.load()
+    }
+    fn save(&self, partnerships: &Partnerships) -> Result<(), StoreError> {
+        self.gate.call("save", || self.inner.save(partnerships))
+    }
+}
+
+/// Manifests behind a gate.
+pub(crate) struct GatedManifests {
+    /// The gate.
+    pub(crate) gate: StoreGate,
+    /// The real ones.
+    pub(crate) inner: tandem_store::SqliteManifests,
+}
+
+impl ManifestStore for GatedManifests {
+    fn open(&self, relationship: Guid) -> Result<Box<dyn Manifest>, StoreError> {
+        let opened = self.gate.call("open-manifest", || self.inner.open(relationship))?;
+        Ok(Box::new(GatedManifest { gate: self.gate.clone(), inner: opened }))
+    }
+    fn remove(&self, relationship: Guid) -> Result<(), StoreError> {
+        self.gate.call("remove-manifest", || self.inner.remove(relationship))
+    }
+}
+
+struct GatedManifest {
+    gate: StoreGate,
+    inner: Box<dyn Manifest>,
+}
+
+impl Manifest for GatedManifest {
+    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        self.gate.call("entries", || self.inner.entries())
+    }
+    fn folders(&self) -> Result<Vec<DevicePath>, StoreError> {
+        self.gate.call("folders", || self.inner.folders())
+    }
+    fn media_state(&self, media: &MediaUri) -> Result<(bool, bool), StoreError> {
+        self.gate.call("media-state", || self.inner.media_state(media))
+    }
+    fn pending(&self) -> Result<Vec<(i64, Intent)>, StoreError> {
+        self.gate.call("pending", || self.inner.pending())
+    }
+    fn commit(&mut self, outcomes: &[Outcome], intents: &[Intent]) -> Result<Vec<i64>, StoreError> {
+        let Self { gate, inner } = self;
+        gate.call("commit", || inner.commit(outcomes, intents))
+    }
+    fn correct(&mut self, corrections: &[Correction]) -> Result<(), StoreError> {
+        let Self { gate, inner } = self;
+        gate.call("correct", || inner.correct(corrections))
+    }
+    fn results(&self) -> Result<Vec<ItemResult>, StoreError> {
+        self.gate.call("results", || self.inner.results())
+    }
+    fn set_results(&mut self, results: &[ItemResult]) -> Result<(), StoreError> {
+        let Self { gate, inner } = self;
+        gate.call("set-results", || inner.set_results(results))
+    }
+}

@@ -1,0 +1,430 @@
+//! Plays a history: two computers, one library, one player. After each run it looks whether the record is true, and at the
+//! end, after a run that nothing disturbs, whether everything is as the reference has it and stays so.
+
+use crate::device::{Device, Owner, Tree, hash};
+use crate::event::{Event, Fault, Harm, History};
+use crate::host::{End, Host, OWNER, device_id};
+use crate::library::playlist_id;
+use crate::reference::{Look, Terms, record_is_true};
+use crate::stage::Stage;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use tandem_engine::Setting;
+use tandem_model::device::{Status, SyncState};
+use tandem_model::error::ItemError;
+use tandem_model::id::Guid;
+use tandem_model::manifest::{EntryState, Intent, Origin};
+
+/// What came of a history.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// What must not have happened; empty: all was well.
+    pub violations: Vec<String>,
+    /// How many runs there were.
+    pub runs: u64,
+    /// How many operations of the device and the store there were.
+    pub operations: u64,
+    /// Names of the operations, in their order.
+    pub names: Vec<&'static str>,
+}
+
+struct World {
+    stage: Arc<Stage>,
+    hosts: [Host; 2],
+    terms: [Terms; 2],
+    /// Whether the user wants a partnership with this computer.
+    wants: [bool; 2],
+    now: usize,
+    connected: bool,
+    outcome: Outcome,
+}
+
+/// Plays a history with state directories below `directory`.
+#[must_use]
+pub fn play(history: &History, directory: &Path) -> Outcome {
+    let device = Device::new(history.flavour, u64::from(history.clusters), history.seed);
+    let stage = Arc::new(Stage::new(device));
+    let host = |number: u64| Host::new(number, directory.join(number.to_string()), Arc::clone(&stage));
+    let terms = Terms { relationship: Guid::ZERO, assigned: [(0, 1), (1, 2)].into(), reserved: 0 };
+    let mut world = World {
+        hosts: [host(1), host(2)],
+        stage,
+        terms: [terms.clone(), terms],
+        wants: [true; 2],
+        now: 0,
+        connected: false,
+        outcome: Outcome::default(),
+    };
+    for (number, event) in history.events.iter().enumerate() {
+        world.happen(event);
+        world.collect(&format!("after event {number}"));
+        if !world.outcome.violations.is_empty() {
+            break;
+        }
+    }
+    if world.outcome.violations.is_empty() {
+        world.finish();
+    }
+    world.outcome.names = world.stage.wire.names();
+    world.outcome
+}
+
+impl World {
+    fn host(&mut self) -> &mut Host {
+        &mut self.hosts[self.now]
+    }
+
+    fn wrong(&mut self, what: String) {
+        self.outcome.violations.push(what);
+    }
+
+    /// Takes over what the player complains of.
+    fn collect(&mut self, when: &str) {
+        let violations = std::mem::take(&mut self.stage.device().violations);
+        for violation in violations {
+            self.wrong(format!("{when}: {violation}"));
+        }
+        if self.stage.wire.is_endless() {
+            self.wrong(format!("{when}: the run does not end"));
+        }
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match event {
+            Event::Library(edit) => {
+                self.stage.edit_library(edit);
+                self.settle_down();
+            }
+            Event::User(edit) => self.stage.edit_device(edit),
+            Event::Assign { playlist, priority } => {
+                self.assign(usize::from(*playlist) % 3, u32::from(*priority));
+            }
+            Event::Reserve(percent) => self.reserve(*percent),
+            Event::IncludeSkipped => {
+                if self.is_partnered() {
+                    self.host()
+                        .ask(async |engine| engine.set(&device_id(), Setting::IncludeSkippedFiles).await);
+                    self.settle_down();
+                }
+            }
+            Event::Host(second) => {
+                self.unplug();
+                self.host().end();
+                self.now = usize::from(*second);
+                self.stage.device().host = self.hosts[self.now].number;
+            }
+            Event::Partner => self.wants[self.now] = true,
+            Event::Part { remove } => self.part(*remove),
+            Event::LoseManifest => self.lose_manifest(),
+            Event::Restart => {
+                self.unplug();
+                self.host().end();
+            }
+            Event::Run(faults) => {
+                self.run(faults.clone());
+                self.unplug();
+            }
+            Event::Stay(faults) => self.run(faults.clone()),
+        }
+    }
+
+    fn is_partnered(&self) -> bool {
+        self.hosts[self.now].snapshot().is_some_and(|snapshot| snapshot.partnership.is_some())
+    }
+
+    /// Lets happen what a change brings about while the player is connected.
+    fn settle_down(&mut self) {
+        if self.connected {
+            self.wait();
+        }
+    }
+
+    fn wait(&mut self) {
+        match self.host().quiet() {
+            End::Quiet => {}
+            End::Unplugged => {
+                self.connected = false;
+                self.stage.wire.unplug();
+            }
+            End::Killed => {
+                self.connected = false;
+                self.stage.wire.unplug();
+                // the player may be pulled out before the daemon is there again
+                let mut device = self.stage.device();
+                if device.random.once_in(2) {
+                    device.cut();
+                }
+            }
+        }
+        let is_stuck = self.hosts[self.now]
+            .snapshot()
+            .is_some_and(|snapshot| snapshot.connected && snapshot.sync_state != SyncState::Stopped);
+        if is_stuck && !self.stage.wire.is_endless() {
+            self.wrong("the daemon waits for something that never comes".to_owned());
+        }
+    }
+
+    fn unplug(&mut self) {
+        if !self.connected {
+            return;
+        }
+        self.connected = false;
+        self.stage.wire.unplug();
+        self.stage.device().cut();
+        self.host().depart();
+        self.wait();
+    }
+
+    /// One connection, from the arrival until nothing happens any more.
+    fn run(&mut self, faults: Vec<Fault>) {
+        self.host().start();
+        let careful = self.trusted_before(&faults);
+        self.outcome.runs += 1;
+        self.stage.device().interrupted = !faults.is_empty();
+        if self.connected {
+            self.stage.wire.arm(faults);
+            self.host().ask(async |engine| engine.start_sync(&device_id()).await);
+        } else {
+            self.stage.wire.plug(faults);
+            self.connected = true;
+            self.host().arrive();
+        }
+        self.wait();
+        if self.connected && self.wants[self.now] {
+            self.make_partnership();
+        }
+        self.outcome.operations += u64::from(self.stage.wire.count());
+        self.look_at_record();
+        self.nothing_was_deleted(&careful);
+    }
+
+    fn make_partnership(&mut self) {
+        let status = self.hosts[self.now].snapshot().map(|snapshot| snapshot.status);
+        if !matches!(
+            status,
+            Some(Status::NewDevice | Status::PartnershipDeclined | Status::PartnershipAnother)
+        ) {
+            return;
+        }
+        let ordered = self.terms[self.now].playlists();
+        let playlists = Some(ordered.iter().map(|&playlist| playlist_id(playlist)).collect());
+        let asked =
+            self.host().ask(async |engine| engine.create_partnership(&device_id(), OWNER, playlists).await);
+        self.wait();
+        if matches!(asked, Some(Ok(()))) && self.hosts[self.now].partnership().is_some() {
+            let terms = &mut self.terms[self.now];
+            terms.reserved = 0;
+            terms.assigned = (1..).zip(ordered).map(|(priority, playlist)| (playlist, priority)).collect();
+        }
+    }
+
+    fn assign(&mut self, playlist: usize, priority: u32) {
+        self.host().start();
+        if let Some((index, owner)) = self.hosts[self.now].snapshot().and_then(|known| known.partnership) {
+            let id = playlist_id(playlist);
+            let asked = self.host().ask(async |engine| engine.assign(owner, index, id, priority).await);
+            self.settle_down();
+            if !matches!(asked, Some(Ok(()))) {
+                return;
+            }
+        }
+        let assigned = &mut self.terms[self.now].assigned;
+        assigned.remove(&playlist);
+        if priority != 0 {
+            assigned.insert(playlist, priority);
+        }
+    }
+
+    fn reserve(&mut self, percent: u8) {
+        self.host().start();
+        if !self.is_partnered() {
+            return;
+        }
+        let setting = Setting::PercentSpaceReserved(u32::from(percent));
+        let asked = self.host().ask(async |engine| engine.set(&device_id(), setting).await);
+        if matches!(asked, Some(Ok(()))) {
+            self.terms[self.now].reserved = u64::from(percent);
+        }
+        self.settle_down();
+    }
+
+    fn part(&mut self, remove: bool) {
+        self.host().start();
+        let Some(before) = self.hosts[self.now].partnership() else { return };
+        self.wants[self.now] = false;
+        self.stage.wire.arm(Vec::new());
+        self.host().ask(async |engine| engine.delete_partnership(&device_id(), remove).await);
+        self.settle_down();
+        if remove && self.connected && self.hosts[self.now].partnership().is_none() {
+            let left = |device: &Device| {
+                let of_it = |owner| owner == Owner::Tandem(before.relationship);
+                device
+                    .tree
+                    .files
+                    .values()
+                    .filter(|node| of_it(node.owner))
+                    .map(|node| node.path.clone())
+                    .next()
+            };
+            let left = left(&self.stage.device());
+            if let Some(path) = left {
+                self.wrong(format!("`{path}` was left when the partnership's content was removed"));
+            }
+        }
+    }
+
+    fn lose_manifest(&mut self) {
+        self.unplug();
+        self.host().end();
+        let manifests = self.hosts[self.now].state.join("manifests");
+        if manifests.exists() {
+            std::fs::remove_dir_all(&manifests).expect("the directory is the simulation's own");
+            let shelf = self.stage.library.shelf();
+            self.stage.device().forget_owners(&shelf.songs);
+        }
+    }
+
+    /// The record is true at any time, but for what is in flight.
+    fn look_at_record(&mut self) {
+        let Some(partnership) = self.hosts[self.now].partnership() else { return };
+        if self.stage.device().relationship() != partnership.relationship {
+            return;
+        }
+        let (entries, pending) = self.hosts[self.now].manifest(partnership.relationship);
+        let in_flight = in_flight(&pending);
+        let wrong = record_is_true(&self.stage.device(), &entries, &in_flight);
+        self.outcome.violations.extend(wrong);
+    }
+
+    /// With a library that looks wrong: what is there and recorded, none of which may be gone after the run.
+    fn trusted_before(&mut self, faults: &[Fault]) -> Vec<(String, u128)> {
+        let disturbed = faults.iter().any(|fault| matches!(fault.harm, Harm::Library(_)));
+        if disturbed || self.stage.library.shelf().trouble().is_none() {
+            return Vec::new();
+        }
+        let Some(partnership) = self.hosts[self.now].partnership() else { return Vec::new() };
+        let (entries, pending) = self.hosts[self.now].manifest(partnership.relationship);
+        let in_flight = in_flight(&pending);
+        let device = self.stage.device();
+        let is_there = |path: &str, of: u128| {
+            device.file(path).is_some_and(|node| node.owner != Owner::User && hash(&node.bytes) == of)
+        };
+        entries
+            .iter()
+            .filter(|entry| entry.state == EntryState::Present && !in_flight.contains(&entry.id))
+            .filter(|entry| matches!(entry.origin, Origin::Track(_)))
+            .filter(|entry| is_there(entry.path.as_str(), entry.hash))
+            .map(|entry| (entry.path.as_str().to_owned(), entry.hash))
+            .collect()
+    }
+
+    fn nothing_was_deleted(&mut self, before: &[(String, u128)]) {
+        if before.is_empty() {
+            return;
+        }
+        let Some(partnership) = self.hosts[self.now].partnership() else { return };
+        let (entries, pending) = self.hosts[self.now].manifest(partnership.relationship);
+        let in_flight = in_flight(&pending);
+        let is_in_flight = |path: &str| {
+            entries.iter().any(|entry| in_flight.contains(&entry.id) && entry.path.as_str() == path)
+        };
+        let device = self.stage.device();
+        let gone = before.iter().find(|(path, hash)| {
+            device.file(path).is_none() && !device.is_excused(path, *hash) && !is_in_flight(path)
+        });
+        if let Some((path, _)) = gone {
+            let wrong = format!("`{path}` was deleted while the library looked wrong");
+            drop(device);
+            self.wrong(wrong);
+        }
+    }
+
+    /// The end of every history: a run that nothing disturbs, a look at everything, and another run that finds nothing to
+    /// do.
+    fn finish(&mut self) {
+        self.unplug();
+        {
+            let mut shelf = self.stage.library.shelf();
+            shelf.songs.iter_mut().for_each(|song| song.locked = false);
+        }
+        self.stage.edit_library(&crate::event::LibraryEdit::Mount);
+        self.wants[self.now] = true;
+        self.run(Vec::new());
+        self.allow_deletion();
+        self.collect("in the last run");
+        if !self.outcome.violations.is_empty() {
+            return;
+        }
+        self.verify();
+        if !self.outcome.violations.is_empty() {
+            return;
+        }
+        let before: Tree = self.stage.device().tree.clone();
+        self.run(Vec::new());
+        self.collect("in a run with nothing to do");
+        let changes = self.hosts[self.now].snapshot().map(|snapshot| snapshot.last_sync.change_count);
+        if changes != Some(0) {
+            self.wrong(format!("a run right after one makes {changes:?} changes"));
+        }
+        if self.stage.device().tree != before {
+            self.wrong("a run right after one changes the player".to_owned());
+        }
+        self.unplug();
+    }
+
+    /// A run that the guard has stopped is carried out at the user's word.
+    fn allow_deletion(&mut self) {
+        if self.errors().iter().any(|(error, _)| *error == ItemError::WouldDeleteTooMuch) {
+            self.host().ask(async |engine| engine.set(&device_id(), Setting::AllowMassDeletion(true)).await);
+            self.wait();
+        }
+    }
+
+    /// What the last run reports, but for what had no space and what the user had done.
+    fn errors(&mut self) -> Vec<(ItemError, String)> {
+        let results = self.host().ask(async |engine| engine.results(&device_id()).await);
+        let rows = results.and_then(Result::ok).unwrap_or_default();
+        let is_error = |error: ItemError, message: &str| {
+            let is_usual = matches!(error, ItemError::NoFit | ItemError::UnsupportedFormat);
+            let by_user = error == ItemError::Cancelled && message.starts_with("left as it is");
+            let by_user = by_user || message.ends_with("was changed on the device by someone else");
+            let lost = error == ItemError::VerifyFailed && message.contains("was lost");
+            !is_usual && !by_user && !lost
+        };
+        rows.into_iter()
+            .filter_map(|row| row.error.map(|error| (error, row.message)))
+            .filter(|(error, message)| is_error(*error, message))
+            .collect()
+    }
+
+    fn verify(&mut self) {
+        let Some(partnership) = self.hosts[self.now].partnership() else {
+            return self.wrong("there is no partnership".to_owned());
+        };
+        self.terms[self.now].relationship = partnership.relationship;
+        if self.stage.device().relationship() != partnership.relationship {
+            self.wrong("the player isn't marked".to_owned());
+        }
+        for (error, message) in self.errors() {
+            self.wrong(format!("a run that nothing disturbs reports {}: {message}", error.as_str()));
+        }
+        let (entries, pending) = self.hosts[self.now].manifest(partnership.relationship);
+        if !pending.is_empty() {
+            self.wrong(format!("after the run {} steps are in flight", pending.len()));
+        }
+        let device = self.stage.device();
+        let shelf = self.stage.library.shelf();
+        let look = Look { device: &device, shelf: &shelf, entries: &entries, terms: &self.terms[self.now] };
+        self.outcome.violations.extend(look.wrong());
+    }
+}
+
+/// Entries that a step in flight names.
+fn in_flight(pending: &[(i64, Intent)]) -> BTreeSet<i64> {
+    let entry = |(_, intent): &(i64, Intent)| match intent {
+        Intent::Write { replaces, .. } => *replaces,
+        Intent::Delete { entry, .. } => Some(*entry),
+    };
+    pending.iter().filter_map(entry).collect()
+}
