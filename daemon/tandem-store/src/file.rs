@@ -36,13 +36,16 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Makes the directory, and those above it, if it isn't there.
+/// Makes the directory, and those above it, if it isn't there. What is made lasts.
 pub(crate) fn ensure_directory(directory: &Path) -> Result<(), StoreError> {
+    let missing: Vec<&Path> =
+        directory.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
     DirBuilder::new()
         .recursive(true)
         .mode(DIRECTORY_MODE)
         .create(directory)
-        .map_err(|error| io_error(directory, &error))
+        .map_err(|error| io_error(directory, &error))?;
+    missing.into_iter().rev().try_for_each(sync_directory)
 }
 
 /// Opens a file for reading; `None` when there is none. A pipe in its place isn't waited for: what isn't a regular file
@@ -133,7 +136,7 @@ pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
 
 /// Makes the names in the directory that holds `path` last.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|error| io_error(directory, &error))
