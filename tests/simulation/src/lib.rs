@@ -2,16 +2,19 @@
 //! the middle, on a clock that costs no time. A seed decides everything, so that what failed once can be played again.
 
 mod device;
+pub mod disk;
 mod event;
 mod host;
 mod library;
 mod player;
 mod random;
+pub mod records;
 mod reference;
 mod shrink;
 mod stage;
 mod steps;
 mod store;
+pub mod trace;
 mod wire;
 mod world;
 
