@@ -52,8 +52,9 @@ pub(crate) fn create(record: &mut Partnerships, creation: Creation) -> Result<Pa
     Ok(partnership)
 }
 
-/// Takes back the making of a partnership: all that is recorded of the device is as it was in `before`.
-pub(crate) fn take_back(record: &mut Partnerships, id: &DeviceId, before: &Partnerships) {
+/// Takes back the making of a partnership: all that is recorded of the device is as it was in `before`. The mark may have
+/// come to the device all the same: that it is ours is kept.
+pub(crate) fn take_back(record: &mut Partnerships, id: &DeviceId, before: &Partnerships, makes_mark: bool) {
     record.partnerships.retain(|partnership| partnership.device != *id);
     let partnership = before.partnerships.iter().find(|partnership| partnership.device == *id);
     record.ended.retain(|ended| partnership.is_none_or(|lasting| lasting.relationship != *ended));
@@ -61,6 +62,7 @@ pub(crate) fn take_back(record: &mut Partnerships, id: &DeviceId, before: &Partn
     let known_before = before.devices.iter().find(|known| known.description.id == *id);
     if let (Some(known), Some(before)) = (device(record, id), known_before) {
         known.clone_from(before);
+        known.made_mark |= makes_mark;
     }
 }
 
@@ -213,7 +215,7 @@ mod tests {
         record.partnerships[1].relationship = Guid(8);
         let before = record.clone();
         create(&mut record, creation("d", 1001)).unwrap();
-        take_back(&mut record, &DeviceId("d".to_owned()), &before);
+        take_back(&mut record, &DeviceId("d".to_owned()), &before, false);
         assert!(record.ended.is_empty(), "its manifest is needed again");
         assert_eq!(record.partnerships.len(), 2);
         assert!(before.partnerships.iter().all(|partnership| record.partnerships.contains(partnership)));

@@ -15,7 +15,7 @@ use tandem_model::id::Guid;
 use tandem_model::manifest::{Correction, Entry, EntryState, Intent, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Player, Storage, Transfer};
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// Entries deleted between two records.
 const GROUP: usize = 64;
@@ -32,37 +32,63 @@ pub(crate) async fn remove_content(
     let entries = journal.with(|manifest| manifest.entries()).await?;
     recover::recover(&journal, &*storage, &entries, None).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
-    let names = TemporaryNames::new(&parts.new_guid);
-    let present: Vec<_> = entries.into_iter().filter(|entry| entry.state == EntryState::Present).collect();
-    for group in present.chunks(GROUP) {
-        if transfer.is_cancelled() {
-            return Err(RunError::cancelled());
-        }
-        let asides: Vec<DevicePath> = group.iter().map(|_| names.next()).collect();
-        let intend =
-            |(entry, aside): (&Entry, &DevicePath)| Intent::Delete { entry: entry.id, aside: aside.clone() };
-        let intents = group.iter().zip(&asides).map(intend).collect();
-        let numbers = journal.commit(Vec::new(), intents).await?;
-        let mut outcomes = Vec::with_capacity(group.len());
-        for ((entry, aside), intent) in group.iter().zip(asides).zip(numbers) {
-            let deleted = ours::delete(&*storage, entry, aside, transfer).await;
-            outcomes.push(match deleted {
-                Ok(()) | Err(PlayerError::NotFound(_)) => Outcome::Deleted { intent },
-                Err(error) if error.ends_run() => return Err(error.into()),
-                Err(error) => {
-                    warn!(
-                        "a file of an ended partnership stays on the device: {}",
-                        error.item_error().as_str()
-                    );
-                    Outcome::Abandoned { intent }
-                }
-            });
-        }
-        storage.settle(group.iter().map(|entry| entry.path.clone()).collect()).await?;
-        journal.commit(outcomes, Vec::new()).await?;
+    let removal = Removal {
+        journal: &journal,
+        storage: &*storage,
+        names: TemporaryNames::new(&parts.new_guid),
+        transfer,
+    };
+    let present = entries.into_iter().filter(|entry| entry.state == EntryState::Present).collect();
+    // nobody comes back for what stays, so what was refused is asked for twice
+    let refused = removal.remove(present).await?;
+    for entry in removal.remove(refused).await? {
+        warn!(id = entry.id, "a file of an ended partnership stays on the device");
     }
     remove_folders(&journal, &*storage, HashSet::new()).await?;
     Ok(storage.flush().await?)
+}
+
+/// What removing works with.
+struct Removal<'a> {
+    journal: &'a Journal,
+    storage: &'a dyn Storage,
+    names: TemporaryNames,
+    transfer: &'a Arc<Transfer>,
+}
+
+impl Removal<'_> {
+    /// Deletes the files of these entries, and tells for which that was refused.
+    async fn remove(&self, entries: Vec<Entry>) -> Result<Vec<Entry>, RunError> {
+        let mut refused = Vec::new();
+        for group in entries.chunks(GROUP) {
+            if self.transfer.is_cancelled() {
+                return Err(RunError::cancelled());
+            }
+            let asides: Vec<DevicePath> = group.iter().map(|_| self.names.next()).collect();
+            let intend = |(entry, aside): (&Entry, &DevicePath)| Intent::Delete {
+                entry: entry.id,
+                aside: aside.clone(),
+            };
+            let intents = group.iter().zip(&asides).map(intend).collect();
+            let numbers = self.journal.commit(Vec::new(), intents).await?;
+            let mut outcomes = Vec::with_capacity(group.len());
+            for ((entry, aside), intent) in group.iter().zip(asides).zip(numbers) {
+                let deleted = ours::delete(self.storage, entry, aside, self.transfer).await;
+                outcomes.push(match deleted {
+                    Ok(()) | Err(PlayerError::NotFound(_)) => Outcome::Deleted { intent },
+                    Err(error) if error.ends_run() => return Err(error.into()),
+                    Err(error) => {
+                        debug!(id = entry.id, "a file was not deleted: {}", error.item_error().as_str());
+                        refused.push(entry.clone());
+                        Outcome::Abandoned { intent }
+                    }
+                });
+            }
+            self.storage.settle(group.iter().map(|entry| entry.path.clone()).collect()).await?;
+            self.journal.commit(outcomes, Vec::new()).await?;
+        }
+        Ok(refused)
+    }
 }
 
 /// Settles what a run of this partnership left in flight when it was cut, and removes folders that it made in vain.

@@ -99,12 +99,18 @@ pub(crate) async fn create_partnership(
     let (library, playlists) = chosen.map_err(|_| {
         RequestError::Failed("the partnership was not made: it was stopped before that".to_owned())
     })??;
-    let before = bench.ledger.current();
-    let mark = Mark { device: bench.device_guid(), relationship: (bench.parts.new_guid)() };
     let player = bench.open().await?;
     let made = async {
+        if bench.ledger.device(&bench.device).is_none() {
+            // it couldn't be looked at when it came
+            look(&bench, &*player).await?;
+        }
+        let before = bench.ledger.current();
+        let mark = Mark { device: bench.device_guid(), relationship: (bench.parts.new_guid)() };
         let carried = player.mark().await?;
         let old_mark = carried.map(|mark| mark.relationship);
+        // one without the device's GUID was no file, and so leaves none
+        let makes_mark = carried.is_none_or(|mark| mark.device == Guid::ZERO);
         let creation = Creation {
             device: bench.device.clone(),
             owner,
@@ -113,8 +119,7 @@ pub(crate) async fn create_partnership(
             default_rules,
             now: bench.parts.clock.now(),
             old_mark: old_mark.filter(|relationship| *relationship != Guid::ZERO),
-            // one without the device's GUID was no file, and so leaves none
-            makes_mark: carried.is_none_or(|mark| mark.device == Guid::ZERO),
+            makes_mark,
         };
         let seen = DeviceDescription { id: bench.device.clone(), ..player.description().clone() };
         let made = |record: &mut Partnerships| {
@@ -130,7 +135,7 @@ pub(crate) async fn create_partnership(
             settle_ended(&bench, &*player).await;
         } else {
             let take_back = |record: &mut Partnerships| {
-                take_back(record, &bench.device, &before);
+                take_back(record, &bench.device, &before, makes_mark);
                 Ok(())
             };
             bench.ledger.change(take_back).await?;
