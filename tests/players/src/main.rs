@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tandem_mtp::responder::{Fault, Profile, profile};
 
-const USAGE: &str = "usage: players [--tracks N] [--faults] [--fault-tracks N] [--only NAME] [DIRECTORY]";
+const USAGE: &str =
+    "usage: players [--tracks N] [--faults] [--fault-tracks N] [--fault-step N] [--only NAME] [DIRECTORY]";
 
 /// Of different classes: classic with all operations, without lists, a phone, files for playlists, and one that can neither
 /// rename nor list whole folders.
@@ -41,12 +42,15 @@ struct Arguments {
     tracks: usize,
     faults: bool,
     fault_tracks: usize,
+    /// Transactions from one at which a fault strikes to the next.
+    fault_step: usize,
     only: Option<String>,
     directory: Option<PathBuf>,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut parsed = Arguments { tracks: 100, faults: false, fault_tracks: 8, only: None, directory: None };
+    let mut parsed =
+        Arguments { tracks: 100, faults: false, fault_tracks: 8, fault_step: 1, only: None, directory: None };
     let mut given = std::env::args().skip(1);
     let number = |text: Option<String>| text.and_then(|text| text.parse().ok()).filter(|n| *n >= 4);
     while let Some(argument) = given.next() {
@@ -55,6 +59,10 @@ fn arguments() -> Result<Arguments, String> {
             "--tracks" => parsed.tracks = number(given.next()).ok_or("--tracks takes a number from 4")?,
             "--fault-tracks" => {
                 parsed.fault_tracks = number(given.next()).ok_or("--fault-tracks takes a number from 4")?;
+            }
+            "--fault-step" => {
+                let step = given.next().and_then(|text| text.parse().ok()).filter(|step| *step > 0);
+                parsed.fault_step = step.ok_or("--fault-step takes a number from 1")?;
             }
             "--only" => parsed.only = Some(given.next().ok_or("--only takes a name")?),
             other if other.starts_with('-') => return Err(format!("`{other}` is not known")),
@@ -87,7 +95,7 @@ fn main() -> ExitCode {
     }
     let mut failed = synchronise(&candidates, arguments.tracks);
     if arguments.faults {
-        failed += sweep(&candidates, arguments.fault_tracks);
+        failed += sweep(&candidates, arguments.fault_tracks, arguments.fault_step);
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -190,7 +198,7 @@ fn synchronise(candidates: &[Candidate], tracks: usize) -> usize {
     failed
 }
 
-fn sweep(candidates: &[Candidate], tracks: usize) -> usize {
+fn sweep(candidates: &[Candidate], tracks: usize, step: usize) -> usize {
     let begun = Instant::now();
     let pool = Pool::new(tracks + 1);
     let (runs, struck, failed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -206,8 +214,13 @@ fn sweep(candidates: &[Candidate], tracks: usize) -> usize {
             }
         };
         let places = u32::try_from(transactions).unwrap_or(u32::MAX);
-        let all: Vec<(Fault, u32)> =
-            Fault::ALL.into_iter().flat_map(|fault| (0..places).map(move |at| (fault, at))).collect();
+        // with a step, the first place moves from fault to fault
+        let places = |first: usize| (0..places).skip(first % step).step_by(step);
+        let all: Vec<(Fault, u32)> = Fault::ALL
+            .into_iter()
+            .zip(0..)
+            .flat_map(|(fault, first)| places(first).map(move |at| (fault, at)))
+            .collect();
         let before = failed.load(Ordering::Relaxed);
         in_parallel(&all, |(fault, at)| {
             let tried = || runtime().block_on(with_fault(profile, text, &pool, tracks, Some((*fault, *at))));

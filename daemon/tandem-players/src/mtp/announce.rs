@@ -7,6 +7,7 @@ use super::error::{Fail, failed};
 use super::formats::ABSTRACT_PLAYLISTS;
 use super::session::{Session, was_too_busy};
 use super::times;
+use super::tree::parent;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
 use tandem_mtp::codec::object_info::ObjectInfo;
@@ -30,13 +31,55 @@ pub(super) struct Announcement<'a> {
     pub(super) modified_ns: Option<i64>,
 }
 
+/// Why an announcement failed.
+pub(super) struct Unmade {
+    pub(super) why: Fail,
+    /// The device may have made the object all the same.
+    pub(super) unsettled: bool,
+}
+
 impl Session {
+    fn unmade(&self, error: &Error, path: &DevicePath) -> Unmade {
+        Unmade { why: refused(error, path), unsettled: self.is_unsettled(error) }
+    }
+
+    /// Announces an object, and returns its handle. When nobody knows whether the device made it, what is at its place,
+    /// where nothing was before, is deleted.
+    pub(super) async fn announced(
+        &mut self,
+        what: &Announcement<'_>,
+        path: &DevicePath,
+        at: &str,
+    ) -> Result<ObjectHandle, Fail> {
+        loop {
+            let by_list = !self.lists_refused;
+            let Unmade { why, unsettled } = match self.announce(what, path).await {
+                Ok(handle) => return Ok(handle),
+                Err(unmade) => unmade,
+            };
+            if !unsettled {
+                return Err(why);
+            }
+            self.ready_again().await?;
+            self.tree.forget_folder(parent(at));
+            let made = self.find(at).await?.filter(|made| !made.is_folder && made.facts.size <= what.size);
+            if let Some(made) = made {
+                self.delete_object(made.handle).await?;
+                self.tree.take(at);
+            }
+            // a refusal of lists that gives no reason: there is another way
+            if !(by_list && self.lists_refused) {
+                return Err(why);
+            }
+        }
+    }
+
     /// Announces an object, with its properties where the device takes them, and returns its handle.
     pub(super) async fn announce(
         &mut self,
         what: &Announcement<'_>,
         path: &DevicePath,
-    ) -> Result<ObjectHandle, Fail> {
+    ) -> Result<ObjectHandle, Unmade> {
         let knows_info = self.initiator.supports(OperationCode::SEND_OBJECT_INFO);
         let says_more = what.size > MOST_IN_INFO || ABSTRACT_PLAYLISTS.contains(&what.format);
         let lists = self.initiator.supports(OperationCode::SEND_OBJECT_PROP_LIST)
@@ -58,7 +101,7 @@ impl Session {
             match self.initiator.send_object_info(self.storage, what.place, &info).await {
                 Ok(created) => return Ok(created.handle),
                 Err(error) if was_too_busy(&error, &mut attempt).await => {}
-                Err(error) => return Err(refused(&error, path)),
+                Err(error) => return Err(self.unmade(&error, path)),
             }
         }
     }
@@ -69,8 +112,8 @@ impl Session {
         what: &Announcement<'_>,
         path: &DevicePath,
         knows_info: bool,
-    ) -> Result<Option<ObjectHandle>, Fail> {
-        let elements = self.elements(what).await?;
+    ) -> Result<Option<ObjectHandle>, Unmade> {
+        let elements = self.elements(what).await.map_err(|why| Unmade { why, unsettled: false })?;
         let mut attempt = 0;
         loop {
             let (place, format, size) = (what.place, what.format, what.size);
@@ -78,7 +121,11 @@ impl Session {
             match sent.await {
                 Ok(created) => return Ok(Some(created.handle)),
                 Err(error) if was_too_busy(&error, &mut attempt).await => {}
-                Err(error) if !knows_info || is_final(&error) => return Err(refused(&error, path)),
+                Err(error) if !knows_info || is_final(&error) => return Err(self.unmade(&error, path)),
+                Err(error) if self.is_unsettled(&error) => {
+                    self.lists_refused = true;
+                    return Err(self.unmade(&error, path));
+                }
                 Err(error) => {
                     tracing::debug!(
                         "a property list was not taken, the object is announced without: {error}"

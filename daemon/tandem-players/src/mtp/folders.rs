@@ -2,7 +2,7 @@
 //!
 //! It must not remove a folder that anything lies in: a folder goes with all that is below it.
 
-use super::announce::Announcement;
+use super::announce::{Announcement, Unmade};
 use super::error::Fail;
 use super::session::{Session, ask};
 use super::tree::{Known, parent};
@@ -33,7 +33,12 @@ impl Session {
                         .ok_or_else(|| PlayerError::NameRejected(folder.clone()))?;
                     let (format, name) = (FormatCode::ASSOCIATION, path.name());
                     let folder_here = Announcement { place, format, name, size: 0, modified_ns: None };
-                    let handle = self.announce(&folder_here, &path).await?;
+                    let announced = self.announce(&folder_here, &path).await;
+                    let handle = match announced {
+                        Ok(handle) => Some(handle),
+                        Err(Unmade { unsettled: true, .. }) => None,
+                        Err(Unmade { why, .. }) => return Err(why),
+                    };
                     made.push(path);
                     self.made_folder(handle, &folder).await?
                 }
@@ -43,13 +48,20 @@ impl Session {
         Ok(place)
     }
 
-    /// The handle of a folder that was just made. Some devices give it another one than they answered with.
-    async fn made_folder(&mut self, handle: ObjectHandle, folder: &str) -> Result<ObjectHandle, Fail> {
-        if self.look(handle).await?.is_some_and(|known| known.is_folder) {
+    /// The handle of a folder that was just made. Some devices give it another one than they answered with, or no answer.
+    async fn made_folder(
+        &mut self,
+        handle: Option<ObjectHandle>,
+        folder: &str,
+    ) -> Result<ObjectHandle, Fail> {
+        if let Some(handle) = handle
+            && self.look(handle).await?.is_some_and(|known| known.is_folder)
+        {
             let facts = ObjectFacts { size: 0, modified_ns: 0 };
             self.tree.put(folder, Known { handle, is_folder: true, facts });
             return Ok(handle);
         }
+        self.ready_again().await?;
         self.tree.forget_folder(parent(folder));
         let found = self.find(folder).await?.filter(|known| known.is_folder);
         found.map(|known| known.handle).ok_or_else(|| PlayerError::VerifyFailed(folder.to_owned()).into())
@@ -67,7 +79,7 @@ impl Session {
             if !self.children(folder.as_str()).await?.is_empty() || !self.counts_none(there).await? {
                 continue;
             }
-            ask!(self, "removing a folder", self.initiator.delete_object(there.handle))?;
+            self.delete_object(there.handle).await?;
             self.tree.take(folder.as_str());
         }
         Ok(())

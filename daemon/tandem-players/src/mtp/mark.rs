@@ -6,7 +6,6 @@
 use super::error::Fail;
 use super::send::bytes_request;
 use super::session::{Session, ask};
-use super::source::Incoming;
 use super::tree::Known;
 use crate::file_system::mark::{self, LIMIT, MarkError};
 use tandem_model::error::PlayerError;
@@ -84,9 +83,8 @@ impl Session {
         if content.is_some_and(|content| content.is_ok_and(|before| before == text)) {
             return Ok(());
         }
-        let number = if mark.relationship == Guid::ZERO { mark.device } else { mark.relationship };
-        let temporary = path(&format!("{NAME}.{:032x}.new", number.0))?;
-        // what a cut has left
+        let temporary = path(&format!("{NAME}.{:032x}.new", mark.device.0))?;
+        // what a cut has left: the device's own number is the same in every attempt
         if let Some(remains) = self.find(temporary.as_str()).await?.filter(|remains| !remains.is_folder) {
             self.delete_known(&temporary, remains).await?;
         }
@@ -128,11 +126,7 @@ impl Session {
         } else if known.facts.size > LIMIT as u64 {
             Err(MarkError::TooLarge)
         } else {
-            let size = known.facts.size;
-            let mut bytes = Incoming::keep(LIMIT as u64);
-            let got = self.initiator.get_object(known.handle, Some(size), &mut bytes).await;
-            got.map_err(|error| super::error::failed("reading the mark", &error))?;
-            mark::decode(&bytes.kept)
+            mark::decode(&self.read(&path(&name)?, LIMIT as u64).await?)
         };
         Ok((Some((name, known)), Some(text)))
     }

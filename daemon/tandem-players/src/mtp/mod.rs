@@ -20,7 +20,7 @@ pub use families::{Families, FamilyError, Traits};
 
 pub(crate) use connect::connect;
 use error::{Fail, failed};
-use session::{Session, Shared, with_session};
+use session::{Session, Shared, ask, with_session};
 use std::sync::Arc;
 use std::time::Duration;
 use storage::MtpStorage;
@@ -61,7 +61,7 @@ impl MtpPlayer {
         let traits = families.traits_of(ids, &device);
         initiator.set_options(options(traits));
         if !initiator.has_session() {
-            initiator.open_session().await.map_err(|error| failed("opening a session", &error).told())?;
+            ask!((), "opening a session", initiator.open_session()).map_err(Fail::told)?;
         }
         let storages = storages(&mut initiator).await.map_err(Fail::told)?;
         describe(&mut description, &device);
@@ -95,13 +95,14 @@ fn takes_music(device: &DeviceInfo) -> Result<(), PlayerError> {
 
 /// What the device is. Some tell that in a session alone, though the standard has it told without one.
 async fn introduce(initiator: &mut Initiator) -> Result<DeviceInfo, Fail> {
-    match initiator.get_device_info().await {
-        Err(error) if error.kind() == ErrorKind::SessionLost => {
-            initiator.open_session().await.map_err(|error| failed("opening a session", &error))?;
-            initiator.get_device_info().await.map_err(|error| failed("opening the device", &error))
-        }
-        told => told.map_err(|error| failed("opening the device", &error)),
+    let wants_session = match initiator.get_device_info().await {
+        Ok(device) => return Ok(device),
+        Err(error) => error.kind() == ErrorKind::SessionLost,
+    };
+    if wants_session {
+        ask!((), "opening a session", initiator.open_session())?;
     }
+    ask!((), "opening the device", initiator.get_device_info())
 }
 
 fn options(traits: Traits) -> Options {
@@ -118,18 +119,11 @@ fn options(traits: Traits) -> Options {
 async fn storages(initiator: &mut Initiator) -> Result<Vec<(StorageId, StorageInfo)>, Fail> {
     let mut told = false;
     loop {
-        let ids = match initiator.storage_ids().await {
-            Ok(ids) => ids,
-            Err(error) if error.kind() == ErrorKind::Refused => Vec::new(),
-            Err(error) => return Err(failed("asking for storages", &error)),
-        };
+        let ids = asked_while_locked(ask!((), "asking for storages", initiator.storage_ids()))?;
         let mut storages = Vec::new();
-        for id in ids.into_iter().filter(|id| id.has_medium()) {
-            match initiator.storage_info(id).await {
-                Ok(info) => storages.push((id, info)),
-                Err(error) if error.kind() == ErrorKind::Refused => {}
-                Err(error) => return Err(failed("asking for a storage", &error)),
-            }
+        for id in ids.unwrap_or_default().into_iter().filter(|id| id.has_medium()) {
+            let info = asked_while_locked(ask!((), "asking for a storage", initiator.storage_info(id)))?;
+            storages.extend(info.map(|info| (id, info)));
         }
         if !storages.is_empty() {
             return Ok(storages);
@@ -146,6 +140,15 @@ async fn storages(initiator: &mut Initiator) -> Result<Vec<(StorageId, StorageIn
                 break;
             }
         }
+    }
+}
+
+/// An answer; `None` where the device refuses it as one does that is locked.
+fn asked_while_locked<T>(answer: Result<T, Fail>) -> Result<Option<T>, Fail> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Fail::Player(PlayerError::NotPermitted(_))) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -82,8 +82,8 @@ impl Session {
         let modified_ns = Some(request.modified_ns);
         let announcement = Announcement { place, format, name, size: request.size, modified_ns };
         let session = self.number;
-        let handle = self.announce(&announcement, &request.path).await?;
         let at = if rename { beside.as_str() } else { request.path.as_str() };
+        let handle = self.announced(&announcement, &request.path, at).await?;
         match self.fill(request, handle, at, &mut source, transfer).await {
             Ok(known) => {
                 let known = if rename { self.take_place(request, known, old).await? } else { known };
@@ -202,8 +202,8 @@ impl Session {
                 let format = ABSTRACT_PLAYLISTS.into_iter().find(|format| listed.contains(format));
                 let format = format.unwrap_or(FormatCode::ABSTRACT_AUDIO_VIDEO_PLAYLIST);
                 let (name, modified_ns) = (request.path.name(), Some(request.modified_ns));
-                self.announce(&Announcement { place, format, name, size: 0, modified_ns }, &request.path)
-                    .await?
+                let announcement = Announcement { place, format, name, size: 0, modified_ns };
+                self.announced(&announcement, &request.path, request.path.as_str()).await?
             }
         };
         let set = ask!(self, "filling a playlist", self.initiator.set_object_references(handle, &tracks));
@@ -254,7 +254,11 @@ impl Session {
     /// Deletes an object if it is still as it was looked at.
     pub(crate) async fn delete_known(&mut self, path: &DevicePath, there: Known) -> Result<(), Fail> {
         let there = self.check_unchanged(path, there, there.facts).await?;
-        ask!(self, "deleting a file", self.initiator.delete_object(there.handle))?;
+        let deleted = self.delete_object(there.handle).await;
+        if deleted.is_err() {
+            self.tree.forget_folder(parent(path.as_str()));
+        }
+        deleted?;
         self.tree.take(path.as_str());
         Ok(())
     }
@@ -265,25 +269,18 @@ impl Session {
         if self.initiator.is_gone() {
             return Ok(());
         }
-        match self.ready().await {
-            // found only now that the session is lost: a new one is opened
-            Err(Fail::Stale(_)) => self.ready().await?,
-            other => other?,
-        }
+        self.ready_again().await?;
         self.tree.forget_folder(parent(at));
         if self.number == session {
-            let deleted = ask!(self, "deleting remains", self.initiator.delete_object(handle));
-            match deleted {
+            match self.delete_object(handle).await {
                 // the device keeps no remains, or gave them another handle
-                Err(Fail::Stale(_)) => {}
-                deleted => return deleted,
+                Ok(()) | Err(Fail::Stale(_)) => {}
+                Err(error) => return Err(error),
             }
         }
-        if !self.initiator.has_session() {
-            self.ready().await?;
-        }
+        self.ready_again().await?;
         if let Some(remains) = self.find(at).await? {
-            ask!(self, "deleting remains", self.initiator.delete_object(remains.handle))?;
+            self.delete_object(remains.handle).await?;
             self.tree.forget_folder(parent(at));
         }
         Ok(())

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_mtp::codec::storage_info::StorageInfo;
-use tandem_mtp::codes::{EventCode, FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode, StorageId};
+use tandem_mtp::codes::{
+    EventCode, FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode, ResponseCode, StorageId,
+};
 use tandem_mtp::initiator::{Error, ErrorKind, Initiator};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -40,6 +42,11 @@ pub(crate) use ask;
 pub(crate) async fn may_ask_again(error: &Error, attempt: &mut u32) -> bool {
     match error.kind() {
         ErrorKind::Retryable => {
+            *attempt += 1;
+            *attempt < 2
+        }
+        // what says nothing of the cause may be over
+        ErrorKind::Refused if error.code() == Some(ResponseCode::GENERAL_ERROR) => {
             *attempt += 1;
             *attempt < 2
         }
@@ -159,6 +166,33 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Whether nobody knows what became of what was asked: anything but a refusal that says why.
+    pub(crate) fn is_unsettled(&self, error: &Error) -> bool {
+        let refused = error.kind() == ErrorKind::Refused && error.code() != Some(ResponseCode::GENERAL_ERROR);
+        let busy = error.kind() == ErrorKind::Busy;
+        !refused && !busy && !self.initiator.is_gone()
+    }
+
+    /// Makes the session fit to be used, also where it only now proves lost.
+    pub(crate) async fn ready_again(&mut self) -> Result<(), Fail> {
+        match self.ready().await {
+            Err(Fail::Stale(_)) => self.ready().await,
+            other => other,
+        }
+    }
+
+    /// Deletes an object. What is gone afterwards is deleted, whatever the device answered.
+    pub(crate) async fn delete_object(&mut self, handle: ObjectHandle) -> Result<(), Fail> {
+        let session = self.number;
+        let deleted = ask!(self, "deleting a file", self.initiator.delete_object(handle));
+        let Err(error) = deleted else { return Ok(()) };
+        if self.initiator.is_gone() || !self.initiator.has_session() {
+            return Err(error);
+        }
+        self.ready().await?;
+        if self.number == session && self.look(handle).await?.is_none() { Ok(()) } else { Err(error) }
     }
 
     /// Kind and space of the storage.

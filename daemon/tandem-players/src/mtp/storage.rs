@@ -4,7 +4,7 @@
 
 use super::error::{Fail, failed};
 use super::send::beside;
-use super::session::{Session, Shared, ask, with_session};
+use super::session::{Session, Shared, ask, may_ask_again, with_session};
 use super::source::Incoming;
 use super::tree::{Known, parent};
 use std::sync::Arc;
@@ -190,29 +190,37 @@ impl Session {
         found.ok_or_else(|| PlayerError::NotFound(path.as_str().to_owned()).into())
     }
 
-    async fn read(&mut self, path: &DevicePath, limit: u64) -> Result<Vec<u8>, Fail> {
+    pub(crate) async fn read(&mut self, path: &DevicePath, limit: u64) -> Result<Vec<u8>, Fail> {
         let known = self.file(path).await?;
-        let mut bytes = Incoming::keep(limit);
         let size = known.facts.size;
         let part = u32::try_from(limit).ok().filter(|_| limit < size);
-        let partial = self.initiator.supports(OperationCode::GET_PARTIAL_OBJECT);
-        let got = match part {
-            Some(part) if partial => {
-                self.initiator.get_partial_object(known.handle, 0, part, &mut bytes).await
+        let part = part.filter(|_| self.initiator.supports(OperationCode::GET_PARTIAL_OBJECT));
+        let mut attempt = 0;
+        loop {
+            let mut bytes = Incoming::keep(limit);
+            let got = match part {
+                Some(part) => self.initiator.get_partial_object(known.handle, 0, part, &mut bytes).await,
+                None => self.initiator.get_object(known.handle, Some(size), &mut bytes).await,
+            };
+            match got {
+                Ok(_) => return Ok(bytes.kept),
+                Err(error) if may_ask_again(&error, &mut attempt).await => {}
+                Err(error) => return Err(failed("reading a file", &error)),
             }
-            _ => self.initiator.get_object(known.handle, Some(size), &mut bytes).await,
-        };
-        got.map_err(|error| failed("reading a file", &error))?;
-        Ok(bytes.kept)
+        }
     }
 
     async fn hash(&mut self, path: &DevicePath, transfer: &Transfer) -> Result<u128, Fail> {
         let known = self.file(path).await?;
-        let mut bytes = Incoming::hash(transfer);
-        match self.initiator.get_object(known.handle, Some(known.facts.size), &mut bytes).await {
-            Ok(_) => Ok(bytes.digest()),
-            Err(_) if transfer.is_cancelled() => Err(PlayerError::Cancelled.into()),
-            Err(error) => Err(failed("reading a file back", &error)),
+        let mut attempt = 0;
+        loop {
+            let mut bytes = Incoming::hash(transfer);
+            match self.initiator.get_object(known.handle, Some(known.facts.size), &mut bytes).await {
+                Ok(_) => return Ok(bytes.digest()),
+                Err(_) if transfer.is_cancelled() => return Err(PlayerError::Cancelled.into()),
+                Err(error) if may_ask_again(&error, &mut attempt).await => {}
+                Err(error) => return Err(failed("reading a file back", &error)),
+            }
         }
     }
 
@@ -237,7 +245,7 @@ impl Session {
                 Err(PlayerError::Other(format!("`{path}` on the device is a folder")).into())
             }
             Some((at, known)) => {
-                ask!(self, "deleting a file", self.initiator.delete_object(known.handle))?;
+                self.delete_object(known.handle).await?;
                 self.tree.take(at.as_str());
                 Ok(())
             }

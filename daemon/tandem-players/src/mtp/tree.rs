@@ -14,6 +14,9 @@ use tandem_mtp::codes::{DataType, FormatCode, ObjectHandle, ObjectPropertyCode a
 use tandem_mtp::initiator::{ObjectFilter, Parent, PropertyQuery};
 use unicode_normalization::UnicodeNormalization;
 
+/// How often an object is asked for that was listed, when it is refused.
+const TELLINGS: u32 = 2;
+
 /// An object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Known {
@@ -258,9 +261,8 @@ impl Session {
         };
         let mut children = Vec::with_capacity(handles.len());
         for handle in handles {
-            let answer = ask!(self, "asking for an object", self.initiator.object_info(handle));
-            // an object that can't be told about doesn't hide the others
-            let Some(info) = self.unless_lost(answer)? else { continue };
+            // what can't be told about doesn't hide the others
+            let Some(info) = self.told_of(handle).await? else { continue };
             let belongs = match place {
                 Parent::Root => info.parent.is_root_of(self.storage),
                 Parent::Folder(folder) => info.parent == folder,
@@ -271,6 +273,23 @@ impl Session {
             }
         }
         Ok(children)
+    }
+}
+
+impl Session {
+    /// ObjectInfo of something that was listed; `None` when it is gone meanwhile, or can't be told about however often it is
+    /// asked for. What isn't seen here counts as not there, so a refusal is not enough.
+    async fn told_of(&mut self, handle: ObjectHandle) -> Result<Option<ObjectInfo>, Fail> {
+        for _ in 0..TELLINGS {
+            let answer = ask!(self, "asking for an object", self.initiator.object_info(handle));
+            match self.unless_lost(answer) {
+                Ok(Some(info)) => return Ok(Some(info)),
+                Ok(None) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        tracing::warn!("the device lists an object that it doesn't tell of");
+        Ok(None)
     }
 }
 
