@@ -65,7 +65,7 @@ class Bench:
             raise Failed(f"{len(fitting)} devices are called {name}: {self.devices()}")
         return fitting[0]
 
-    def wait_for(self, name: str, limit: float = 60, **wanted: Any) -> dict[str, Any]:
+    def wait_for(self, name: str, limit: float = 120, **wanted: Any) -> dict[str, Any]:
         """Waits until a device is connected and has these values."""
         wanted = {"connected": True} | wanted
         end = time.monotonic() + limit

@@ -2,6 +2,7 @@
 what came of each step: bytes in hex, a count, or the name of the error. It is no driver and knows no protocol.
 
     usbfs.py /dev/bus/usb/001/002 <STEPS
+    usbfs.py --hold READY /dev/bus/usb/001/002     claims interface 0, writes to the file READY, and keeps it until it ends
 """
 
 import ctypes
@@ -9,6 +10,8 @@ import errno
 import fcntl
 import json
 import os
+import pathlib
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -81,8 +84,19 @@ STEPS: dict[str, Callable[[int, dict[str, Any]], str | int]] = {
 }
 
 
+def hold(ready: str, path: str) -> None:
+    """Claims interface 0 and waits for the end."""
+    node = os.open(path, os.O_RDWR)
+    fcntl.ioctl(node, CLAIM, ctypes.c_uint(0))
+    pathlib.Path(ready).write_text("held")
+    signal.pause()
+
+
 def main() -> None:
     """Does the steps in their order; one that fails doesn't keep the next from being tried."""
+    if sys.argv[1] == "--hold":
+        hold(*sys.argv[2:])
+        return
     node = os.open(sys.argv[1], os.O_RDWR)
     results: list[str | int] = []
     for step in json.load(sys.stdin):

@@ -18,6 +18,13 @@ CACHE = HERE / "cache"
 SUITE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
 
+# Of this package the command line alone is wanted, and not the graphical libraries that the package depends on.
+UNPACKED = "android-file-transfer"
+UNPACK = (
+    'cd "$1/tmp" && env APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -qq download ' + UNPACKED + " && "
+    'dpkg-deb --fsys-tarfile ' + UNPACKED + '_*.deb | tar -x -C "$1" ./usr/bin/aft-mtp-cli && rm -- *.deb'
+)
+
 # What boots the guest from a virtio disk; the rest is loaded by udev from the root file system.
 INITRAMFS_MODULES = ["virtio_pci", "virtio_blk", "virtio_console", "ext4", "crc32c_generic"]
 # Of no use in this guest; without them it is built and copied faster.
@@ -69,6 +76,7 @@ def _debian(into: pathlib.Path) -> None:
     command = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages())}"]
     command += ['--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"']
     command += [f"--dpkgopt=path-exclude={path}" for path in EXCLUDED]
+    command += [f"--customize-hook={UNPACK}"]
     with open(CACHE / "mmdebstrap.log", "w") as log:
         subprocess.run([*command, SUITE, str(into), MIRROR], check=True, stdout=log, stderr=log, timeout=1500)
 
@@ -123,7 +131,7 @@ def build() -> Image:
     image = Image(folder / "kernel", folder / "initramfs", folder / "disk.ext4", name)
     if image.disk.exists():
         return image
-    base = CACHE / f"debian-{hashlib.sha256(' '.join(packages() + EXCLUDED).encode()).hexdigest()[:16]}.tar"
+    base = CACHE / f"debian-{hashlib.sha256(' '.join([*packages(), *EXCLUDED, UNPACKED]).encode()).hexdigest()[:16]}.tar"
     if not base.exists():
         unfinished = base.with_suffix(".part.tar")
         _debian(unfinished)

@@ -1,13 +1,17 @@
-"""Players that aren't sticks: QEMU's MTP device, umtprd on a dummy controller, and devices that a description makes.
+"""Players that aren't sticks: QEMU's MTP device, umtprd on a dummy controller, our own responder and devices that a
+description makes, both on the virtual host controller.
 
 Their programs (`devices/`) are carried into the guest when the first is plugged in. What becomes of a device there,
 the kernel and udev tell. It decides nothing about what is tested.
 """
 
+import hashlib
 import io
 import json
+import os
 import pathlib
 import shlex
+import subprocess
 import time
 import zipfile
 from collections.abc import Callable
@@ -17,6 +21,7 @@ from .guest import Failed, Guest
 from .image import HERE
 
 PROGRAMS = HERE / "devices"
+ROOT = HERE.parent.parent
 # in the guest
 ARCHIVE = "/run/usb_device.zip"
 FOLDER = "/run/usb_device"
@@ -53,21 +58,43 @@ def gone(guest: Guest, serial: str) -> None:
     guest.check("udevadm settle --timeout=60", limit=70)
 
 
+def bytes_below(guest: Guest, folder: str) -> int:
+    """How many bytes lie below a folder of the guest."""
+    return int(guest.check(f"du -sb {shlex.quote(folder)}").split()[0])
+
+
+def files_below(guest: Guest, folder: str) -> dict[str, str]:
+    """The digests of all files below a folder of the guest, by path."""
+    listed = guest.check(f"cd {shlex.quote(folder)} && find . -type f -exec sha256sum {{}} +", limit=120)
+    return {line[68:]: line[:64] for line in listed.splitlines()}
+
+
 class QemuPlayer:
-    """QEMU's `usb-mtp`. Its folder is a fresh one for each plug; QEMU hangs when folders in it are deleted."""
+    """QEMU's `usb-mtp`, with a folder of the host. QEMU hangs when folders in it are deleted."""
 
     def __init__(self, guest: Guest, name: str, folder: pathlib.Path, *, port: str, serial: str) -> None:
         self._guest = guest
         self.name = name
         self.serial = serial
+        self.id = f"mtp-46f4-0004-{serial}"
+        self._folder = folder
         bus, _, number = port.partition("/")
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         options: dict[str, Any] = {"rootdir": str(folder.resolve()), "readonly": False, "desc": name}
         guest.qmp("device_add", driver="usb-mtp", id=name, bus=bus, port=number, serial=serial, **options)
 
     def unplug(self) -> None:
         """Pulls it."""
         self._guest.qmp("device_del", awaiting="DEVICE_DELETED", id=self.name)
+
+    def files(self) -> dict[str, str]:
+        """The digests of all files on it, by path."""
+        found = (path for path in self._folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(self._folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+    def stored(self) -> int:
+        """How many bytes are on it."""
+        return sum(path.stat().st_size for path in self._folder.rglob("*"))
 
 
 class UmtpPlayer:
@@ -77,6 +104,7 @@ class UmtpPlayer:
         self._guest = guest
         self._number = number
         self.serial = serial
+        self.id = f"mtp-1d6b-0100-{serial}"
         self.store = f"/var/lib/player-{number}"
         guest.check(f"mkdir -p {self.store}")
         self._script(f"plug {number} {shlex.quote(serial)} {shlex.quote(name)} {self.store}")
@@ -87,6 +115,43 @@ class UmtpPlayer:
     def unplug(self) -> None:
         """Pulls it and ends its responder; the store stays."""
         self._script(f"unplug {self._number}")
+
+    def files(self) -> dict[str, str]:
+        """The digests of all files on it, by path."""
+        return files_below(self._guest, self.store)
+
+    def stored(self) -> int:
+        """How many bytes are on it."""
+        return bytes_below(self._guest, self.store)
+
+
+class SimulatedPlayer:
+    """Our own responder with a profile of the project's, on the virtual host controller; `devices/mtp_device` is its
+    program. Its store is a directory of the guest."""
+
+    def __init__(self, guest: Guest, profile: str, *, serial: str) -> None:
+        self._guest = guest
+        self._unit = f"mtp-device-{serial}"
+        self.serial = serial
+        facts = json.loads((ROOT / f"daemon/tandem-mtp/profiles/{profile}.json").read_text())
+        self.id = f"mtp-{facts['vendor_id']:04x}-{facts['product_id']:04x}-{serial}"
+        place = f"/var/lib/simulated-{serial}"
+        self.store = f"{place}/storage-{facts['storages'][0]['id']:08x}"
+        program = carried(guest, "mtp_device")
+        guest.check(f"modprobe vhci_hcd && mkdir -p {place}")
+        guest.check(f"systemd-run --quiet --collect --unit={self._unit} {program} {profile} {place} {serial}")
+
+    def unplug(self) -> None:
+        """Pulls it and ends its responder; the store stays."""
+        self._guest.check(f"systemctl stop {self._unit}")
+
+    def files(self) -> dict[str, str]:
+        """The digests of all files on it, by path."""
+        return files_below(self._guest, self.store)
+
+    def stored(self) -> int:
+        """How many bytes are on it."""
+        return bytes_below(self._guest, self.store)
 
 
 class MadePlayer:
@@ -99,6 +164,7 @@ class MadePlayer:
         self._log = f"{FOLDER}/{name}.log"
         self.description = description
         self.serial = str(description.get("serial", ""))
+        self.id = f"mtp-{description['vendor']:04x}-{description['product']:04x}-{self.serial}"
         guest.check(f"modprobe vhci_hcd && mkdir -p {FOLDER} && cat >{ARCHIVE}", data=_archive())
         guest.check(f"rm -f {self._log} && cat >{self._described}", data=json.dumps(description).encode())
         program = f"python3 -m usb_device {self._described} {self._log}"
@@ -138,6 +204,17 @@ class MadePlayer:
         """Pulls it."""
         self._guest.check(f"systemctl stop {self._unit}")
         self.wait_for(lambda entry: entry["event"] in ("unplugged", "vanished"), "it is unplugged")
+
+
+def carried(guest: Guest, program: str) -> str:
+    """Where one of our own programs is in the guest; it is carried there when it isn't."""
+    place = f"/usr/local/libexec/{program}"
+    if guest.run(f"test -x {place}").code:
+        built = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
+        stripped = guest.work / program
+        subprocess.run(["strip", "-o", str(stripped), str(ROOT / built / "release" / program)], check=True)
+        guest.check(f"cat >{place} && chmod 755 {place}", data=stripped.read_bytes())
+    return place
 
 
 def _archive() -> bytes:

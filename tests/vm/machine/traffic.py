@@ -32,3 +32,14 @@ def do(guest: Guest, properties: dict[str, str], *steps: dict[str, Any]) -> list
     ran = guest.check(f"python3 /run/usbfs.py {properties['DEVNAME']}", data=json.dumps(steps).encode(), limit=60)
     results: list[Any] = json.loads(ran)
     return results
+
+
+def hold(guest: Guest, properties: dict[str, str], user: str = "ann") -> str:
+    """Has a program of a user's claim a device's first interface until the unit that is returned is stopped."""
+    guest.check("cat >/run/usbfs.py", data=(PROGRAMS / "usbfs.py").read_bytes())
+    unit, ready = f"hold-{properties['DEVNUM']}", f"/run/held-{properties['DEVNUM']}"
+    guest.check(f"rm -f {ready} && install -o {user} -m 600 /dev/null {ready}")
+    program = f"python3 /run/usbfs.py --hold {ready} {properties['DEVNAME']}"
+    guest.check(f"systemd-run --quiet --collect --uid={user} --unit={unit} {program}")
+    guest.until(f"test -s {ready}", "the interface is held")
+    return unit
