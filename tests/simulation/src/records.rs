@@ -129,7 +129,7 @@ impl Clerk {
             Step::Results => {
                 let result = |at: u32| ItemResult {
                     media: format!("file:///{number}/{at}.mp3"),
-                    error: (at % 2 == 0).then_some(ItemError::NoFit),
+                    error: at.is_multiple_of(2).then_some(ItemError::NoFit),
                     message: "no space is left for it".to_owned(),
                 };
                 self.manifest()?.set_results(&(0..9).map(result).collect::<Vec<_>>())?;

@@ -1,7 +1,7 @@
 //! The jobs that hold a device, one at a time: making and ending its partnership, previews, estimates, ejection. The look
 //! at it is `look`'s; a run is a job too, with a folder of its own. Jobs own what they work on and return what they found.
 
-use super::look::see;
+use super::look::look;
 use crate::ledger::{Creation, Ledger, create, end, take_back};
 use crate::parts::Parts;
 use crate::preview::{self, PreviewItem};
@@ -9,7 +9,6 @@ use crate::run::cancel::unless_cancelled;
 use crate::run::prepare::{Question, prepare};
 use crate::run::{RunInput, remove_content, settle};
 use std::sync::Arc;
-use tandem_model::device::DeviceDescription;
 use tandem_model::error::{PlayerError, RequestError};
 use tandem_model::id::{DeviceId, Guid, PlaylistId, Uid};
 use tandem_model::library::Library;
@@ -103,7 +102,7 @@ pub(crate) async fn create_partnership(
     let made = async {
         if bench.ledger.device(&bench.device).is_none() {
             // it couldn't be looked at when it came
-            look(&bench, &*player).await?;
+            look(&bench, &*player, None).await?;
         }
         let before = bench.ledger.current();
         let mark = Mark { device: bench.device_guid(), relationship: (bench.parts.new_guid)() };
@@ -121,15 +120,7 @@ pub(crate) async fn create_partnership(
             old_mark: old_mark.filter(|relationship| *relationship != Guid::ZERO),
             makes_mark,
         };
-        let seen = DeviceDescription { id: bench.device.clone(), ..player.description().clone() };
-        let made = |record: &mut Partnerships| {
-            if !record.devices.iter().any(|known| known.description.id == seen.id) {
-                // the first look at it had failed
-                see(record, seen, None, creation.now, None, || mark.device);
-            }
-            create(record, creation)
-        };
-        bench.ledger.change(made).await?;
+        bench.ledger.change(|record| create(record, creation)).await?;
         let marked = player.set_mark(mark).await;
         if marked.is_ok() {
             settle_ended(&bench, &*player).await;

@@ -59,7 +59,8 @@ fn is_followed_by_a_run(bench: &Bench, found: &Found) -> bool {
         && partnership.is_some_and(|partnership| partnership.sync_on_connect && !partnership.removing)
 }
 
-async fn look(
+/// What there is to know of an open player, recorded; `library` is its owner's.
+pub(super) async fn look(
     bench: &Bench,
     player: &dyn Player,
     library: Option<Arc<dyn Library>>,
@@ -126,7 +127,7 @@ fn is_surely(known: &KnownDevice, mark: Option<Mark>, space: Space) -> bool {
 }
 
 /// Notes that a device was seen.
-pub(super) fn see(
+fn see(
     record: &mut Partnerships,
     description: DeviceDescription,
     own_name: Option<String>,
