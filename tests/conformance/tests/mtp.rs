@@ -7,6 +7,7 @@
 mod common;
 
 use conformance::Subject;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::PlayerError;
@@ -107,9 +108,9 @@ async fn put(player: &dyn Player, at: &str, bytes: &[u8]) -> Result<Written, Pla
 /// A profile of the project's own with more habits, in a file.
 fn with_habits(name: &str, habits: &str) -> tempfile::NamedTempFile {
     let (_, json) = profile::OWN.iter().find(|(known, _)| *known == name).unwrap();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), json.replacen("\"habits\": [", &format!("\"habits\": [{habits}"), 1))
-        .unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let more = json.replacen("\"habits\": [", &format!("\"habits\": [{habits}"), 1);
+    file.write_all(more.as_bytes()).unwrap();
     file
 }
 
