@@ -45,7 +45,16 @@ pub(crate) fn ensure_directory(directory: &Path) -> Result<(), StoreError> {
         .mode(DIRECTORY_MODE)
         .create(directory)
         .map_err(|error| io_error(directory, &error))?;
-    missing.into_iter().rev().try_for_each(sync_directory)
+    let synced = missing.iter().rev().try_for_each(|made| sync_directory(made));
+    if synced.is_err() {
+        // the next attempt makes them, and syncs them, again
+        for made in missing {
+            if let Err(cause) = fs::remove_dir(made) {
+                tracing::warn!("{} may not survive a power cut: {cause}", made.display());
+            }
+        }
+    }
+    synced
 }
 
 /// Opens a file for reading; `None` when there is none. A pipe in its place isn't waited for: what isn't a regular file
