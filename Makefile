@@ -36,7 +36,7 @@ substitute = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexecdir@|$(libexecdir)|g'
 packages_build = gcc libc6-dev pkg-config libudev-dev
 packages_demo = $(packages_build) dbus ffmpeg
 packages_test = $(packages_build) dbus systemd udev e2fsprogs exfatprogs exfat-fuse dosfstools ffmpeg groff-base \
-	libxml2-utils rsync
+	libxml2-utils rsync strace
 packages_vm = $(packages_build) mmdebstrap mtools busybox-static cpio binutils fdisk python3 \
 	dosfstools exfatprogs e2fsprogs ntfs-3g
 
@@ -77,6 +77,15 @@ test-players: ## a synchronisation with a player of every profile, then with eac
 	@$(call install_packages,$(packages_build))
 	$(CARGO) build --locked -p players
 	"$(CARGO_TARGET_DIR)/debug/players" --faults $(wildcard $(TANDEM_PROFILES))
+
+histories ?= 1000000
+cycles ?= 10000
+
+.PHONY: soak
+soak: ## the simulation at length: a million random histories, all failing calls, 10,000 connections (histories=, cycles=)
+	@$(call install_packages,$(packages_build) strace)
+	TANDEM_HISTORIES=$(histories) TANDEM_CYCLES=$(cycles) TANDEM_EVERY=1 \
+	  $(CARGO) test --locked --release -p simulation -- --nocapture --test-threads=1
 
 .PHONY: build
 build: ## the programs, with PROFILE=release or debug

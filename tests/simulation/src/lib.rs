@@ -21,7 +21,7 @@ mod world;
 pub use event::{Event, Fault, Flavour, Harm, History, LibraryEdit, UserEdit, When};
 pub use random::Random;
 pub use shrink::shrink;
-pub use world::{Outcome, play};
+pub use world::{Outcome, cycles, play};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;

@@ -151,6 +151,11 @@ impl Wire {
         self.lock().count
     }
 
+    /// Forgets what they were.
+    pub(crate) fn forget_names(&self) {
+        self.lock().names.clear();
+    }
+
     /// What they were.
     #[must_use]
     pub(crate) fn names(&self) -> Vec<&'static str> {

@@ -2,7 +2,7 @@
 //! end, after a run that nothing disturbs, whether everything is as the reference has it and stays so.
 
 use crate::device::{Device, Owner, Tree, hash};
-use crate::event::{Event, Fault, Harm, History};
+use crate::event::{Event, Fault, Flavour, Harm, History, LibraryEdit};
 use crate::host::{End, Host, OWNER, device_id};
 use crate::library::playlist_id;
 use crate::reference::{Look, Terms, record_is_true};
@@ -29,6 +29,30 @@ pub struct Outcome {
     pub names: Vec<&'static str>,
 }
 
+/// Plugs a player in, runs it and pulls it out, over and over, with `look` after each time; each time a song has come or
+/// gone. Tells how many runs there were. The daemon is one and the same all the time.
+///
+/// # Panics
+/// When something is wrong that a history would call a violation.
+pub fn cycles(flavour: Flavour, count: u64, mut look: impl FnMut(u64)) -> u64 {
+    let directory = crate::scratch();
+    let history = History { flavour, clusters: 200, seed: 1, events: Vec::new() };
+    let mut world = World::new(&history, directory.path());
+    for number in 0..8 {
+        world.happen(&Event::Library(LibraryEdit::Add { playlist: number % 2, size: 900 }));
+    }
+    for number in 0..count {
+        world.happen(&Event::Library(LibraryEdit::Toggle { playlist: 0, track: 0 }));
+        world.happen(&Event::Run(Vec::new()));
+        world.collect("in a cycle");
+        assert!(world.outcome.violations.is_empty(), "{:#?}", world.outcome.violations);
+        world.hosts[0].seen.clear();
+        world.stage.wire.forget_names();
+        look(number);
+    }
+    world.outcome.runs
+}
+
 struct World {
     stage: Arc<Stage>,
     hosts: [Host; 2],
@@ -43,19 +67,7 @@ struct World {
 /// Plays a history with state directories below `directory`.
 #[must_use]
 pub fn play(history: &History, directory: &Path) -> Outcome {
-    let device = Device::new(history.flavour, u64::from(history.clusters), history.seed);
-    let stage = Arc::new(Stage::new(device));
-    let host = |number: u64| Host::new(number, directory.join(number.to_string()), Arc::clone(&stage));
-    let terms = Terms { relationship: Guid::ZERO, assigned: [(0, 1), (1, 2)].into(), reserved: 0 };
-    let mut world = World {
-        hosts: [host(1), host(2)],
-        stage,
-        terms: [terms.clone(), terms],
-        wants: [true; 2],
-        now: 0,
-        connected: false,
-        outcome: Outcome::default(),
-    };
+    let mut world = World::new(history, directory);
     for (number, event) in history.events.iter().enumerate() {
         world.happen(event);
         world.collect(&format!("after event {number}"));
@@ -71,6 +83,22 @@ pub fn play(history: &History, directory: &Path) -> Outcome {
 }
 
 impl World {
+    fn new(history: &History, directory: &Path) -> Self {
+        let device = Device::new(history.flavour, u64::from(history.clusters), history.seed);
+        let stage = Arc::new(Stage::new(device));
+        let host = |number: u64| Host::new(number, directory.join(number.to_string()), Arc::clone(&stage));
+        let terms = Terms { relationship: Guid::ZERO, assigned: [(0, 1), (1, 2)].into(), reserved: 0 };
+        Self {
+            hosts: [host(1), host(2)],
+            stage,
+            terms: [terms.clone(), terms],
+            wants: [true; 2],
+            now: 0,
+            connected: false,
+            outcome: Outcome::default(),
+        }
+    }
+
     fn host(&mut self) -> &mut Host {
         &mut self.hosts[self.now]
     }
@@ -348,7 +376,7 @@ impl World {
             let mut shelf = self.stage.library.shelf();
             shelf.songs.iter_mut().for_each(|song| song.locked = false);
         }
-        self.stage.edit_library(&crate::event::LibraryEdit::Mount);
+        self.stage.edit_library(&LibraryEdit::Mount);
         self.wants[self.now] = true;
         self.run(Vec::new());
         self.allow_deletion();

@@ -12,7 +12,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn random_histories_end_in_step() {
-    let (count, first) = (number("TANDEM_HISTORIES", 1000), number("TANDEM_SEED", 1));
+    let (count, first) = (number("TANDEM_HISTORIES", 3000), number("TANDEM_SEED", 1));
     let next = AtomicU64::new(first);
     let (runs, operations) = (AtomicU64::new(0), AtomicU64::new(0));
     let failed = Mutex::new(Vec::new());
