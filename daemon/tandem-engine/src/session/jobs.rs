@@ -134,9 +134,11 @@ pub(crate) async fn create_partnership(
         Ok::<(), RequestError>(marked?)
     };
     let made = made.await;
-    let closed = player.close(Close::Release).await;
+    if let Err(error) = player.close(Close::Release).await {
+        // made all the same: the next run marks the device if it has lost its mark
+        warn!("the device could not be closed cleanly after its partnership was made: {error}");
+    }
     made?;
-    closed?;
     Ok(library)
 }
 
