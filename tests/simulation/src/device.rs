@@ -66,6 +66,8 @@ pub(crate) struct Device {
     pub(crate) excused: BTreeSet<u128>,
     /// A record of what is ours was lost.
     pub(crate) lost: bool,
+    /// The user changed something while a run went on.
+    pub(crate) disturbed: bool,
     /// Something may be in flight.
     pub(crate) interrupted: bool,
     /// Keys of those files.
@@ -97,6 +99,7 @@ impl Device {
             unsettled: Vec::new(),
             excused: BTreeSet::new(),
             lost: false,
+            disturbed: false,
             interrupted: false,
             excused_names: BTreeSet::new(),
             violations: Vec::new(),

@@ -2,7 +2,7 @@
 //! real one, on a clock that stands still while anything can be done.
 
 use crate::library::OneLibrary;
-use crate::player::Opener;
+use crate::player::{NOTICED, Opener};
 use crate::stage::Stage;
 use crate::store::{GatedManifests, GatedPartnerships, StoreGate};
 use crate::wire::Trip;
@@ -191,8 +191,11 @@ impl Host {
             loop {
                 match wire.tripped() {
                     Some(Trip::Killed) => return End::Killed,
-                    Some(Trip::Unplugged) => {
+                    Some(Trip::Unplugged { late }) => {
                         end = End::Unplugged;
+                        if late {
+                            tokio::time::sleep(NOTICED).await;
+                        }
                         drop(presence.send(Presence::Departed(KEY.to_owned())).await);
                     }
                     Some(Trip::Stopped) => drop(engine.stop_sync(&device_id()).await),

@@ -20,6 +20,9 @@ use tandem_model::presence::Arrival;
 /// How long a player takes to give up on a device that doesn't answer.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long to wait so that everybody has noticed what happened: the clock moves when nobody has anything else to do.
+pub(crate) const NOTICED: Duration = Duration::from_millis(1);
+
 type Answer<'a, T> = BoxFuture<'a, Result<T, PlayerError>>;
 
 /// Opens the one player that there is.
@@ -80,8 +83,15 @@ impl Gate {
                     When::Within => act(Way::Torn).err().map(Err),
                     When::After => Some(act(Way::Whole)),
                 };
-                self.stage.device().cut();
-                self.stage.wire.trip(Trip::Unplugged);
+                let late = {
+                    let mut device = self.stage.device();
+                    device.cut();
+                    device.random.once_in(2)
+                };
+                self.stage.wire.trip(Trip::Unplugged { late });
+                if !late {
+                    tokio::time::sleep(NOTICED).await;
+                }
                 done.filter(|_| when == When::After).unwrap_or(Err(PlayerError::Removed))
             }
             Harm::Kill(when) => {
@@ -94,13 +104,16 @@ impl Gate {
             }
             Harm::Stop => {
                 self.stage.wire.trip(Trip::Stopped);
+                tokio::time::sleep(NOTICED).await;
                 act(Way::Whole)
             }
             Harm::Library(edit) => {
                 self.stage.edit_library(&edit);
+                tokio::time::sleep(NOTICED).await;
                 act(Way::Whole)
             }
             Harm::User(edit) => {
+                self.stage.device().disturbed = true;
                 self.stage.edit_device(&edit);
                 act(Way::Whole)
             }

@@ -123,6 +123,10 @@ impl Look<'_> {
 
     fn folders(&self, wrong: &mut Vec<String>) {
         let tree = &self.device.tree;
+        if self.device.disturbed {
+            // a folder that he takes away from under a file that is being written is made again, and nobody knows by whom
+            return;
+        }
         for (key, (folder, by)) in &tree.folders {
             let inside = format!("{key}/");
             // what the user has changed may be anywhere by now

@@ -39,7 +39,7 @@ impl StoreGate {
             Harm::Unplug(when) => {
                 let done = if when == When::Before { Err(failed("input/output error")) } else { act() };
                 self.stage.device().cut();
-                self.stage.wire.trip(Trip::Unplugged);
+                self.stage.wire.trip(Trip::Unplugged { late: true });
                 done
             }
             Harm::Kill(when) => {
@@ -49,15 +49,12 @@ impl StoreGate {
                 self.stage.wire.trip(Trip::Killed);
                 Err(failed("the daemon was killed"))
             }
-            Harm::Stop => {
-                self.stage.wire.trip(Trip::Stopped);
-                act()
-            }
-            Harm::Library(edit) => {
-                self.stage.edit_library(&edit);
+            harm @ (Harm::Stop | Harm::Library(_)) => {
+                self.stage.wire.defer(harm);
                 act()
             }
             Harm::User(edit) => {
+                self.stage.device().disturbed = true;
                 self.stage.edit_device(&edit);
                 act()
             }

@@ -24,8 +24,11 @@ pub(crate) enum Fate {
 /// What ended a connection early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trip {
-    /// The cable was pulled.
-    Unplugged,
+    /// The cable was pulled; the daemon learns of it at once, or when it has noticed all that it can by itself.
+    Unplugged {
+        /// The latter.
+        late: bool,
+    },
     /// The daemon was killed.
     Killed,
     /// The user wants the run to stop.
@@ -43,6 +46,8 @@ struct State {
     daemon: u64,
     killed: bool,
     trips: Vec<Trip>,
+    /// What is to happen at the next operation on the device.
+    deferred: Vec<Harm>,
     /// Names of the operations, in their order.
     names: Vec<&'static str>,
 }
@@ -84,6 +89,7 @@ impl Wire {
         state.present = false;
         state.faults.clear();
         state.trips.clear();
+        state.deferred.clear();
     }
 
     /// A daemon is started; tells its number.
@@ -109,7 +115,11 @@ impl Wire {
         if !state.present || state.connection != connection {
             return Fate::Gone;
         }
-        state.next(name)
+        let fate = state.next(name);
+        match state.deferred.pop() {
+            Some(harm) if matches!(fate, Fate::Done) => Fate::Harmed(harm),
+            _ => fate,
+        }
     }
 
     /// What becomes of the next operation of that daemon in its store.
@@ -125,13 +135,18 @@ impl Wire {
     pub(crate) fn trip(&self, trip: Trip) {
         let mut state = self.lock();
         match trip {
-            Trip::Unplugged => state.present = false,
+            Trip::Unplugged { .. } => state.present = false,
             Trip::Killed => state.killed = true,
             Trip::Stopped => {}
         }
         state.trips.push(trip);
         drop(state);
         self.tripped.notify_one();
+    }
+
+    /// Has this happen at the next operation on the device: only there it is certain what goes on beside it.
+    pub(crate) fn defer(&self, harm: Harm) {
+        self.lock().deferred.push(harm);
     }
 
     /// What has ended the connection since this was asked last.

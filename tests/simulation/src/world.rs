@@ -14,7 +14,7 @@ use tandem_engine::Setting;
 use tandem_model::device::{Status, SyncState};
 use tandem_model::error::ItemError;
 use tandem_model::id::Guid;
-use tandem_model::manifest::{EntryState, Intent, Origin};
+use tandem_model::manifest::{Entry, EntryState, Intent, Origin};
 
 /// What came of a history.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +61,8 @@ struct World {
     wants: [bool; 2],
     now: usize,
     connected: bool,
+    /// What the user has deleted is wanted again at some time.
+    includes_skipped: bool,
     outcome: Outcome,
 }
 
@@ -95,6 +97,7 @@ impl World {
             wants: [true; 2],
             now: 0,
             connected: false,
+            includes_skipped: false,
             outcome: Outcome::default(),
         }
     }
@@ -130,6 +133,7 @@ impl World {
             }
             Event::Reserve(percent) => self.reserve(*percent),
             Event::IncludeSkipped => {
+                self.includes_skipped = true;
                 if self.is_partnered() {
                     self.host()
                         .ask(async |engine| engine.set(&device_id(), Setting::IncludeSkippedFiles).await);
@@ -208,6 +212,7 @@ impl World {
     fn run(&mut self, faults: Vec<Fault>) {
         self.host().start();
         let careful = self.trusted_before(&faults);
+        let deleted = if faults.is_empty() { self.deleted_by_user() } else { Vec::new() };
         self.outcome.runs += 1;
         self.stage.device().interrupted = !faults.is_empty();
         if self.connected {
@@ -225,6 +230,7 @@ impl World {
         self.outcome.operations += u64::from(self.stage.wire.count());
         self.look_at_record();
         self.nothing_was_deleted(&careful);
+        self.nothing_came_back(&deleted);
     }
 
     fn make_partnership(&mut self) {
@@ -345,6 +351,42 @@ impl World {
             .filter(|entry| is_there(entry.path.as_str(), entry.hash))
             .map(|entry| (entry.path.as_str().to_owned(), entry.hash))
             .collect()
+    }
+
+    /// Entries whose files the user has deleted since the last run, unless nothing of ours is left.
+    fn deleted_by_user(&self) -> Vec<i64> {
+        let Some(partnership) = self.hosts[self.now].partnership() else { return Vec::new() };
+        let device = self.stage.device();
+        if self.includes_skipped || device.relationship() != partnership.relationship {
+            return Vec::new();
+        }
+        let (entries, pending) = self.hosts[self.now].manifest(partnership.relationship);
+        let in_flight = in_flight(&pending);
+        let present: Vec<_> = entries.iter().filter(|entry| entry.state == EntryState::Present).collect();
+        let is_gone = |entry: &Entry| device.file(entry.path.as_str()).is_none();
+        if !pending.is_empty() || present.iter().all(|entry| is_gone(entry)) {
+            return Vec::new();
+        }
+        let is_track = |entry: &Entry| matches!(entry.origin, Origin::Track(_));
+        let gone = present
+            .into_iter()
+            .filter(|entry| is_gone(entry) && is_track(entry) && !in_flight.contains(&entry.id));
+        gone.map(|entry| entry.id).collect()
+    }
+
+    /// What the user has deleted stays deleted.
+    fn nothing_came_back(&mut self, deleted: &[i64]) {
+        if deleted.is_empty() {
+            return;
+        }
+        let Some(partnership) = self.hosts[self.now].partnership() else { return };
+        let (entries, _) = self.hosts[self.now].manifest(partnership.relationship);
+        let back = deleted
+            .iter()
+            .find(|id| !entries.iter().any(|entry| entry.id == **id && entry.state == EntryState::Skipped));
+        if let Some(id) = back {
+            self.wrong(format!("entry {id}, whose file the user deleted, does not count as skipped"));
+        }
     }
 
     fn nothing_was_deleted(&mut self, before: &[(String, u128)]) {
