@@ -14,8 +14,9 @@ pub(crate) fn can_be(storage: &dyn Storage, recorded: ObjectFacts, now: ObjectFa
     recorded == now || (!storage.keeps_exact_times() && recorded.matches(&now))
 }
 
-/// Whether the file at `path`, of which the device tells `now`, is surely the entry's.
-pub(crate) async fn is_entry(
+/// Whether the file at `path`, of which the device tells `now`, is the entry's. Facts alone say so, or say that it can't be;
+/// else its bytes do.
+async fn is_same(
     storage: &dyn Storage,
     path: &DevicePath,
     now: ObjectFacts,
@@ -25,18 +26,26 @@ pub(crate) async fn is_entry(
     if now == entry.facts {
         return Ok(true);
     }
-    if !can_be(storage, entry.facts, now) {
-        return Ok(false);
-    }
-    match storage.object(path).hash(transfer).await {
-        Ok(hash) => Ok(hash == entry.hash),
-        Err(error) if error.ends_run() => Err(error),
+    Ok(can_be(storage, entry.facts, now) && storage.object(path).hash(transfer).await? == entry.hash)
+}
+
+/// Whether the file at `path`, of which the device tells `now`, is surely the entry's.
+pub(crate) async fn is_entry(
+    storage: &dyn Storage,
+    path: &DevicePath,
+    now: ObjectFacts,
+    entry: &Entry,
+    transfer: &Arc<Transfer>,
+) -> Result<bool, PlayerError> {
+    match is_same(storage, path, now, entry, transfer).await {
         // what can't be read can't be known as ours
-        Err(_) => Ok(false),
+        Err(error) if !error.ends_run() => Ok(false),
+        same => same,
     }
 }
 
-/// What the device tells now of the entry's file, which is surely still ours.
+/// What the device tells now of the entry's file, which is surely still ours. One that can't be read is an error of its
+/// own: it isn't known as changed either.
 pub(crate) async fn facts_now(
     storage: &dyn Storage,
     entry: &Entry,
@@ -44,7 +53,7 @@ pub(crate) async fn facts_now(
 ) -> Result<ObjectFacts, PlayerError> {
     let path = || entry.path.as_str().to_owned();
     let now = storage.object(&entry.path).facts().await?.ok_or_else(|| PlayerError::NotFound(path()))?;
-    if is_entry(storage, &entry.path, now, entry, transfer).await? {
+    if is_same(storage, &entry.path, now, entry, transfer).await? {
         return Ok(now);
     }
     Err(PlayerError::Changed(path()))
