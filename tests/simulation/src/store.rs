@@ -1,7 +1,7 @@
 //! The real stores, with each call counted on the wire and what the wire says happening to it. After a kill nothing that
 //! the engine still asks for is done.
 
-use crate::event::{Harm, When};
+use crate::event::{Harm, UserEdit, When};
 use crate::stage::Stage;
 use crate::wire::{Fate, Trip};
 use std::sync::Arc;
@@ -55,7 +55,10 @@ impl StoreGate {
             }
             Harm::User(edit) => {
                 self.stage.device().disturbed = true;
-                self.stage.edit_device(&edit);
+                // a change of time zone takes longer than an operation
+                if !matches!(edit, UserEdit::Summer(_)) {
+                    self.stage.edit_device(&edit);
+                }
                 act()
             }
         }
