@@ -17,7 +17,7 @@ use tandem_model::library::Library;
 use tandem_model::manifest::{EntryState, ItemResult, Origin};
 use tandem_model::media::PlaylistEdit;
 use tandem_model::snapshot::Snapshot;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Announcements that wait for their listener, at most; then the sessions wait too.
@@ -98,6 +98,12 @@ impl Engine {
     #[must_use]
     pub fn snapshots(&self) -> Vec<Arc<Snapshot>> {
         self.registry.snapshots()
+    }
+
+    /// Whether a run goes on on any device, as it changes.
+    #[must_use]
+    pub fn busy(&self) -> watch::Receiver<bool> {
+        self.registry.busy()
     }
 
     /// One device. Cheap: no task is asked.
@@ -220,7 +226,9 @@ impl Engine {
             let manifest = manifests.open(partnership.relationship)?;
             let mut results = manifest.results()?;
             for entry in manifest.entries()? {
-                if let (EntryState::Present, Origin::Track(uri)) = (entry.state, entry.origin) {
+                if let (EntryState::Present | EntryState::Foreign, Origin::Track(uri)) =
+                    (entry.state, entry.origin)
+                {
                     results.push(ItemResult { media: uri.0.into(), error: None, message: String::new() });
                 }
             }

@@ -120,9 +120,11 @@ fn written(prepared: &Prepared, write: &TrackWrite, names: &Names) -> PreviewIte
         size: track.size,
         reason: match destination {
             Some(path) if *path != write.path => {
-                let adopted = "; if it is exactly this one, it is taken for ours again and nothing is copied";
-                let adopted = if prepared.lost { adopted } else { "" };
-                format!("{reason}; another file has the name `{}`{adopted}", write.path)
+                let name = &write.path;
+                let taken = if prepared.lost { "it is taken for ours again and " } else { "" };
+                format!(
+                    "{reason}; another file has the name `{name}`: if it is exactly this one, {taken}nothing is copied"
+                )
             }
             Some(_) => reason.to_owned(),
             None => format!("`{}` and all names like it are taken by other files", write.path),

@@ -4,8 +4,10 @@
 use crate::session::handle::SessionHandle;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use tandem_model::device::SyncState;
 use tandem_model::id::DeviceId;
 use tandem_model::snapshot::Snapshot;
+use tokio::sync::watch;
 
 /// One known device.
 struct Known {
@@ -17,6 +19,7 @@ struct Known {
 #[derive(Default)]
 pub(crate) struct Registry {
     known: RwLock<BTreeMap<DeviceId, Known>>,
+    busy: watch::Sender<bool>,
 }
 
 impl Registry {
@@ -29,6 +32,17 @@ impl Registry {
                 known.insert(snapshot.description.id.clone(), Known { snapshot, session: None });
             }
         }
+        self.tell_busy(&known);
+    }
+
+    /// Whether a run goes on, as it changes.
+    pub(crate) fn busy(&self) -> watch::Receiver<bool> {
+        self.busy.subscribe()
+    }
+
+    fn tell_busy(&self, known: &BTreeMap<DeviceId, Known>) {
+        let busy = known.values().any(|device| device.snapshot.sync_state == SyncState::Synchronizing);
+        self.busy.send_if_modified(|was| std::mem::replace(was, busy) != busy);
     }
 
     /// Makes a session reachable.
@@ -40,7 +54,9 @@ impl Registry {
 
     /// Forgets a device.
     pub(crate) fn remove(&self, device: &DeviceId) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(device);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.remove(device);
+        self.tell_busy(&known);
     }
 
     /// The newest snapshots, in a stable order.

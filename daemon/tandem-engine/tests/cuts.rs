@@ -52,7 +52,7 @@ async fn the_users_own_copies_stay_his_when_a_run_is_cut() {
     world.plug("player").await;
     world.wait_synchronizing(&device).await;
     world.wait_stopped(&device).await;
-    assert_eq!((own(&world), world.tree("player").len()), (8, 16 + 8 + 2));
+    assert_eq!((own(&world), world.tree("player").len()), (8, 16 + 2), "his copies are what belongs there");
     world.engine.delete_partnership(&device, true).await.unwrap();
     world.wait_for(|event| matches!(event, EngineEvent::StatusChanged(_, Status::PartnershipDeclined))).await;
     assert_eq!(own(&world), 8);

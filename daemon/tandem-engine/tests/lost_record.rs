@@ -1,5 +1,5 @@
-//! What a run does when the record of what was put on the player is gone. The engine is real, and so are the store and
-//! the player; only the library is a stand-in.
+//! What a run does when nothing is recorded of what lies on the player: the record was lost, or the partnership is new. The
+//! engine is real, and so are the store and the player; only the library is a stand-in.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
 
@@ -56,4 +56,44 @@ async fn identical_files_are_adopted_others_stay_foreign_and_the_user_is_told() 
         let left: Vec<_> = world.tree("player").into_keys().filter(|name| name != "WMPInfo.xml").collect();
         assert_eq!(left, ["Music/Ann/Live/c.mp3"]);
     }
+}
+
+#[tokio::test]
+async fn what_an_ended_partnership_left_counts_as_there_and_stays_the_users() {
+    let mut world = World::new().await;
+    for name in ["a.mp3", "b.mp3", "c.mp3"] {
+        world.add_file(name, name.as_bytes());
+    }
+    world.library.set("P", &["a.mp3", "b.mp3"]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    let first = world.tree("player");
+    world.engine.delete_partnership(&device, false).await.unwrap();
+    world.library.set("Q", &["a.mp3", "b.mp3", "c.mp3"]);
+    world.partner(&device, &["Q"]).await;
+    let tracks = |world: &World| {
+        let tree = world.tree("player").into_keys();
+        tree.filter_map(|name| name.strip_prefix("Music/Ann/Live/").map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(tracks(&world), ["a.mp3", "b.mp3", "c.mp3"], "nothing is copied beside what is there");
+    let list = String::from_utf8(world.tree("player")["Playlists/Q.m3u8"].clone()).unwrap();
+    assert!(["a.mp3", "b.mp3", "c.mp3"].iter().all(|name| list.contains(name)), "{list}");
+    assert_eq!(world.engine.snapshot(&device).unwrap().last_sync.item_count, 3);
+    assert!(world.engine.results(&device).await.unwrap().iter().all(|row| row.error.is_none()));
+    let opened = *world.library.opened.borrow();
+    world.sync(&device).await;
+    assert_eq!(*world.library.opened.borrow(), opened, "a run with nothing to do copies nothing");
+    // what the library changes comes beside it, for that is not ours to replace
+    world.add_file("a.mp3", b"a, remastered");
+    world.sync(&device).await;
+    assert_eq!(tracks(&world), ["a (2).mp3", "a.mp3", "b.mp3", "c.mp3"]);
+    // and what goes is only what the new partnership has brought
+    world.library.set("Q", &[]);
+    world.sync(&device).await;
+    assert_eq!(tracks(&world), ["a.mp3", "b.mp3"]);
+    assert_eq!(world.tree("player")["Music/Ann/Live/a.mp3"], first["Music/Ann/Live/a.mp3"]);
+    world.engine.delete_partnership(&device, true).await.unwrap();
+    let ended = |event: &EngineEvent| matches!(event, EngineEvent::DeletePartnershipComplete { .. });
+    world.wait_for(ended).await;
+    assert_eq!(tracks(&world), ["a.mp3", "b.mp3"]);
 }

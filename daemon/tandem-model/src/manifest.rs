@@ -25,6 +25,9 @@ pub enum EntryState {
     Skipped,
     /// The user changed it on the device: it is his now, left alone, and not copied again.
     Disowned,
+    /// The user's own file, which was there with the name and the content that ours would have: it counts as there, and is
+    /// left alone.
+    Foreign,
 }
 
 /// A file that we put on the device.
@@ -135,6 +138,21 @@ pub enum Correction {
         entry: i64,
         /// The new state.
         state: EntryState,
+    },
+    /// A file of the user's was found that has the name and the content that ours would have: a `Foreign` entry.
+    Found {
+        /// What ours would be made from.
+        origin: Origin,
+        /// Where it is.
+        path: DevicePath,
+        /// What the device tells of it.
+        facts: ObjectFacts,
+        /// The source's size.
+        size: u64,
+        /// The source's modification time, nanoseconds since 1970.
+        modified_ns: i64,
+        /// XXH3-128 of its bytes.
+        hash: u128,
     },
     /// The entry is forgotten.
     Forget {

@@ -99,9 +99,9 @@ impl Manifest for SqliteManifest {
 
     fn media_state(&self, media: &MediaUri) -> Result<(bool, bool), StoreError> {
         let query =
-            "SELECT EXISTS (SELECT 1 FROM entries WHERE origin_kind = ?1 AND origin = ?2 AND state = ?3),
+            "SELECT EXISTS (SELECT 1 FROM entries WHERE origin_kind = ?1 AND origin = ?2 AND state IN (?3, ?5)),
                             EXISTS (SELECT 1 FROM results WHERE media = ?2 AND error = ?4)";
-        let values = params![rows::TRACK, &*media.0, rows::PRESENT, ItemError::NoFit.as_str()];
+        let values = params![rows::TRACK, &*media.0, rows::PRESENT, ItemError::NoFit.as_str(), rows::FOREIGN];
         let state = || {
             let mut statement = self.connection.prepare_cached(query)?;
             statement.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))
@@ -271,6 +271,20 @@ fn apply(transaction: &Transaction<'_>, correction: &Correction) -> Result<(), R
             let old = find(transaction, *entry)?;
             update(transaction, &Entry { state: *state, ..old })
         }
+        Correction::Found { origin, path, facts, size, modified_ns, hash } => insert(
+            transaction,
+            &Entry {
+                id: next_number(transaction, "entries")?,
+                origin: origin.clone(),
+                path: path.clone(),
+                persistent_id: path.as_str().to_owned(),
+                facts: *facts,
+                source_size: *size,
+                source_modified_ns: *modified_ns,
+                hash: *hash,
+                state: EntryState::Foreign,
+            },
+        ),
         Correction::Forget { entry } => forget(transaction, *entry),
         Correction::ForgetSkipped => forget_skipped(transaction),
         Correction::MadeFolders(folders) => {

@@ -27,6 +27,8 @@ const PLAYLIST: i64 = 1;
 pub(crate) const PRESENT: i64 = 0;
 const SKIPPED: i64 = 1;
 const DISOWNED: i64 = 2;
+/// See [`PRESENT`].
+pub(crate) const FOREIGN: i64 = 3;
 
 const WRITE: i64 = 0;
 const DELETE: i64 = 1;
@@ -81,6 +83,7 @@ fn state_code(state: EntryState) -> i64 {
         EntryState::Present => PRESENT,
         EntryState::Skipped => SKIPPED,
         EntryState::Disowned => DISOWNED,
+        EntryState::Foreign => FOREIGN,
     }
 }
 
@@ -89,6 +92,7 @@ fn state(code: i64) -> Option<EntryState> {
         PRESENT => Some(EntryState::Present),
         SKIPPED => Some(EntryState::Skipped),
         DISOWNED => Some(EntryState::Disowned),
+        FOREIGN => Some(EntryState::Foreign),
         _ => None,
     }
 }

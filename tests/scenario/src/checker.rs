@@ -41,6 +41,14 @@ pub fn out_of_step(wanted: &[WantedPlaylist], root: &Path, before: &Tree) -> Vec
         Ok(library) => library,
         Err(error) => return vec![error],
     };
+    // the user's own file in the place of a track, with what belongs there, is as good as the track
+    let is_track = |(path, facts): &(&PathBuf, &Facts)| {
+        path.starts_with("Music")
+            && library.values().any(|wanted| wanted == *facts)
+            && !tracks.values().any(|ours| ours == *facts)
+    };
+    let his: Tree = before.iter().filter(is_track).map(|(path, facts)| (path.clone(), *facts)).collect();
+    let tracks: Tree = tracks.into_iter().chain(his).collect();
     wrong.extend(track_differences(&library, &tracks));
     wrong.extend(playlist_differences(wanted, &library, &lists, root, &now));
     wrong

@@ -26,6 +26,8 @@ enum Fate {
     Unseen,
     Keep(usize),
     Write(Option<usize>),
+    /// The user's own file is what belongs there.
+    Foreign,
     LeftOut,
 }
 
@@ -50,7 +52,7 @@ pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
             budget.enter(track);
         }
         match fate {
-            Fate::Keep(_) => plan.kept.push(position),
+            Fate::Keep(_) | Fate::Foreign => plan.kept.push(position),
             Fate::Write(replaces) => writes.push((position, replaces)),
             Fate::Unseen | Fate::LeftOut => {}
         }
@@ -177,8 +179,13 @@ fn choose(
                            beside it";
             return leave_out(None, message);
         }
-        Some(EntryState::Present) | None => {}
+        Some(EntryState::Foreign) if entry.is_some_and(|at| is_current(&input.entries[at], track)) => {
+            return Fate::Foreign;
+        }
+        Some(EntryState::Present | EntryState::Foreign) | None => {}
     }
+    // what is the user's is not ours to replace: what the library has changed comes beside it
+    let entry = entry.filter(|at| input.entries[*at].state == EntryState::Present);
     let formats = &input.capabilities.formats;
     if !formats.is_empty() && !formats.iter().any(|format| format.eq_ignore_ascii_case(&track.mime)) {
         return leave_out(

@@ -29,7 +29,7 @@ pub(crate) fn candidates(library: &Resolved, entries: &[Entry]) -> Vec<Candidate
     let mut fresh = Vec::new();
     for (track, position) in library.tracks.iter().zip(0..) {
         match by_uri.get(&*track.uri.0) {
-            Some(&entry) if entries[entry].state == EntryState::Present => {
+            Some(&entry) if matches!(entries[entry].state, EntryState::Present | EntryState::Foreign) => {
                 let entry_ = &entries[entry];
                 if entry_.source_size == track.size && entry_.source_modified_ns != track.modified_ns {
                     found.push(Candidate { track: position, entry });

@@ -1,5 +1,6 @@
-//! After the manifest was lost: files on the device that have the names that we would choose and exactly the content
-//! that we would write count as ours again. Whatever differs stays somebody else's.
+//! Files on the device that have the names that we would choose and exactly the content that we would write. After the
+//! manifest was lost they count as ours again; otherwise they are the user's, and count as there. Whatever differs is
+//! somebody else's.
 
 use super::cancel::unless_cancelled;
 use super::error::RunError;
@@ -7,10 +8,11 @@ use super::journal::Journal;
 use super::playlists;
 use super::prepare::plan_aside;
 use super::temporary::TemporaryNames;
+use crate::plan::Plan;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tandem_model::library::{Library, Resolved};
-use tandem_model::manifest::{Intent, Origin, Outcome};
+use tandem_model::manifest::{Correction, Intent, Origin, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Capabilities, ObjectFacts, Space, Storage, Transfer};
 
@@ -57,6 +59,24 @@ impl Adoption<'_> {
         let count = adopted.len();
         self.record(adopted, names).await?;
         Ok((library, count))
+    }
+
+    /// Records the user's files that are exactly what this plan would copy, as his, in one step: at no time do they count
+    /// as ours. Tells whether there were any.
+    pub(crate) async fn find_his(&self, library: &Resolved, plan: &Plan) -> Result<bool, RunError> {
+        let fresh = plan.writes.iter().filter(|write| write.replaces.is_none() && !write.delete_first);
+        let places = fresh.map(|write| (write.track, write.path.clone())).collect();
+        let correction = |(candidate, hash): Adopted| {
+            let Candidate { origin, path, facts, size, modified_ns } = candidate;
+            Correction::Found { origin, path, facts, size, modified_ns, hash }
+        };
+        let found: Vec<Correction> =
+            self.tracks(library, &places).await?.into_iter().map(correction).collect();
+        if found.is_empty() {
+            return Ok(false);
+        }
+        self.journal.with(move |manifest| manifest.correct(&found)).await?;
+        Ok(true)
     }
 
     async fn tracks(

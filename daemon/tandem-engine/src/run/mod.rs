@@ -283,8 +283,9 @@ async fn finish(prepared: &mut Prepared, results: Results, report: &mut RunRepor
         report.failure.get_or_insert(error);
         Vec::new()
     });
+    let is_there = |entry: &Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
     let present = |entry: &Entry| match &entry.origin {
-        Origin::Track(uri) if entry.state == EntryState::Present => Some(Box::clone(&uri.0)),
+        Origin::Track(uri) if is_there(entry) => Some(Box::clone(&uri.0)),
         Origin::Track(_) | Origin::Playlist(_) => None,
     };
     let there: HashSet<Box<str>> = entries.iter().filter_map(present).collect();

@@ -84,8 +84,8 @@ pub(crate) async fn prepare(
     let capabilities = player.capabilities().clone();
     let names = TemporaryNames::new(&input.parts.new_guid);
     let mut lost_record = None;
+    let adoption = Adoption { journal: &journal, storage: &*storage, owner: &*input.library, cancel };
     if lost && for_run {
-        let adoption = Adoption { journal: &journal, storage: &*storage, owner: &*input.library, cancel };
         let adopted;
         (library, adopted) = adoption.adopt(library, &capabilities, &names).await?;
         entries = journal.with(|manifest| manifest.entries()).await?;
@@ -93,9 +93,15 @@ pub(crate) async fn prepare(
     }
     let found = unchanged_bytes(&*input.library, &library, &entries, cancel).await?;
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
+    let outdated = outdated(&library, &entries);
+    apply_or_correct(&journal, &mut entries, outdated, for_run).await?;
     let space = storage.space().await?;
     let percent_reserved = input.partnership.percent_space_reserved;
-    let planned = plan_aside(library, entries, space, percent_reserved, capabilities).await?;
+    let mut planned = plan_aside(library, entries, space, percent_reserved, capabilities.clone()).await?;
+    if for_run && adoption.find_his(&planned.library, &planned.plan).await? {
+        let entries = journal.with(|manifest| manifest.entries()).await?;
+        planned = plan_aside(planned.library, entries, space, percent_reserved, capabilities).await?;
+    }
     let Planned { plan, fingerprint, library, entries } = planned;
     let prepared = Prepared {
         player,
@@ -255,20 +261,41 @@ struct Compared {
 /// now on; if all are gone, the device was restored or formatted, and they are forgotten. Files that are others now
 /// are the user's.
 async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<Compared, RunError> {
-    let present: Vec<&Entry> = entries.iter().filter(|entry| entry.state == EntryState::Present).collect();
-    let facts = storage.facts(present.iter().map(|entry| entry.path.clone()).collect()).await?;
-    let restored = !present.is_empty() && facts.iter().all(Option::is_none);
+    let is_there = |entry: &&Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
+    let there: Vec<&Entry> = entries.iter().filter(is_there).collect();
+    let facts = storage.facts(there.iter().map(|entry| entry.path.clone()).collect()).await?;
+    let mut ours =
+        there.iter().zip(&facts).filter(|(entry, _)| entry.state == EntryState::Present).peekable();
+    let restored = ours.peek().is_some() && ours.all(|(_, now)| now.is_none());
     let mut corrections = Vec::new();
-    for (entry, now) in present.iter().zip(&facts) {
+    for (entry, now) in there.iter().zip(&facts) {
         let is_track = matches!(entry.origin, Origin::Track(_));
         match now {
             Some(now) if can_be(storage, entry.facts, *now) => {}
+            _ if entry.state == EntryState::Foreign => {
+                corrections.push(Correction::Forget { entry: entry.id });
+            }
             Some(_) => corrections.push(Correction::State { entry: entry.id, state: EntryState::Disowned }),
             None if restored || !is_track => corrections.push(Correction::Forget { entry: entry.id }),
             None => corrections.push(Correction::State { entry: entry.id, state: EntryState::Skipped }),
         }
     }
     Ok(Compared { corrections, restored })
+}
+
+/// The user's own files that are not what belongs there any more.
+fn outdated(library: &Resolved, entries: &[Entry]) -> Vec<Correction> {
+    let mut foreign = entries.iter().filter(|entry| entry.state == EntryState::Foreign).peekable();
+    if foreign.peek().is_none() {
+        return Vec::new();
+    }
+    let wanted: HashMap<&str, (u64, i64)> =
+        library.tracks.iter().map(|track| (&*track.uri.0, (track.size, track.modified_ns))).collect();
+    let belongs = |entry: &&Entry| match &entry.origin {
+        Origin::Track(uri) => wanted.get(&*uri.0) == Some(&(entry.source_size, entry.source_modified_ns)),
+        Origin::Playlist(_) => false,
+    };
+    foreign.filter(|entry| !belongs(entry)).map(|entry| Correction::Forget { entry: entry.id }).collect()
 }
 
 /// Files that were only touched or moved keep what they have on the device.
@@ -344,7 +371,8 @@ fn apply(entries: &mut Vec<Entry>, corrections: &[Correction]) {
             Correction::ForgetSkipped => {
                 forgotten.extend(entries.iter().filter(|e| e.state != EntryState::Present).map(|e| e.id));
             }
-            Correction::MadeFolders(_) | Correction::ForgetFolders(_) => {}
+            // none of these is of what a run plans from here
+            Correction::Found { .. } | Correction::MadeFolders(_) | Correction::ForgetFolders(_) => {}
         }
     }
     entries.retain(|entry| !forgotten.contains(&entry.id));

@@ -230,7 +230,7 @@ pub(crate) fn on_device(prepared: &Prepared) -> HashMap<u32, DevicePath> {
     let by_uri: HashMap<&str, &DevicePath> = prepared
         .entries
         .iter()
-        .filter(|entry| entry.state == EntryState::Present)
+        .filter(|entry| matches!(entry.state, EntryState::Present | EntryState::Foreign))
         .filter_map(|entry| match &entry.origin {
             Origin::Track(uri) => Some((&*uri.0, &entry.path)),
             Origin::Playlist(_) => None,

@@ -331,3 +331,28 @@ fn numbers_are_never_used_again() {
     manifest.commit(&[written(fourth)], &[]).unwrap();
     assert!(manifest.entries().unwrap()[0].id > entry);
 }
+
+#[test]
+fn a_file_of_the_users_that_was_found_never_counts_as_ours() {
+    let (_dir, mut manifest) = fixture();
+    let (facts, path) = (ObjectFacts { size: 5, modified_ns: 7 }, DevicePath::parse("Music/a.mp3").unwrap());
+    let origin = Origin::Track(MediaUri("file:///a.mp3".into()));
+    let found = Correction::Found {
+        origin: origin.clone(),
+        path: path.clone(),
+        facts,
+        size: 5,
+        modified_ns: 9,
+        hash: 11,
+    };
+    manifest.correct(&[found]).unwrap();
+    let entries = manifest.entries().unwrap();
+    let [entry] = entries.as_slice() else { panic!("{entries:?}") };
+    assert_eq!((&entry.origin, &entry.path, entry.facts, entry.hash), (&origin, &path, facts, 11));
+    assert_eq!((entry.source_size, entry.source_modified_ns, entry.state), (5, 9, EntryState::Foreign));
+    assert_eq!(
+        manifest.media_state(&MediaUri("file:///a.mp3".into())).unwrap(),
+        (true, false),
+        "it is there"
+    );
+}
