@@ -15,6 +15,7 @@ mod desktop;
 mod device;
 mod errors;
 mod guard;
+mod inhibitor;
 mod item_info;
 mod leavers;
 mod libraries;

@@ -1,15 +1,18 @@
 //! Proves the calls to UDisks2 and systemd against mocks of both on a private bus.
 
+use crate::inhibitor::inhibit_while;
 use crate::systemd::Systemd;
 use crate::udisks2::Udisks2;
 use futures_util::StreamExt;
 use kit::PrivateBus;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tandem_model::error::{LibraryError, PlayerError};
 use tandem_model::library::AgentStarter;
 use tandem_model::presence::{Mounted, Mounter};
+use tokio::sync::watch;
 use zbus::fdo::ObjectManager;
 use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath, OwnedVariant, connection, interface};
 
@@ -124,7 +127,8 @@ impl Drive {
     }
 }
 
-struct Logind;
+/// The other end of the last lock that it gave.
+struct Logind(watch::Sender<Option<UnixStream>>);
 
 #[interface(name = "org.freedesktop.login1.Manager")]
 impl Logind {
@@ -134,6 +138,13 @@ impl Logind {
             ("1".to_owned(), 1000, "ann".to_owned(), seat.to_owned(), path)
         };
         vec![session("", "/no/such/session"), session("seat0", SESSION)]
+    }
+
+    fn inhibit(&self, what: &str, _who: &str, _why: &str, mode: &str) -> zbus::fdo::Result<zbus::OwnedFd> {
+        assert_eq!((what, mode), ("sleep", "block"));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        self.0.send_replace(Some(ours));
+        Ok(std::os::fd::OwnedFd::from(theirs).into())
     }
 }
 
@@ -233,7 +244,7 @@ async fn a_mount_that_came_first_is_used() {
 async fn arrival(grace: Duration) -> Mock {
     let mut mock = mock(Script { new: true, ..Script::default() }).await;
     let server = mock._service.object_server();
-    server.at("/org/freedesktop/login1", Logind).await.unwrap();
+    server.at("/org/freedesktop/login1", Logind(watch::Sender::default())).await.unwrap();
     server.at(SESSION, Session).await.unwrap();
     mock._service.request_name("org.freedesktop.login1").await.unwrap();
     mock.mounter = Udisks2::new(mock.client.clone()).waiting(grace);
@@ -302,6 +313,29 @@ async fn without_udisks_the_error_says_so() {
     let mounter = Udisks2::new(bus.connect().await);
     let error = mounter.mount(Path::new(NODE)).await;
     assert!(matches!(&error, Err(PlayerError::Other(text)) if text.contains("udisks2")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_lock_against_sleep_is_held_while_something_is_copied() {
+    let mock = mock(Script::default()).await;
+    let locks = watch::Sender::default();
+    let mut given = locks.subscribe();
+    mock._service.object_server().at("/org/freedesktop/login1", Logind(locks)).await.unwrap();
+    mock._service.request_name("org.freedesktop.login1").await.unwrap();
+    let busy = watch::Sender::new(false);
+    let (client, told) = (mock.client.clone(), busy.subscribe());
+    let guard = tokio::spawn(async move { inhibit_while(&client, told).await });
+    for _ in 0..2 {
+        busy.send_replace(true);
+        tokio::time::timeout(kit::LIMIT, given.changed()).await.unwrap().unwrap();
+        busy.send_replace(false);
+        // the lock's other end is closed when it is given back
+        let lock = given.borrow_and_update().as_ref().unwrap().try_clone().unwrap();
+        let closed = tokio::task::spawn_blocking(move || std::io::Read::read(&mut &lock, &mut [0]));
+        assert_eq!(tokio::time::timeout(kit::LIMIT, closed).await.unwrap().unwrap().unwrap(), 0);
+    }
+    drop(busy);
+    tokio::time::timeout(kit::LIMIT, guard).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -66,6 +66,13 @@ pub(crate) async fn serve(args: &Args, config: Config, places: Places) -> anyhow
         libraries.shut_down().await;
         result
     });
+    if let Some(system) = &system {
+        let (inhibiting, stopped) = (system.inhibit_sleep(engine.busy()), stop.clone());
+        services.start("the guard against sleep", async move {
+            let () = stopped.run_until_cancelled_owned(inhibiting).await.unwrap_or_default();
+            Ok(())
+        });
+    }
     let options = ServeOptions {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         owner_is_everything: args.session,
