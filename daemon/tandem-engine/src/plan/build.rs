@@ -36,7 +36,9 @@ pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
     let entries = Entries::of(input.entries);
     let mut plan = Plan::default();
     let mut budget = Budget::of(input);
-    for playlist in &input.library.playlists {
+    // a list of references takes no space: what is reserved and never used would make room for it in each plan anew
+    let takes_space = input.capabilities.playlists.as_ref().is_some_and(|style| !style.by_reference);
+    for playlist in input.library.playlists.iter().filter(|_| takes_space) {
         budget.reserve(PLAYLIST_LINE * playlist.tracks.len() as u64);
     }
     let mut fates = vec![Fate::Unseen; input.library.tracks.len()];

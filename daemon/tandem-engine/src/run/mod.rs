@@ -19,6 +19,7 @@ pub(crate) use removal::{remove_content, settle};
 
 use crate::parts::Parts;
 use crate::plan::guard;
+use cancel::unless_cancelled;
 use error::RunError;
 use journal::Journal;
 use prepare::{Prepared, Question};
@@ -190,12 +191,16 @@ pub(crate) async fn run(
     let relationship = input.partnership.relationship;
     let opened = match opened {
         Some(player) => Ok(player),
-        None => input.parts.opener.open(&input.arrival).await,
+        // a device that is locked is waited for, but not against the user's will
+        None => {
+            let opening = input.parts.opener.open(&input.arrival);
+            unless_cancelled(&observer.transfer, opening).await.and_then(|opened| Ok(opened?))
+        }
     };
     let player = match opened {
         Ok(player) => player,
         Err(error) => {
-            return record_early_end(&input.parts, relationship, Some(error.into()), earlier).await;
+            return record_early_end(&input.parts, relationship, Some(error), earlier).await;
         }
     };
     let prepared = prepare::prepare(&input, Arc::clone(&player), Question::Run, &observer.transfer).await;

@@ -94,11 +94,12 @@ pub(crate) async fn create_partnership(
 ) -> Result<Arc<dyn Library>, RequestError> {
     let default_rules = playlists.is_none();
     // a library that hangs must not keep anybody from changing his mind
+    let stopped =
+        |_| RequestError::Failed("the partnership was not made: it was stopped before that".to_owned());
     let chosen = unless_cancelled(&transfer, choose(&bench, owner, playlists)).await;
-    let (library, playlists) = chosen.map_err(|_| {
-        RequestError::Failed("the partnership was not made: it was stopped before that".to_owned())
-    })??;
-    let player = bench.open().await?;
+    let (library, playlists) = chosen.map_err(stopped)??;
+    // nor must a device that is locked
+    let player = unless_cancelled(&transfer, bench.open()).await.map_err(stopped)??;
     let made = async {
         if bench.ledger.device(&bench.device).is_none() {
             // it couldn't be looked at when it came
