@@ -16,7 +16,7 @@ pub const PLAYLISTS: [&str; 3] = ["Morning", "Evening", "Both"];
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Runs in which a player may still be filled up.
-const MOST_FILLING: u32 = 10;
+const MOST_FILLING: u32 = 60;
 
 /// How a player fared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,11 +112,10 @@ impl Scene {
             if things(self.stage.player()) == before && changes == 0 {
                 return Ok(tally);
             }
-            let now = self.check(playlists).await?;
-            if now.no_fit >= tally.no_fit {
+            if tally.no_fit == 0 {
                 return Err(format!("a run with nothing to do changed {changes} files"));
             }
-            tally = now;
+            tally = self.check(playlists).await?;
         }
         Err("the player fills and fills".to_owned())
     }
@@ -212,11 +211,7 @@ pub async fn reference(profile: &str, text: &str, pool: &Arc<Pool>, tracks: usiz
 async fn tried(profile: &str, text: &str, pool: &Arc<Pool>, tracks: usize) -> Result<Outcome, String> {
     let mut scene = Scene::start(profile, text, pool, tracks).await?;
     if let Some(refusal) = scene.facts.refusal() {
-        let refused = scene.refused(refusal).await;
-        if refusal == Refusal::NoStorage {
-            scene.stage.player().unplug();
-        }
-        refused?;
+        scene.refused(refusal).await?;
         scene.stage.end().await?;
         return Ok(Outcome::Refused(refusal));
     }

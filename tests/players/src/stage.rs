@@ -183,6 +183,11 @@ impl Stage {
     pub async fn plug(&mut self, limit: Duration) -> bool {
         let arrived = Presence::Arrived(self.simulated.arrival());
         self.presence.send(arrived).await.expect("the engine takes arrivals");
+        self.plugged(limit).await
+    }
+
+    /// Whether a player that was plugged in is initialised within the limit.
+    pub async fn plugged(&mut self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
         while Instant::now() < end {
             let connected = self.snapshot().is_some_and(|snapshot| snapshot.connected);

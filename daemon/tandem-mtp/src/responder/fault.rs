@@ -56,6 +56,8 @@ pub enum Habit {
     LockedUntilAllowedInPlace,
     /// Descriptor 0xEE is answered with something else.
     GarbageOsString,
+    /// What is sent is answered with the handle of the object that was there first.
+    ForeignHandle,
     /// A store that is full is told in the middle of the data, not before it.
     StoreFullLate,
     /// What it is, it says in a session alone.

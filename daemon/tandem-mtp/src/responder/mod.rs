@@ -222,6 +222,20 @@ impl SimulatedPlayer {
         Ok(())
     }
 
+    /// Puts an object below another one, also where that can't be.
+    ///
+    /// # Errors
+    /// When there is none of that handle.
+    pub fn misplace(&self, handle: ObjectHandle, parent: ObjectHandle) -> Result<(), ResponseCode> {
+        lock(&self.machine).tree.get_mut(handle.0)?.parent = parent.0;
+        Ok(())
+    }
+
+    /// The user locks it: as long as he doesn't allow it again, it shows no storage, if it is one that can be locked.
+    pub fn lock(&self) {
+        lock(&self.machine).allowed = false;
+    }
+
     /// Its storages, whether they are shown or not.
     #[must_use]
     pub fn storages(&self) -> Vec<StorageId> {

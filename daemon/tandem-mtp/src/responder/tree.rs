@@ -10,6 +10,9 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+/// Folders above one another that a path tells of.
+const DEEPEST: usize = 64;
+
 /// An object.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
@@ -153,9 +156,11 @@ impl Tree {
     /// An object and all below it, outermost first.
     pub(super) fn family(&self, handle: u32) -> Vec<u32> {
         let mut family = vec![handle];
+        let mut seen = BTreeSet::from([handle]);
         let mut at = 0;
         while let Some(next) = family.get(at) {
-            family.extend(self.children(None, *next));
+            let children = self.children(None, *next);
+            family.extend(children.into_iter().filter(|child| seen.insert(*child)));
             at += 1;
         }
         family
@@ -181,7 +186,8 @@ impl Tree {
     pub(super) fn path(&self, handle: u32) -> String {
         let mut names = Vec::new();
         let mut at = handle;
-        while let Some(node) = self.nodes.get(&at) {
+        // objects can be misplaced, below themselves too
+        while let Some(node) = self.nodes.get(&at).filter(|_| names.len() < DEEPEST) {
             names.push(node.name.as_str());
             at = node.parent;
         }

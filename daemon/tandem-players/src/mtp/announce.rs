@@ -54,6 +54,10 @@ impl Session {
         loop {
             let by_list = !self.lists_refused;
             let Unmade { why, unsettled } = match self.announce(what, path).await {
+                Ok(handle) if self.tree.knows(handle) => {
+                    // that is another object's: nothing may be done to it
+                    return Err(PlayerError::VerifyFailed(path.as_str().to_owned()).into());
+                }
                 Ok(handle) => return Ok(handle),
                 Err(unmade) => unmade,
             };

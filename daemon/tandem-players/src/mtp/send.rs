@@ -271,7 +271,9 @@ impl Session {
         }
         self.ready_again().await?;
         self.tree.forget_folder(parent(at));
-        if self.number == session {
+        let name = at.rsplit_once('/').map_or(at, |(_, name)| name);
+        // a device may have answered with the handle of somebody else's
+        if self.number == session && self.name_of(handle).await?.as_deref() == Some(name) {
             match self.delete_object(handle).await {
                 // the device keeps no remains, or gave them another handle
                 Ok(()) | Err(Fail::Stale(_)) => {}

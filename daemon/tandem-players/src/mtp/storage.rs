@@ -7,6 +7,7 @@ use super::send::beside;
 use super::session::{Session, Shared, ask, may_ask_again, with_session};
 use super::source::Incoming;
 use super::tree::{Known, parent};
+use std::collections::HashSet;
 use std::sync::Arc;
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
@@ -171,11 +172,15 @@ impl Session {
             return Ok(None);
         }
         let mut folders: Vec<String> = ours.to_vec();
+        // a folder that a device tells to be in itself is looked through once
+        let mut seen = HashSet::new();
         while let Some(folder) = folders.pop() {
             for (name, known) in self.children(&folder).await? {
                 let Some(at) = DevicePath::parse(&format!("{folder}/{name}")) else { continue };
                 if known.is_folder {
-                    folders.push(at.as_str().to_owned());
+                    if seen.insert(known.handle) {
+                        folders.push(at.as_str().to_owned());
+                    }
                 } else if name == path.name() {
                     return Ok(Some((at, known)));
                 }

@@ -6,7 +6,8 @@
 use super::error::Fail;
 use super::session::{Session, ask};
 use super::times;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use tandem_model::error::PlayerError;
 use tandem_model::player::ObjectFacts;
 use tandem_mtp::codec::object_info::{ObjectInfo, SIZE_TOO_LARGE};
 use tandem_mtp::codec::property_list::PropertyElement;
@@ -16,6 +17,9 @@ use unicode_normalization::UnicodeNormalization;
 
 /// How often an object is asked for that was listed, when it is refused.
 const TELLINGS: u32 = 2;
+
+/// Objects of one folder that are looked at, at most: file systems of players hold fewer.
+const MOST_IN_FOLDER: usize = 100_000;
 
 /// An object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +68,9 @@ impl Tree {
 
     /// An object went.
     pub(crate) fn take(&mut self, path: &str) {
-        if let Some(folder) = self.folders.get_mut(parent(path)) {
-            folder.remove(name(path));
+        if let Some(gone) = self.folders.get_mut(parent(path)).and_then(|folder| folder.remove(name(path))) {
+            // the device may give its handle to the next one
+            self.handles.remove(&gone.handle);
         }
         let below = format!("{path}/");
         self.folders.retain(|folder, _| folder != path && !folder.starts_with(&below));
@@ -230,6 +235,7 @@ impl Session {
             self.tree.lists = Some(false);
             return Ok(None);
         };
+        few_enough(children.len())?;
         if self.tree.lists.is_none() {
             let filter = ObjectFilter::children(self.storage, Parent::Folder(folder));
             let handles = ask!(self, "listing a folder", self.initiator.object_handles(filter))?;
@@ -259,6 +265,8 @@ impl Session {
             }
             (answer, _) => answer?,
         };
+        let handles: BTreeSet<ObjectHandle> = handles.into_iter().collect();
+        few_enough(handles.len())?;
         let mut children = Vec::with_capacity(handles.len());
         for handle in handles {
             // what can't be told about doesn't hide the others
@@ -276,7 +284,23 @@ impl Session {
     }
 }
 
+/// Refuses a folder that can't be: to look at all that a device makes up would never end.
+fn few_enough(objects: usize) -> Result<(), Fail> {
+    if objects <= MOST_IN_FOLDER {
+        return Ok(());
+    }
+    let text =
+        format!("the device tells of {objects} objects in one folder, where {MOST_IN_FOLDER} are the most");
+    Err(PlayerError::Other(text).into())
+}
+
 impl Session {
+    /// The name that the device has for an object now; `None` when it has no such object, or doesn't say.
+    pub(crate) async fn name_of(&mut self, handle: ObjectHandle) -> Result<Option<String>, Fail> {
+        let answer = ask!(self, "asking for an object", self.initiator.object_info(handle));
+        Ok(self.unless_lost(answer)?.map(|info| info.file_name))
+    }
+
     /// ObjectInfo of something that was listed; `None` when it is gone meanwhile, or can't be told about however often it is
     /// asked for. What isn't seen here counts as not there, so a refusal is not enough.
     async fn told_of(&mut self, handle: ObjectHandle) -> Result<Option<ObjectInfo>, Fail> {

@@ -112,7 +112,9 @@ impl Machine {
         }
         let handle = self.tree.take_handle();
         let parent = if node.parent == 0 { 0xFFFF_FFFF } else { node.parent };
-        let reply = Reply::with(&[node.storage, parent, handle]);
+        let first =
+            self.tree.iter().next().map(|(first, _)| first).filter(|_| self.has(Habit::ForeignHandle));
+        let reply = Reply::with(&[node.storage, parent, first.unwrap_or(handle)]);
         self.announced = None;
         if node.is_folder() || size == Some(0) {
             self.tree.insert(handle, node.clone())?;

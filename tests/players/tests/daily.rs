@@ -1,0 +1,140 @@
+//! What happens to players every day: locked when they are plugged in, deleted from, filled with other things, with a card.
+
+#![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
+
+use players::reference::{PLAYLISTS, Scene, set_playlists};
+use players::runtime;
+use players::shelf::{Pool, Shelf};
+use players::witness::things;
+use std::sync::Arc;
+use std::time::Duration;
+use tandem_model::error::ItemError;
+use tandem_mtp::codes::{FormatCode, ObjectHandle};
+use tandem_mtp::responder::{SimulatedPlayer, profile};
+
+const LIMIT: Duration = Duration::from_secs(600);
+const TRACKS: usize = 8;
+
+fn own(name: &str) -> &'static str {
+    profile::OWN.iter().find(|(known, _)| *known == name).unwrap().1
+}
+
+async fn scene(name: &str) -> Scene {
+    let pool = Pool::new(TRACKS + 1);
+    let scene = Scene::start(name, own(name), &pool, TRACKS).await.unwrap();
+    set_playlists(&scene.stage, TRACKS);
+    scene
+}
+
+/// A player in step.
+async fn in_step(name: &str) -> Scene {
+    let mut scene = scene(name).await;
+    assert!(scene.stage.plug(LIMIT).await);
+    scene.stage.rest().await.unwrap();
+    scene.stage.partner(&PLAYLISTS).await.unwrap();
+    scene.check(&PLAYLISTS).await.unwrap();
+    scene
+}
+
+fn handle(player: &SimulatedPlayer, ending: &str) -> ObjectHandle {
+    player.objects().iter().find(|object| object.path.ends_with(ending)).unwrap().handle
+}
+
+#[test]
+fn what_the_user_deletes_on_the_player_is_skipped_until_he_wants_it_back() {
+    runtime().block_on(async {
+        for name in ["classic", "phone", "minimal"] {
+            let mut scene = in_step(name).await;
+            let player = scene.stage.player();
+            player.remove(handle(player, "00001 Title.mp3")).unwrap();
+            scene.stage.replug().await.unwrap();
+            assert!(scene.stage.snapshot().unwrap().has_skipped_files, "{name}");
+            let gone =
+                !things(scene.stage.player()).iter().any(|thing| thing.path().ends_with("00001 Title.mp3"));
+            let told = scene.stage.left_out().await.unwrap();
+            let skipped = told
+                .iter()
+                .any(|(media, error, _)| *media == Shelf::uri(1) && *error == Some(ItemError::Cancelled));
+            assert!(gone && skipped, "{name}: {told:?}");
+            let skipped = tandem_engine::Setting::IncludeSkippedFiles;
+            scene.stage.engine().set(scene.stage.device(), skipped).await.unwrap();
+            scene.stage.sync().await.unwrap();
+            scene.check(&PLAYLISTS).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_locked_phone_is_waited_for_and_synchronised_when_it_is_unlocked() {
+    runtime().block_on(async {
+        for name in ["phone-locked", "phone-with-lists"] {
+            let pool = Pool::new(TRACKS + 1);
+            let simulated = tandem_players::Simulated::new(name, None).unwrap();
+            let shelf = Arc::new(Shelf::new(Arc::clone(&pool), 0..TRACKS));
+            let mut stage = players::stage::Stage::with_player(Arc::new(simulated), shelf).await;
+            set_playlists(&stage, TRACKS);
+            assert!(!stage.plug(Duration::from_secs(60)).await, "{name} shows nothing yet");
+            let refused = stage.partner(&PLAYLISTS).await.unwrap_err();
+            assert!(refused.contains("set up") || refused.contains("initiali"), "{name}: {refused}");
+            stage.player().allow();
+            if !stage.plugged(Duration::from_secs(60)).await {
+                // some leave the bus when they are unlocked, and come back as new
+                stage.unplug().await.unwrap();
+                assert!(stage.plug(LIMIT).await, "{name}");
+            }
+            stage.rest().await.unwrap();
+            stage.partner(&PLAYLISTS).await.unwrap();
+            let present = stage.entries().len();
+            assert_eq!(present, TRACKS + PLAYLISTS.len(), "{name}: {:?}", stage.failures);
+        }
+    });
+}
+
+#[test]
+fn a_run_with_nothing_to_do_looks_at_our_own_folders_alone() {
+    runtime().block_on(async {
+        for name in ["classic", "phone", "minimal"] {
+            let mut scene = in_step(name).await;
+            let count = async |scene: &mut Scene| {
+                let before = scene.stage.player().transactions();
+                scene.stage.replug().await.unwrap();
+                scene.stage.player().transactions() - before
+            };
+            let first = count(&mut scene).await;
+            let player = scene.stage.player();
+            let storage = player.storages()[0];
+            let folder =
+                player.put(storage, ObjectHandle::ROOT, FormatCode::ASSOCIATION, "DCIM", b"").unwrap();
+            for number in 0..500 {
+                let picture = format!("{number}.jpg");
+                player.put(storage, folder, FormatCode::EXIF_JPEG, &picture, b"picture").unwrap();
+            }
+            let second = count(&mut scene).await;
+            // the folder itself is at the root, and looked at each time that the player is opened
+            assert!(second <= first + 6, "{name}: {first}, then {second} transactions");
+        }
+    });
+}
+
+#[test]
+fn a_player_with_several_storages_is_synchronised_to_the_one_with_the_mark() {
+    runtime().block_on(async {
+        let mut scene = in_step("list-reader").await;
+        let (internal, card) = (scene.stage.player().storages()[0], scene.stage.player().storages()[1]);
+        let ours = |scene: &Scene| {
+            let objects = scene.stage.player().objects();
+            let file = objects.iter().find(|object| object.path.ends_with("00001 Title.mp3")).unwrap();
+            file.storage
+        };
+        assert_eq!(ours(&scene), card, "the larger one");
+        // a mark on the other one, as if that had been synchronised to
+        let mark = handle(scene.stage.player(), "WMPInfo.xml");
+        let bytes = scene.stage.player().bytes(mark).unwrap();
+        scene.stage.part().await.unwrap();
+        let player = scene.stage.player();
+        player.put(internal, ObjectHandle::ROOT, FormatCode::UNDEFINED, "WMPInfo.xml", &bytes).unwrap();
+        scene.stage.replug().await.unwrap();
+        scene.stage.partner(&PLAYLISTS).await.unwrap();
+        assert_eq!(ours(&scene), internal);
+    });
+}
