@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
 
-use players::reference::{PLAYLISTS, Scene, set_playlists};
+use players::reference::{Outcome, PLAYLISTS, Scene, reference, set_playlists};
 use players::runtime;
 use players::shelf::{Pool, Shelf};
 use players::witness::things;
@@ -137,4 +137,32 @@ fn a_player_with_several_storages_is_synchronised_to_the_one_with_the_mark() {
         scene.stage.partner(&PLAYLISTS).await.unwrap();
         assert_eq!(ours(&scene), internal);
     });
+}
+
+#[test]
+fn a_track_that_changes_stays_in_playlists_that_do_not() {
+    runtime().block_on(async {
+        for name in ["classic", "phone"] {
+            let mut scene = in_step(name).await;
+            scene.stage.shelf.add(1, 1);
+            scene.stage.sync().await.unwrap();
+            scene.check(&PLAYLISTS).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn files_of_a_player_whose_lists_tell_no_dates_stay_ours() {
+    let mut value: serde_json::Value = serde_json::from_str(own("classic")).unwrap();
+    for property in value["props"].as_array_mut().unwrap() {
+        if property["code"] == 0xDC09 {
+            property["code"] = serde_json::json!(0xDAFF);
+        }
+    }
+    let directory = kit::MusicLibrary::new();
+    let (text, path) = (value.to_string(), directory.path("profile.json"));
+    kit::write_file(&path, text.as_bytes());
+    let pool = Pool::new(TRACKS + 1);
+    let outcome = runtime().block_on(reference(path.to_str().unwrap(), &text, &pool, TRACKS));
+    assert!(matches!(outcome, Outcome::Passed { .. }), "{outcome:?}");
 }

@@ -356,3 +356,18 @@ fn a_file_of_the_users_that_was_found_never_counts_as_ours() {
         "it is there"
     );
 }
+
+#[test]
+fn a_replacement_that_lost_the_old_file_ends_its_entry() {
+    let (_directory, mut manifest) = fixture();
+    let first = manifest.commit(&[], &[write(1)]).unwrap()[0];
+    manifest.commit(&[written(first)], &[]).unwrap();
+    let entry = manifest.entries().unwrap()[0].id;
+    let mut replacement = write(2);
+    if let Intent::Write { replaces, .. } = &mut replacement {
+        *replaces = Some(entry);
+    }
+    let intent = manifest.commit(&[], &[replacement]).unwrap()[0];
+    manifest.commit(&[Outcome::Deleted { intent }], &[]).unwrap();
+    assert_eq!((manifest.entries(), manifest.pending()), (Ok(vec![]), Ok(vec![])));
+}
