@@ -248,12 +248,15 @@ impl Search<'_> {
             let there: Vec<&Thing> = all.iter().filter(named).collect();
             let is_track = matches!(entry.origin, Origin::Track(_));
             let right = match (entry.state, &there[..]) {
-                (EntryState::Present, [one]) => {
+                (EntryState::Present | EntryState::Foreign, [one]) => {
                     !is_track || (one.size, one.hash) == (entry.facts.size, entry.hash)
                 }
                 // of several storages, one has it
                 (EntryState::Present, [_, ..]) => true,
-                (EntryState::Present | EntryState::Skipped | EntryState::Disowned, _) => false,
+                (
+                    EntryState::Present | EntryState::Skipped | EntryState::Disowned | EntryState::Foreign,
+                    _,
+                ) => false,
             };
             if !right {
                 let (state, count) = (entry.state, there.len());

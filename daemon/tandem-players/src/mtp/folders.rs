@@ -54,17 +54,20 @@ impl Session {
         handle: Option<ObjectHandle>,
         folder: &str,
     ) -> Result<ObjectHandle, Fail> {
-        if let Some(handle) = handle
-            && self.look(handle).await?.is_some_and(|known| known.is_folder)
-        {
+        let made = match handle {
+            Some(handle) => self.arrived(handle, folder, |known| known.is_folder).await?,
+            None => {
+                self.ready_again().await?;
+                self.tree.forget_folder(parent(folder));
+                self.find(folder).await?.filter(|known| known.is_folder)
+            }
+        };
+        let made = made.ok_or_else(|| PlayerError::VerifyFailed(folder.to_owned()))?;
+        if Some(made.handle) == handle {
             let facts = ObjectFacts { size: 0, modified_ns: 0 };
-            self.tree.put(folder, Known { handle, is_folder: true, facts });
-            return Ok(handle);
+            self.tree.put(folder, Known { handle: made.handle, is_folder: true, facts });
         }
-        self.ready_again().await?;
-        self.tree.forget_folder(parent(folder));
-        let found = self.find(folder).await?.filter(|known| known.is_folder);
-        found.map(|known| known.handle).ok_or_else(|| PlayerError::VerifyFailed(folder.to_owned()).into())
+        Ok(made.handle)
     }
 
     /// Removes those of these folders that are empty, innermost first.

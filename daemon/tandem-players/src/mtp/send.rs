@@ -19,8 +19,8 @@ use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode as Property
 use tandem_mtp::initiator::{Error, Parent};
 
 /// How often an object that isn't there as it was sent is looked at, with pauses that double from the first.
-const LATE_TRIES: u32 = 5;
-const LATE_PAUSE: Duration = Duration::from_millis(25);
+const LATE_TRIES: u32 = 9;
+const LATE_PAUSE: Duration = Duration::from_millis(2);
 
 impl Session {
     /// Writes a file, or a playlist by its references.
@@ -116,13 +116,19 @@ impl Session {
             Err(error) => return Err(failed("sending a file", &error)),
         }
         source.check(request.size).await?;
-        let known = self.arrived(handle, at, request.size).await?;
+        let whole = |known: &Known| known.facts.size == request.size && !known.is_folder;
+        let known = self.arrived(handle, at, whole).await?;
         known.ok_or_else(|| PlayerError::VerifyFailed(request.path.as_str().to_owned()).into())
     }
 
-    /// What was just sent, as the device tells of it; `None` when it isn't there as a whole. Some devices give it another
-    /// handle, and some say that all is there a little before they know it themselves.
-    async fn arrived(&mut self, handle: ObjectHandle, at: &str, size: u64) -> Result<Option<Known>, Fail> {
+    /// What was just made, as the device tells of it; `None` when it isn't there as it should be. Some devices give it
+    /// another handle, and some say that it is there a little before they know it themselves.
+    pub(super) async fn arrived(
+        &mut self,
+        handle: ObjectHandle,
+        at: &str,
+        is_right: impl Fn(&Known) -> bool,
+    ) -> Result<Option<Known>, Fail> {
         let mut pause = LATE_PAUSE;
         for attempt in 0..LATE_TRIES {
             if attempt > 0 {
@@ -136,10 +142,12 @@ impl Session {
                     self.find(at).await?
                 }
             };
-            if known.is_some_and(|known| known.facts.size == size && !known.is_folder) {
+            if known.as_ref().is_some_and(&is_right) {
                 return Ok(known);
             }
         }
+        // what was listed meanwhile may lack what comes yet
+        self.tree.forget_folder(parent(at));
         Ok(None)
     }
 
