@@ -51,7 +51,8 @@ pub(crate) struct Look<'a> {
 #[must_use]
 pub(crate) fn record_is_true(device: &Device, entries: &[Entry], in_flight: &BTreeSet<i64>) -> Vec<String> {
     let mut wrong = Vec::new();
-    for entry in entries.iter().filter(|entry| !in_flight.contains(&entry.id)) {
+    let settled = |entry: &&Entry| entry.state != EntryState::Foreign && !in_flight.contains(&entry.id);
+    for entry in entries.iter().filter(settled) {
         let is_excused = device.is_excused(entry.path.as_str(), entry.hash);
         if entry.state != EntryState::Present {
             if !is_excused {
@@ -164,6 +165,18 @@ impl Look<'_> {
                 Some(EntryState::Present) => {
                     used += clusters(song.bytes.len());
                     placed.extend(entry.map(|entry| (song.id, entry.path.as_str().to_owned())));
+                }
+                Some(EntryState::Foreign) => {
+                    let path = entry.map_or("", |entry| entry.path.as_str());
+                    match self.device.file(path) {
+                        Some(node) if node.owner == Owner::Tandem(self.terms.relationship) => {
+                            wrong.push(format!("`{path}` is ours and recorded as the user's"));
+                        }
+                        Some(node) if node.bytes == song.bytes => {
+                            placed.insert(song.id, path.to_owned());
+                        }
+                        _ => wrong.push(format!("the user's `{path}` counts as `{}`, and isn't", song.uri())),
+                    }
                 }
                 Some(EntryState::Skipped | EntryState::Disowned) => {}
                 None if !self.device.flavour.is_atomic() && song.mime() != "audio/mpeg" => {}
