@@ -277,7 +277,7 @@ pub trait Storage: Send + Sync {
     /// IMDSPStorage4::CreateStorageWithMetadata and IMDSPObject2::WriteOnClearChannel.
     ///
     /// On an error nothing is at the final name that wasn't there before, and the temporary name is free again
-    /// unless the device is gone.
+    /// unless the device is gone or doesn't answer. Where that isn't one step, what was to be replaced may be gone.
     fn write<'a>(
         &'a self,
         request: WriteRequest,
