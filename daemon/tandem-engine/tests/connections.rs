@@ -6,10 +6,11 @@
 mod support;
 
 use std::time::Duration;
-use support::World;
+use support::{OWNER, World};
 use tandem_engine::Setting;
 use tandem_model::device::SyncState;
-use tandem_model::id::DeviceId;
+use tandem_model::event::EngineEvent;
+use tandem_model::id::{DeviceId, PlaylistId};
 
 async fn partnered() -> (World, DeviceId) {
     let mut world = World::new().await;
@@ -34,6 +35,27 @@ async fn the_look_hands_the_open_player_over_to_the_run() {
     assert_eq!(world.door.opened() - before, 1, "one opening serves the look and the run");
     assert_eq!(world.door.held(), 0, "the run has closed it");
     assert!(world.engine.snapshot(&device).unwrap().safe_to_remove);
+}
+
+#[tokio::test]
+async fn a_new_partnership_hands_the_open_player_over_to_its_first_run() {
+    let mut world = World::new().await;
+    world.add_file("a.mp3", b"song a");
+    world.library.set("P", &["a.mp3"]);
+    let device = world.plug("player").await;
+    let before = world.door.opened();
+    world.partner(&device, &["P"]).await;
+    assert_eq!((world.door.opened() - before, world.door.held()), (1, 0));
+    assert_eq!(world.tree("player")["Music/Ann/Live/a.mp3"], b"song a");
+    // one that is ended at once keeps nothing open
+    world.engine.delete_partnership(&device, false).await.unwrap();
+    let playlists = Some(vec![PlaylistId("P".to_owned())]);
+    world.engine.create_partnership(&device, OWNER, playlists).await.unwrap();
+    let complete = |event: &EngineEvent| matches!(event, EngineEvent::CreatePartnershipComplete { .. });
+    world.wait_for(complete).await;
+    world.engine.delete_partnership(&device, false).await.unwrap();
+    assert!(world.engine.preview(&device).await.is_err());
+    assert_eq!(world.door.held(), 0);
 }
 
 #[tokio::test]

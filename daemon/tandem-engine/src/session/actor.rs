@@ -45,6 +45,8 @@ use waiting::Waiting;
 const MAILBOX: usize = 16;
 /// How long a job may take to notice that the daemon ends.
 const LAST_CALL: Duration = Duration::from_millis(1500);
+/// How long a player that was just partnered is kept open for its first run.
+const KEPT_FOR_FIRST_RUN: Duration = Duration::from_secs(5);
 
 /// What a session is made from.
 pub(crate) struct Context {
@@ -63,7 +65,7 @@ pub(super) enum Done {
     Initialized(Result<look::Found, RequestError>),
     Run(Box<RunReport>),
     Estimated(Result<(u64, u64), RequestError>),
-    Created(Result<Arc<dyn Library>, RequestError>),
+    Created(Result<jobs::Created, RequestError>),
     Deleted(Result<(), RequestError>),
     Previewed,
     Ejected(Result<(), RequestError>),
@@ -102,8 +104,10 @@ pub(super) struct Session {
     mailbox: mpsc::Receiver<Command>,
     state: State,
     arrival: Option<Arrival>,
-    /// The player as the look left it, for the run that begins at once.
+    /// The player as the look or the partnering left it, for the run that follows.
     opened: Option<Arc<dyn Player>>,
+    /// Until when it is kept for a run that is due.
+    kept_until: Option<Instant>,
     tasks: JoinSet<Done>,
     /// The task of the job that holds the device.
     job: Option<tokio::task::Id>,
@@ -148,6 +152,7 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, context: Context, snapshot: Snapsho
         state: State::default(),
         arrival: None,
         opened: None,
+        kept_until: None,
         tasks: JoinSet::new(),
         job: None,
         ejected: false,
@@ -189,10 +194,12 @@ impl Session {
                 () = reached(look) => self.show_progress().await,
                 () = library_changed(&mut self.held) => self.schedule(),
                 () = reached(self.settle_at), if self.state.phase == Phase::Stopped => self.consider_run().await,
+                () = reached(self.kept_until) => self.kept_until = None,
                 () = reached(self.retry_at), if self.state.phase == Phase::Stopped => self.try_again().await,
             }
             self.start_waiting().await;
             self.start_next_estimate().await;
+            self.let_go().await;
         }
         self.wind_down().await;
     }
@@ -206,6 +213,11 @@ impl Session {
             if ended.is_err() {
                 tracing::warn!("the device did not answer before the daemon ended");
             }
+        }
+        if let Some(player) = self.opened.take()
+            && tokio::time::timeout_at(last, release(&*player)).await.is_err()
+        {
+            tracing::warn!("the device did not answer before the daemon ended");
         }
         self.tasks.abort_all();
     }
@@ -246,9 +258,27 @@ impl Session {
         let Some(arrival) = self.arrival.clone() else { return };
         self.cancel = Arc::new(Transfer::default());
         self.giving_way = None;
-        let bench = self.bench(arrival);
-        let task = self.tasks.spawn(job(bench, Arc::clone(&self.cancel)).in_current_span());
-        self.job = Some(task.id());
+        let job = job(self.bench(arrival), Arc::clone(&self.cancel));
+        // kept for a run, and this is another job
+        let opened = self.opened.take();
+        let task = async move {
+            if let Some(player) = opened {
+                release(&*player).await;
+            }
+            job.await
+        };
+        self.job = Some(self.tasks.spawn(task.in_current_span()).id());
+    }
+
+    /// Closes a player that was kept open for a run that isn't due any more.
+    async fn let_go(&mut self) {
+        let is_due =
+            self.state.phase == Phase::Stopped && self.settle_at.is_some() && self.kept_until.is_some();
+        if self.opened.is_none() || self.state.job || is_due {
+            return;
+        }
+        self.happen(Event::JobStarted).await;
+        self.close_opened(Event::JobEnded);
     }
 
     /// Closes the player that was kept open for a run, where none has begun; `then` is what that is for the machine.

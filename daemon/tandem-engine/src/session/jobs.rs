@@ -8,6 +8,7 @@ use crate::preview::{self, PreviewItem};
 use crate::run::cancel::unless_cancelled;
 use crate::run::prepare::{Question, prepare};
 use crate::run::{RunInput, remove_content, settle};
+use crate::session::run_job::release;
 use std::sync::Arc;
 use tandem_model::error::{PlayerError, RequestError};
 use tandem_model::id::{DeviceId, Guid, PlaylistId, Uid};
@@ -83,15 +84,22 @@ async fn choose(
     Ok((library, playlists))
 }
 
+/// What making a partnership comes to.
+pub(crate) struct Created {
+    pub(crate) library: Arc<dyn Library>,
+    /// The player, still open and flushed, for the run that follows.
+    pub(crate) opened: Arc<dyn Player>,
+}
+
 /// Makes a partnership: chooses the playlists, records it, then marks the device. A record whose mark could not be
 /// written is taken back. A cut between the two leaves a whole partnership: the old mark is known to have ended, and the
-/// next run puts ours in its place.
+/// next run puts ours in its place. The player stays open.
 pub(crate) async fn create_partnership(
     bench: Bench,
     owner: Uid,
     playlists: Option<Vec<PlaylistId>>,
     transfer: Arc<Transfer>,
-) -> Result<Arc<dyn Library>, RequestError> {
+) -> Result<Created, RequestError> {
     let default_rules = playlists.is_none();
     // a library that hangs must not keep anybody from changing his mind
     let stopped =
@@ -134,13 +142,15 @@ pub(crate) async fn create_partnership(
         }
         Ok::<(), RequestError>(marked?)
     };
-    let made = made.await;
-    if let Err(error) = player.close(Close::Release).await {
-        // made all the same: the next run marks the device if it has lost its mark
-        warn!("the device could not be closed cleanly after its partnership was made: {error}");
+    if let Err(error) = made.await {
+        release(&*player).await;
+        return Err(error);
     }
-    made?;
-    Ok(library)
+    if let Err(error) = player.storage().flush().await {
+        // made all the same: the next run marks the device if it has lost its mark
+        warn!("the device could not be flushed after its partnership was made: {error}");
+    }
+    Ok(Created { library, opened: player })
 }
 
 /// Ends a partnership on a device that is there.

@@ -2,7 +2,8 @@
 
 use super::running::Course;
 use super::waiting::Waiting;
-use super::{Done, Held, Session};
+use super::{Done, Held, KEPT_FOR_FIRST_RUN, Session};
+use crate::session::jobs::Created;
 use crate::session::look::Found;
 use crate::session::machine::{Event, Phase};
 use crate::session::run_job::release;
@@ -14,6 +15,7 @@ use tandem_model::event::EngineEvent;
 use tandem_model::library::Library;
 use tandem_model::manifest::ItemResult;
 use tokio::task::JoinError;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 impl Session {
@@ -62,7 +64,10 @@ impl Session {
             Ok(Done::Run(report)) => {
                 self.record_run(&report).await;
             }
-            Ok(Done::Initialized(Ok(Found { opened: Some(player), .. }))) => release(&*player).await,
+            Ok(
+                Done::Initialized(Ok(Found { opened: Some(player), .. }))
+                | Done::Created(Ok(Created { opened: player, .. })),
+            ) => release(&*player).await,
             _ => {}
         }
     }
@@ -157,11 +162,6 @@ impl Session {
                 self.happen(Event::RunWanted).await;
             }
         }
-        // what was set meanwhile may have made the run needless
-        if self.opened.is_some() {
-            self.happen(Event::JobStarted).await;
-            self.close_opened(Event::JobEnded);
-        }
     }
 
     /// Keeps the owner's library agent while the device is there.
@@ -211,7 +211,12 @@ impl Session {
         }
     }
 
-    async fn created(&mut self, mut result: Result<Arc<dyn Library>, RequestError>) {
+    async fn created(&mut self, result: Result<Created, RequestError>) {
+        let mut opened = None;
+        let mut result = result.map(|created| {
+            opened = Some(created.opened);
+            created.library
+        });
         if result.is_err() && self.state.phase == Phase::Absent {
             result = Err(RequestError::NotConnected(self.publisher.snapshot().friendly_name.clone()));
         }
@@ -239,7 +244,9 @@ impl Session {
             self.hold(Some(library));
             self.fingerprint = None;
             self.schedule();
+            self.kept_until = Some(Instant::now() + KEPT_FOR_FIRST_RUN);
         }
+        self.opened = opened;
         self.happen(Event::JobEnded).await;
         self.delete_after_creation().await;
         if self.state.phase == Phase::Absent && self.partnership().is_none() {
