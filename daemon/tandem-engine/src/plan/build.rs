@@ -2,7 +2,7 @@
 //!
 //! Everything on the device that isn't in the manifest counts as used space and is never named in a step.
 
-use super::names::Namer;
+use super::names::{Namer, artist_of};
 use super::{Deletion, LeftOut, Plan, PlanInput, TrackWrite};
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
@@ -119,8 +119,7 @@ impl<'a> Budget<'a> {
     /// Takes what the folders grow by for a track, though not for others to see. It is taken for what is there already too,
     /// so that a plan that was carried out leaves nothing to do.
     fn enter(&mut self, track: &'a Track) {
-        let artist = if track.album_artist.is_empty() { &track.artist } else { &track.album_artist };
-        let is_new = self.folders.insert((artist, &track.album));
+        let is_new = self.folders.insert((artist_of(track), &track.album));
         let parts = track.file_name.len() / NAME_PART + 2;
         self.entered += FOLDER_ENTRY * parts as u64;
         let clusters = self.entered / self.cluster + u64::from(is_new);

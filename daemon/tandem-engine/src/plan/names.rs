@@ -91,12 +91,14 @@ pub(crate) fn numbered(path: &DevicePath, number: u32) -> DevicePath {
 pub(crate) struct Namer {
     taken: HashSet<String>,
     folders: HashMap<String, String>,
+    /// The last track's artist and album as they are tagged, and its folder: the next one is mostly of the same album.
+    last: Option<([String; 2], String)>,
 }
 
 impl Namer {
     /// A namer that knows these paths as taken.
     pub(crate) fn new<'a>(taken: impl Iterator<Item = &'a DevicePath>) -> Self {
-        let mut namer = Self { taken: HashSet::new(), folders: HashMap::new() };
+        let mut namer = Self { taken: HashSet::new(), folders: HashMap::new(), last: None };
         for path in taken {
             namer.taken.insert(fold(path.as_str()));
             for folder in path.ancestors() {
@@ -108,6 +110,17 @@ impl Namer {
 
     /// A path for this track, below the player's music folder and no deeper than it reads.
     pub(crate) fn place(&mut self, track: &Track, capabilities: &Capabilities) -> DevicePath {
+        let tags = [artist_of(track), &track.album];
+        let folder = match self.last.take() {
+            Some((last, folder)) if last == tags => folder,
+            _ => self.folder(track, capabilities),
+        };
+        let path = self.claim(&folder, &legal_name(&track.file_name));
+        self.last = Some((tags.map(str::to_owned), folder));
+        path
+    }
+
+    fn folder(&mut self, track: &Track, capabilities: &Capabilities) -> String {
         let mut folder =
             capabilities.audio_folder.as_ref().map_or_else(String::new, |path| path.as_str().to_owned());
         for name in levels(track, capabilities.folder_depth) {
@@ -115,7 +128,7 @@ impl Namer {
             let wanted = format!("{folder}{separator}{name}");
             folder = self.folders.entry(fold(&wanted)).or_insert(wanted).clone();
         }
-        self.claim(&folder, &legal_name(&track.file_name))
+        folder
     }
 
     /// A path for this name in that folder (empty: the root), numbered if the name is taken.
@@ -123,20 +136,28 @@ impl Namer {
         let separator = if folder.is_empty() { "" } else { "/" };
         let plain = DevicePath::parse(&format!("{folder}{separator}{name}"))
             .expect("legal names hold no slash and are neither empty nor dots, and folders are made of such");
-        let mut path = plain.clone();
+        if self.taken.insert(fold(plain.as_str())) {
+            return plain;
+        }
         let mut number = 2;
-        while self.taken.contains(&fold(path.as_str())) {
-            path = numbered(&plain, number);
+        loop {
+            let path = numbered(&plain, number);
+            if self.taken.insert(fold(path.as_str())) {
+                return path;
+            }
             number += 1;
         }
-        self.taken.insert(fold(path.as_str()));
-        path
     }
+}
+
+/// Whose folder a track goes into.
+pub(crate) fn artist_of(track: &Track) -> &str {
+    if track.album_artist.is_empty() { &track.artist } else { &track.album_artist }
 }
 
 /// The folders of a track: artist, then album; only the artist where the player reads one level.
 fn levels(track: &Track, depth: Option<u8>) -> Vec<String> {
-    let artist = if track.album_artist.is_empty() { &track.artist } else { &track.album_artist };
+    let artist = artist_of(track);
     let artist = if artist.trim().is_empty() { "Unknown Artist" } else { artist };
     let album = if track.album.trim().is_empty() { "Unknown Album" } else { &track.album };
     let depth = depth.map_or(2, usize::from);
@@ -180,6 +201,19 @@ mod tests {
         let long = "\u{1f3b5}".repeat(255) + ".mp3";
         let legal = legal_name(&long);
         assert!(legal.ends_with(".mp3") && units(&legal) <= MAX_UNITS && legal.len() <= MAX_BYTES);
+    }
+
+    #[test]
+    fn the_tracks_of_an_album_share_a_folder_and_those_of_others_do_not() {
+        let mut namer = Namer::new([].iter());
+        let capabilities = crate::plan::properties::capabilities();
+        let mut place = |number: u32, album: &str| {
+            let track = Track { album: album.into(), ..crate::plan::properties::track(number) };
+            namer.place(&track, &capabilities).parent().unwrap().as_str().to_owned()
+        };
+        let places = [place(1, "One"), place(2, "One"), place(3, "Two"), place(4, "one")];
+        let folders = ["One", "One", "Two", "One"].map(|album| format!("Music/Unknown Artist/{album}"));
+        assert_eq!(places, folders);
     }
 
     #[test]
