@@ -98,6 +98,21 @@ pub enum Expect {
     This(ObjectFacts),
 }
 
+/// What a player is told of a track beside its bytes, where it goes by that. Empty text and 0: not known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tags {
+    /// `Title`.
+    pub title: Box<str>,
+    /// `Author`.
+    pub artist: Box<str>,
+    /// `WM/AlbumArtist`.
+    pub album_artist: Box<str>,
+    /// `WM/AlbumTitle`.
+    pub album: Box<str>,
+    /// Milliseconds.
+    pub duration_ms: u64,
+}
+
 /// One file to write.
 #[derive(Debug)]
 pub struct WriteRequest {
@@ -113,6 +128,8 @@ pub struct WriteRequest {
     pub modified_ns: i64,
     /// What to write.
     pub source: Source,
+    /// What its tags say; a player that reads them itself ignores this.
+    pub tags: Tags,
 }
 
 /// A file that is on the device.

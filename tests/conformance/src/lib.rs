@@ -18,7 +18,7 @@ use std::io::{Seek, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Close, Expect, Player, Source, Transfer, WriteRequest, Written};
+use tandem_model::player::{Close, Expect, Player, Source, Tags, Transfer, WriteRequest, Written};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// 2023-11-14 22:13:20 UTC in nanoseconds: an even second, which every file system can hold.
@@ -105,7 +105,8 @@ pub(crate) fn request(at: &str, bytes: &[u8], expect: Expect) -> WriteRequest {
         .parent()
         .map_or_else(|| self::path("~new.part"), |folder| folder.join("~new.part").expect("a plain name"));
     let size = u64::try_from(bytes.len()).expect("a small file");
-    WriteRequest { path, temporary, expect, size, modified_ns: MODIFIED, source: file(bytes) }
+    let tags = Tags::default();
+    WriteRequest { path, temporary, expect, size, modified_ns: MODIFIED, source: file(bytes), tags }
 }
 
 /// Writes a file where nothing is.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, Mark, Player, Source, Transfer, WriteRequest, Written};
+use tandem_model::player::{Expect, Mark, Player, Source, Tags, Transfer, WriteRequest, Written};
 
 const MARK: Mark = Mark { device: Guid(7), relationship: Guid(9) };
 
@@ -23,7 +23,8 @@ fn request(at: &str, content: Vec<u8>) -> WriteRequest {
     let temporary = path(at).parent().map_or_else(|| path("~part"), |folder| folder.join("~part").unwrap());
     let size = u64::try_from(content.len()).unwrap();
     let source = Source::Bytes(content.into());
-    WriteRequest { path: path(at), temporary, expect: Expect::Nothing, size, modified_ns: 0, source }
+    let tags = Tags::default();
+    WriteRequest { path: path(at), temporary, expect: Expect::Nothing, size, modified_ns: 0, source, tags }
 }
 
 async fn put(player: &dyn Player, at: &str, size: usize) -> Result<Written, PlayerError> {

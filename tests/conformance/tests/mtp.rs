@@ -14,9 +14,9 @@ use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{
-    Close, Expect, Mark, Player, PlayerOpener, Source, Transfer, WriteRequest, Written,
+    Close, Expect, Mark, Player, PlayerOpener, Source, Tags, Transfer, WriteRequest, Written,
 };
-use tandem_mtp::codes::{FormatCode, ObjectHandle, OperationCode, StorageId};
+use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode, StorageId};
 use tandem_mtp::responder::{Fault, Planned, profile};
 use tandem_players::mtp::Families;
 use tandem_players::{Players, Simulated};
@@ -101,6 +101,7 @@ async fn put(player: &dyn Player, at: &str, bytes: &[u8]) -> Result<Written, Pla
         size: bytes.len() as u64,
         modified_ns: 0,
         source: Source::Bytes(bytes.into()),
+        tags: Tags::default(),
     };
     player.storage().write(request, &Arc::new(Transfer::default())).await
 }
@@ -163,6 +164,7 @@ async fn a_playlist_refers_to_the_tracks_that_are_there() {
         size: 17,
         modified_ns: 0,
         source: Source::Bytes(b"../Music/A/a.mp3\n"[..].into()),
+        tags: Tags::default(),
     };
     player.storage().write(request, &Arc::new(Transfer::default())).await.unwrap();
     let objects = simulated.player().objects();
@@ -207,6 +209,40 @@ async fn a_player_that_holds_a_name_keeps_it() {
     let player = open(&simulated).await.unwrap();
     assert_eq!(player.friendly_name().await.unwrap().as_deref(), Some("Ann's phone"));
     assert_eq!(player.description().manufacturer, "Tandem Project");
+}
+
+#[tokio::test]
+async fn players_that_read_no_tags_are_told_them() {
+    let tags = Tags {
+        title: "Title".into(),
+        artist: "Artist".into(),
+        album: "Album".into(),
+        duration_ms: 61_000,
+        ..Tags::default()
+    };
+    // by a list, one by one, and not at all
+    for (profile, told) in [("classic", true), ("classic-no-lists", true), ("minimal", false)] {
+        let simulated = simulated(profile);
+        let player = open(&simulated).await.unwrap();
+        let request = WriteRequest {
+            path: path("Music/a.mp3"),
+            temporary: path(".tandem/0123456789abcdef0123456789abcdef.part"),
+            expect: Expect::Nothing,
+            size: 4,
+            modified_ns: 1_700_000_000_000_000_000,
+            source: Source::Bytes(b"song"[..].into()),
+            tags: tags.clone(),
+        };
+        let written = player.storage().write(request, &Arc::new(Transfer::default())).await.unwrap();
+        let objects = simulated.player().objects();
+        let song = objects.iter().find(|object| object.path == "Music/a.mp3").unwrap().handle;
+        let artist = simulated.player().property(song, ObjectPropertyCode::ARTIST);
+        assert_eq!(artist == Some("Artist".into()), told, "{profile}: {artist:?}");
+        player.close(Close::Release).await.unwrap();
+        let player = open(&simulated).await.unwrap();
+        let now = player.storage().object(&path("Music/a.mp3")).facts().await;
+        assert_eq!(now, Ok(Some(written.facts)), "{profile}");
+    }
 }
 
 #[tokio::test]

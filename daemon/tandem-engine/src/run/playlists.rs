@@ -15,7 +15,7 @@ use tandem_model::library::Resolved;
 use tandem_model::manifest::{Entry, EntryState, Intent, Origin, Outcome};
 use tandem_model::media::ResolvedPlaylist;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, PlaylistStyle, Source, WriteRequest};
+use tandem_model::player::{Expect, PlaylistStyle, Source, Tags, WriteRequest};
 
 /// Names that are tried when others have the wanted one.
 const NAME_TRIES: u32 = 100;
@@ -176,6 +176,7 @@ async fn write(
             size: bytes.len() as u64,
             modified_ns,
             source: Source::Bytes(Arc::clone(&bytes)),
+            tags: Tags::default(),
         };
         let before = observer.transfer.bytes();
         let written = prepared.storage.write(request, &observer.transfer).await;

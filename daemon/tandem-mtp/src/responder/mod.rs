@@ -19,7 +19,8 @@ pub use port::{Delivery, Port, Received, Unplugged};
 pub use profile::{Profile, ProfileError};
 
 use crate::codec::container::{Event, Parameters};
-use crate::codes::{EventCode, FormatCode, ObjectHandle, ResponseCode, StorageId};
+use crate::codec::value::Value;
+use crate::codes::{EventCode, FormatCode, ObjectHandle, ObjectPropertyCode, ResponseCode, StorageId};
 use crate::transport::Transport;
 use engine::{Engine, lock};
 use machine::Machine;
@@ -189,6 +190,12 @@ impl SimulatedPlayer {
     #[must_use]
     pub fn bytes(&self, handle: ObjectHandle) -> Option<Vec<u8>> {
         lock(&self.machine).tree.read(handle.0, 0, usize::MAX).ok()
+    }
+
+    /// A property of an object that was set; `None` where it wasn't.
+    #[must_use]
+    pub fn property(&self, handle: ObjectHandle, property: ObjectPropertyCode) -> Option<Value> {
+        lock(&self.machine).tree.get(handle.0).ok()?.values.get(&property).cloned()
     }
 
     /// Puts an object on the player, as its user or another host does. `parent` 0 is the root.

@@ -332,6 +332,7 @@ mod tests {
     use super::*;
     use crate::file_system::root::{Root, open_root};
     use std::io::Write;
+    use tandem_model::player::Tags;
 
     #[tokio::test]
     async fn a_file_that_came_between_the_look_and_the_replacement_is_put_back() {
@@ -350,6 +351,7 @@ mod tests {
                     size: 4,
                     modified_ns: 0,
                     source: Source::Bytes(b"ours"[..].into()),
+                    tags: Tags::default(),
                 };
                 let folder = tree.folder("").unwrap();
                 exchange(tree, &folder, &folder, &request, expected).transpose()

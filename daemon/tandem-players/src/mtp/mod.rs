@@ -13,6 +13,7 @@ mod send;
 mod session;
 mod source;
 mod storage;
+mod tags;
 mod times;
 mod tree;
 

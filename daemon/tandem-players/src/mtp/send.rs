@@ -12,7 +12,7 @@ use super::tree::{Known, parent};
 use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, ObjectFacts, Source, Transfer, WriteRequest, Written};
+use tandem_model::player::{Expect, ObjectFacts, Source, Tags, Transfer, WriteRequest, Written};
 use tandem_mtp::codec::MAX_STRING_UNITS;
 use tandem_mtp::codec::value::Value;
 use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode as Property};
@@ -116,6 +116,9 @@ impl Session {
             Err(error) => return Err(failed("sending a file", &error)),
         }
         source.check(request.size).await?;
+        // before the look, for some devices take it for a change of the file
+        let format = formats::of_file(request.path.name(), self.formats());
+        self.tell_tags(handle, format, &request.tags).await?;
         let whole = |known: &Known| known.facts.size == request.size && !known.is_folder;
         let known = self.arrived(handle, at, whole).await?;
         known.ok_or_else(|| PlayerError::VerifyFailed(request.path.as_str().to_owned()).into())
@@ -334,5 +337,6 @@ pub(crate) fn bytes_request(
 ) -> WriteRequest {
     let size = bytes.len() as u64;
     let source = Source::Bytes(bytes.into());
-    WriteRequest { path, temporary, expect: Expect::Nothing, size, modified_ns, source }
+    let tags = Tags::default();
+    WriteRequest { path, temporary, expect: Expect::Nothing, size, modified_ns, source, tags }
 }

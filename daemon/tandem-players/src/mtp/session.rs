@@ -82,6 +82,8 @@ pub(crate) struct Session {
     pub(crate) storage: StorageId,
     pub(crate) tree: Tree,
     abilities: HashMap<FormatCode, Arc<Ability>>,
+    /// Properties of each format that say what tags say, and can be set.
+    pub(crate) settable: HashMap<FormatCode, Vec<ObjectPropertyCode>>,
     /// SendObjectPropList was refused for what SendObjectInfo then did.
     pub(crate) lists_refused: bool,
     /// How often a session was opened: handles of one mean nothing in the next.
@@ -97,6 +99,7 @@ impl Session {
             storage,
             tree: Tree::default(),
             abilities: HashMap::new(),
+            settable: HashMap::new(),
             lists_refused: false,
             number: 0,
         }

@@ -11,8 +11,9 @@ use tandem_model::error::{ItemError, LibraryError, PlayerError};
 use tandem_model::id::TrackId;
 use tandem_model::library::{Library, OpenedTrack};
 use tandem_model::manifest::{Origin, Outcome};
+use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, Sent, Source, Transfer, WriteRequest};
+use tandem_model::player::{Expect, Sent, Source, Tags, Transfer, WriteRequest};
 
 /// One track on its way.
 pub(super) struct Item {
@@ -198,6 +199,7 @@ impl Course<'_> {
             size: track.size,
             modified_ns: track.modified_ns,
             source: Source::File(opened.file),
+            tags: tags_of(track),
         };
         let send = self.prepared.storage.send(request, &self.observer.transfer);
         let (sent, next) = tokio::join!(
@@ -214,10 +216,20 @@ impl Course<'_> {
     }
 }
 
+fn tags_of(track: &Track) -> Tags {
+    Tags {
+        title: track.title.clone(),
+        artist: track.artist.clone(),
+        album_artist: track.album_artist.clone(),
+        album: track.album.clone(),
+        duration_ms: track.duration_ms,
+    }
+}
+
 /// Opens the source of the step that follows, so that the device needn't wait for it.
 async fn open_next(
     owner: &dyn Library,
-    tracks: &[tandem_model::media::Track],
+    tracks: &[Track],
     following: Option<&Step>,
     transfer: &Transfer,
 ) -> Option<(TrackId, Result<OpenedTrack, LibraryError>)> {
