@@ -20,7 +20,7 @@ Plug = Callable[[], Player]
 
 ENTRY = re.compile(r"File ID: (\d+)\n\s+Filename: (.*)\n\s+File size (\d+)")
 # larger than what is under way at any time, so that the plug is pulled within it
-LARGE = 25_000_000
+LARGE = 60_000_000
 
 
 def _check_in_step(bench: Bench, player: Player) -> None:
@@ -57,8 +57,8 @@ def _change(bench: Bench) -> None:
 
 def _pull_within_a_file(bench: Bench, player: Player) -> None:
     """Starts a run and pulls the plug when a part of the large file is there."""
-    bench.ctl(f"sync {player.id} --no-wait")
     before = player.stored()
+    bench.ctl(f"sync {player.id} --no-wait")
     end = time.monotonic() + 180
     while not before + 3_000_000 < player.stored():
         if time.monotonic() > end:
@@ -80,7 +80,7 @@ def _read_back(bench: Bench, player: Player) -> None:
         assert set(music) <= set(there), (listed, music)
         for name, digest in music.items():
             number, size = there[name]
-            bench.guest.check(f"rm -f /tmp/back && mtp-getfile {number} /tmp/back >/dev/null", limit=180)
+            bench.guest.check(f"rm -f /tmp/back && mtp-getfile {number} /tmp/back >/dev/null", limit=500)
             told = bench.guest.check("stat -c %s /tmp/back; sha256sum </tmp/back").split()
             assert told[:2] == [str(size), digest], (name, size, told)
     finally:

@@ -20,8 +20,11 @@ use tandem_mtp::codec::object_info::ObjectInfo;
 use tandem_mtp::codes::{FormatCode, ObjectHandle, OperationCode, ResponseCode, StorageId};
 use tandem_mtp::initiator::{Initiator, ObjectFilter, Options, Parent, PropertyQuery};
 use tandem_mtp::usb::UsbTransport;
+use tokio::io::AsyncReadExt;
 
 const FOLDER: &str = "bench";
+/// The first storage of all players that the bare loop is for.
+const STORAGE: u32 = 0x0001_0001;
 
 struct Host {
     initiator: Initiator,
@@ -85,11 +88,10 @@ impl Host {
                 self.initiator.send_object_info(self.storage, Parent::Root, &info).await?.handle
             }
         };
-        let content = vec![0x5A; usize::try_from(bytes)?];
         for number in 0..count {
-            let info = ObjectInfo::new(FormatCode::MP3, bytes, &format!("{number:04}.mp3"));
+            let info = ObjectInfo::new(FormatCode::MP3, bytes, &format!("{bytes}-{number:04}.mp3"));
             self.initiator.send_object_info(self.storage, Parent::Folder(folder), &info).await?;
-            self.initiator.send_object(bytes, &mut &*content).await?;
+            self.initiator.send_object(bytes, &mut tokio::io::repeat(0x5A).take(bytes)).await?;
         }
         Ok(count)
     }
@@ -137,7 +139,7 @@ async fn bare(node: &Path, interface: u8, bytes: u64, size: usize, depth: usize)
     };
     command(OperationCode::OPEN_SESSION, &[1], None).await?;
     let info = ObjectInfo::new(FormatCode::MP3, bytes, "bare.mp3").encode()?;
-    command(OperationCode::SEND_OBJECT_INFO, &[0, 0xFFFF_FFFF], Some(info)).await?;
+    command(OperationCode::SEND_OBJECT_INFO, &[STORAGE, 0xFFFF_FFFF], Some(info)).await?;
     let began = Instant::now();
     let operation = OperationCode::SEND_OBJECT;
     out.submit(Command { code: operation, transaction, parameters: Parameters::new(&[]) }.encode().into());

@@ -1,0 +1,1 @@
+"""What `bench.py` measures: sticks, and MTP players."""
