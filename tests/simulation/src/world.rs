@@ -16,6 +16,9 @@ use tandem_model::error::ItemError;
 use tandem_model::id::Guid;
 use tandem_model::manifest::{Entry, EntryState, Intent, Origin};
 
+/// The end of what a run says of a file that the user has changed.
+const CHANGED: &str = "was changed on the device by someone else";
+
 /// What came of a history.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
@@ -422,6 +425,10 @@ impl World {
         self.wants[self.now] = true;
         self.run(Vec::new());
         self.allow_deletion();
+        if self.rows().iter().any(|(_, message)| message.ends_with(CHANGED)) {
+            // what has turned out to be the user's only while the plan was carried out takes space from the next one
+            self.run(Vec::new());
+        }
         self.collect("in the last run");
         if !self.outcome.violations.is_empty() {
             return;
@@ -453,19 +460,23 @@ impl World {
 
     /// What the last run reports, but for what had no space and what the user had done.
     fn errors(&mut self) -> Vec<(ItemError, String)> {
-        let results = self.host().ask(async |engine| engine.results(&device_id()).await);
-        let rows = results.and_then(Result::ok).unwrap_or_default();
         let is_error = |error: ItemError, message: &str| {
             let is_usual = matches!(error, ItemError::NoFit | ItemError::UnsupportedFormat);
             let by_user = error == ItemError::Cancelled && message.starts_with("left as it is");
-            let by_user = by_user || message.ends_with("was changed on the device by someone else");
+            let by_user = by_user || message.ends_with(CHANGED);
             let lost = error == ItemError::VerifyFailed && message.contains("was lost");
             !is_usual && !by_user && !lost
         };
-        rows.into_iter()
-            .filter_map(|row| row.error.map(|error| (error, row.message)))
-            .filter(|(error, message)| is_error(*error, message))
-            .collect()
+        let mut rows = self.rows();
+        rows.retain(|(error, message)| is_error(*error, message));
+        rows
+    }
+
+    /// What the last run reports.
+    fn rows(&mut self) -> Vec<(ItemError, String)> {
+        let results = self.host().ask(async |engine| engine.results(&device_id()).await);
+        let rows = results.and_then(Result::ok).unwrap_or_default();
+        rows.into_iter().filter_map(|row| row.error.map(|error| (error, row.message))).collect()
     }
 
     fn verify(&mut self) {
