@@ -13,7 +13,7 @@ use super::{Observer, Results};
 use crate::plan::TrackWrite;
 use finishing::{Batch, finish};
 use sending::Item;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tandem_model::error::LibraryError;
 use tandem_model::id::TrackId;
@@ -68,7 +68,7 @@ pub(crate) async fn carry_out(
         full_above: u64::MAX,
         opened: None,
     };
-    let end = course.carry_out(&steps).await;
+    let end = course.carry_out(steps.into()).await;
     let outcomes = std::mem::take(&mut course.outcomes);
     let recorded = course.prepared.journal.commit(outcomes, Vec::new()).await;
     course.observer.progress.send_modify(|progress| progress.current = None);
@@ -118,18 +118,20 @@ struct Course<'a> {
 impl Course<'_> {
     /// Carries out all steps: each group is finished while the one after it is sent. What was sent is finished also when
     /// the run ends before the last step.
-    async fn carry_out(&mut self, steps: &[Step]) -> Result<(), RunError> {
+    async fn carry_out(&mut self, mut steps: VecDeque<Step>) -> Result<(), RunError> {
         let mut sent = Batch::default();
-        let mut next = 0;
         let mut end = Ok(());
-        while next < steps.len() && end.is_ok() {
-            let count = self.count(&steps[next..]);
-            let (group, after) = (&steps[next..next + count], steps.get(next + count));
-            next += count;
+        while !steps.is_empty() && end.is_ok() {
+            let count = self.count(steps.make_contiguous());
+            let group: Vec<Step> = steps.drain(..count).collect();
+            let after = steps.front();
             let storage = Arc::clone(&self.prepared.storage);
             let mut sending = Batch::default();
             let (finished, ended) =
-                tokio::join!(finish(storage, sent), self.send_group(group, after, &mut sending));
+                tokio::join!(finish(storage, sent), self.send_group(&group, after, &mut sending));
+            for step in sending.undone.drain(..).rev() {
+                steps.push_front(step);
+            }
             sent = sending;
             end = self.take_in(finished).await.and(ended);
         }
@@ -161,7 +163,8 @@ impl Course<'_> {
         steps.iter().take(GROUP_ITEMS).take_while(fits).count().max(1)
     }
 
-    /// Records what a group is about to do, deletes, and sends its files.
+    /// Records what a group is about to do, deletes, and sends its files. Where the library keeps it waiting, what was sent
+    /// does not wait with it: the rest is left undone.
     async fn send_group(
         &mut self,
         steps: &[Step],
@@ -180,7 +183,10 @@ impl Course<'_> {
         let numbers = self.prepared.journal.commit(outcomes, intents).await?;
         let mut end = Ok(());
         for (slot, ((step, temporary), intent)) in steps.iter().zip(names).zip(numbers).enumerate() {
-            if end.is_err() {
+            if end.is_ok() && self.would_wait(step, batch) {
+                batch.undone.extend_from_slice(&steps[slot..]);
+            }
+            if end.is_err() || !batch.undone.is_empty() {
                 batch.outcomes.push(Outcome::Abandoned { intent });
                 continue;
             }

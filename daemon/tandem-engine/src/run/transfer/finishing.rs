@@ -1,8 +1,8 @@
 //! What was sent is finished together: kept by the device, given its names, and the names made to last. Only then it counts
 //! as done.
 
-use super::Course;
 use super::sending::Item;
+use super::{Course, Step};
 use crate::run::error::RunError;
 use crate::run::folders::MadeFolders;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(super) struct Batch {
     pub(super) sent: Vec<(Item, Sent)>,
     /// What came of the others, once it lasts.
     pub(super) outcomes: Vec<Outcome>,
+    /// Steps for which nothing was done yet.
+    pub(super) undone: Vec<Step>,
     /// Names that changed besides those of what was sent.
     pub(super) touched: Vec<DevicePath>,
     /// Folders that were recorded as about to be made.
@@ -45,7 +47,7 @@ pub(super) struct Finished {
 
 /// Has the device keep all of a group, under its final names.
 pub(super) async fn finish(storage: Arc<dyn Storage>, batch: Batch) -> Finished {
-    let Batch { sent, outcomes, mut touched, folders, made, is_lost } = batch;
+    let Batch { sent, outcomes, mut touched, folders, made, is_lost, undone: _ } = batch;
     let (items, sent): (Vec<Item>, Vec<Sent>) = sent.into_iter().unzip();
     touched.extend(items.iter().map(|item| item.path.clone()));
     let finish = async {

@@ -7,6 +7,8 @@ use super::{Course, Step};
 use crate::run::cancel::unless_cancelled;
 use crate::run::error::RunError;
 use crate::run::ours;
+use std::pin::pin;
+use std::time::Duration;
 use tandem_model::error::{ItemError, LibraryError, PlayerError};
 use tandem_model::id::TrackId;
 use tandem_model::library::{Library, OpenedTrack};
@@ -14,6 +16,9 @@ use tandem_model::manifest::{Origin, Outcome};
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Expect, Sent, Source, Tags, Transfer, WriteRequest};
+
+/// How long what was sent waits for the library to hand out the next source.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// One track on its way.
 pub(super) struct Item {
@@ -73,6 +78,13 @@ impl Course<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Whether files that were sent would wait for the library to hand out what this step needs.
+    pub(super) fn would_wait(&self, step: &Step, batch: &Batch) -> bool {
+        let Step::Write { track, .. } = step else { return false };
+        let id = self.prepared.library.tracks[*track as usize].id;
+        !batch.sent.is_empty() && self.opened.as_ref().is_none_or(|(opened, _)| *opened != id)
     }
 
     /// Sends a track.
@@ -201,12 +213,21 @@ impl Course<'_> {
             source: Source::File(opened.file),
             tags: tags_of(track),
         };
-        let send = self.prepared.storage.send(request, &self.observer.transfer);
-        let (sent, next) = tokio::join!(
-            send,
-            open_next(self.owner, &self.prepared.library.tracks, following, &self.observer.transfer)
-        );
-        self.opened = next;
+        let mut next =
+            pin!(open_next(self.owner, &self.prepared.library.tracks, following, &self.observer.transfer));
+        let mut opened = None;
+        let mut send = self.prepared.storage.send(request, &self.observer.transfer);
+        let sent = loop {
+            tokio::select! {
+                biased;
+                sent = &mut send => break sent,
+                next = &mut next, if opened.is_none() => opened = Some(next),
+            }
+        };
+        if opened.is_none() {
+            opened = tokio::time::timeout(PATIENCE, next).await.ok();
+        }
+        self.opened = opened.flatten();
         match sent {
             Ok(sent) => Ok(Attempt::Sent(sent)),
             Err(PlayerError::Exists(_)) if item.replaces.is_none() => Ok(Attempt::Taken),
