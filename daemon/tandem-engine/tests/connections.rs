@@ -108,3 +108,34 @@ async fn a_run_that_did_not_come_out_is_tried_again_after_a_pause() {
     world.wait_stopped(&device).await;
     assert_eq!(world.tree("player")["Music/Ann/Live/b.mp3"], b"song b");
 }
+
+#[tokio::test]
+async fn each_track_comes_once_although_the_library_keeps_the_run_waiting_or_lacks_one() {
+    let mut world = World::new().await;
+    let files = ["a.mp3", "b.mp3", "c.mp3", "d.mp3", "e.mp3", "f.mp3"];
+    for name in files {
+        world.add_file(name, name.as_bytes());
+    }
+    world.library.set("P", &[]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    world.library.set("P", &files);
+    world.start_and_hold(&device, 1).await;
+    // it is finished though the next one does not come
+    let first = world.player("player").join("Music/Ann/Live/a.mp3");
+    let finished = async {
+        while !first.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), finished).await.unwrap();
+    std::fs::remove_file(world.library.folder.join("d.mp3")).unwrap();
+    world.release();
+    world.wait_stopped(&device).await;
+    let tracks = world
+        .tree("player")
+        .into_keys()
+        .filter_map(|name| name.strip_prefix("Music/Ann/Live/").map(str::to_owned));
+    assert_eq!(tracks.collect::<Vec<_>>(), ["a.mp3", "b.mp3", "c.mp3", "e.mp3", "f.mp3"]);
+    assert_eq!(world.engine.snapshot(&device).unwrap().last_sync.change_count, 6, "five tracks and the list");
+}

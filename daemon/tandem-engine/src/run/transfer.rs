@@ -183,7 +183,7 @@ impl Course<'_> {
         let numbers = self.prepared.journal.commit(outcomes, intents).await?;
         let mut end = Ok(());
         for (slot, ((step, temporary), intent)) in steps.iter().zip(names).zip(numbers).enumerate() {
-            if end.is_ok() && self.would_wait(step, batch) {
+            if end.is_ok() && batch.undone.is_empty() && self.would_wait(step, batch) {
                 batch.undone.extend_from_slice(&steps[slot..]);
             }
             if end.is_err() || !batch.undone.is_empty() {
