@@ -130,6 +130,9 @@ pub enum PlayerError {
     /// What is on the device isn't what was sent.
     #[error("`{0}` is not on the device as it was sent")]
     VerifyFailed(String),
+    /// The device can't do that with this file; there is another way.
+    #[error("the device does not take the new tags of `{0}` alone")]
+    Unsupported(String),
     /// The system refuses access, and says why.
     #[error("not permitted: {0}")]
     NotPermitted(String),
@@ -156,6 +159,7 @@ impl PlayerError {
             | Self::NotFound(_)
             | Self::Changed(_)
             | Self::InTheWay(_)
+            | Self::Unsupported(_)
             | Self::NotPermitted(_)
             | Self::Other(_) => ItemError::DeviceWriteFailed,
         }

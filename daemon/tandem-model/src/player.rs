@@ -277,6 +277,31 @@ pub trait Storage: Send + Sync {
         false
     }
 
+    /// Whether the device takes what a track's tags say apart from the file's bytes ([`Storage::update_metadata`]) and goes
+    /// by that. Where it doesn't, a file whose tags have changed has to be replaced.
+    fn updates_metadata(&self) -> bool {
+        false
+    }
+
+    /// Tells the device what the tags of a file that it has say now, without touching the file's bytes; tells what the
+    /// device tells of the file then. IMDSPStorage4::SetMetadata.
+    ///
+    /// It may be done twice, and be cut at any point. `Unsupported` when the device does not take it for this file after
+    /// all: the file is as it was, or has some of the new values, and is to be replaced. Other errors as for a write.
+    fn update_metadata(
+        &self,
+        path: DevicePath,
+        _tags: Tags,
+    ) -> BoxFuture<'_, Result<ObjectFacts, PlayerError>> {
+        Box::pin(async move { Err(PlayerError::Unsupported(path.to_string())) })
+    }
+
+    /// Where the files with these lasting ids ([`Written::persistent_id`]) are now, in their order; `None` where the device
+    /// has none, or the id is no more than a path. Asked only for files that are not where they were put.
+    fn find(&self, ids: Vec<String>) -> BoxFuture<'_, Result<Vec<Option<DevicePath>>, PlayerError>> {
+        Box::pin(async move { Ok(vec![None; ids.len()]) })
+    }
+
     /// Space now; IMDSPStorageGlobals::GetTotalSize, GetTotalFree.
     fn space(&self) -> BoxFuture<'_, Result<Space, PlayerError>>;
 
