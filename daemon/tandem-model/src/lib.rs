@@ -8,6 +8,7 @@ pub mod clock;
 pub mod device;
 pub mod error;
 pub mod event;
+pub mod formats;
 pub mod id;
 pub mod library;
 pub mod manifest;
