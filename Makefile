@@ -27,7 +27,8 @@ programs = $(CARGO_TARGET_DIR)/$(PROFILE)
 # What the programs write about themselves at installation: man pages and completions.
 generated = $(CARGO_TARGET_DIR)/generated
 documents = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE
-interfaces = Services Device Library Playlist
+interfaces = Sync1.Services Sync1.Device Sync1.Library Sync1.Playlist \
+	Provider1 Provider1.Device Provider1.Storage Provider1.Object
 
 root = $(DESTDIR)
 substitute = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexecdir@|$(libexecdir)|g'
@@ -133,7 +134,7 @@ install: generate ## into DESTDIR and PREFIX, from what `make build` built
 	$(INSTALL) -D -m 644 config/polkit-1/org.tandemd.Sync1.rules "$(root)$(datadir)/polkit-1/rules.d/org.tandemd.Sync1.rules"
 	$(INSTALL) -d "$(root)$(datadir)/dbus-1/interfaces" "$(root)$(mandir)/man1" "$(root)$(docdir)"
 	for interface in $(interfaces); do \
-	  $(INSTALL) -m 644 "dbus-interfaces/org.tandemd.Sync1.$$interface.xml" "$(root)$(datadir)/dbus-1/interfaces/" || exit 1; \
+	  $(INSTALL) -m 644 "dbus-interfaces/org.tandemd.$$interface.xml" "$(root)$(datadir)/dbus-1/interfaces/" || exit 1; \
 	done
 	$(INSTALL) -m 644 "$(generated)"/man/tandemctl*.1 "$(root)$(mandir)/man1/"
 	$(INSTALL) -D -m 644 config/man/tandemd.toml.5 "$(root)$(mandir)/man5/tandemd.toml.5"
@@ -154,7 +155,7 @@ uninstall: ## what `make install` with the same DESTDIR and PREFIX put there; st
 	rm -f "$(root)$(datadir)/dbus-1/system-services/org.tandemd.Sync1.service"
 	rm -f "$(root)$(datadir)/polkit-1/actions/org.tandemd.Sync1.policy"
 	rm -f "$(root)$(datadir)/polkit-1/rules.d/org.tandemd.Sync1.rules"
-	for interface in $(interfaces); do rm -f "$(root)$(datadir)/dbus-1/interfaces/org.tandemd.Sync1.$$interface.xml"; done
+	for interface in $(interfaces); do rm -f "$(root)$(datadir)/dbus-1/interfaces/org.tandemd.$$interface.xml"; done
 	rm -f "$(root)$(mandir)"/man1/tandemctl.1 "$(root)$(mandir)"/man1/tandemctl-*.1
 	rm -f "$(root)$(mandir)/man5/tandemd.toml.5" "$(root)$(mandir)/man7/tandem-rules.7" "$(root)$(mandir)/man8/tandemd.8"
 	rm -f "$(root)$(datadir)/bash-completion/completions/tandemctl" "$(root)$(datadir)/zsh/site-functions/_tandemctl"

@@ -1,9 +1,10 @@
 //! The contract for machines: the documented XML, the names, the errors, and proxies that are made from the XML.
 //!
-//! Clients depend on this crate and on no other of the workspace; nothing of the daemon's inside belongs here.
+//! Clients and providers depend on this crate and on no other of the workspace; nothing of the daemon's inside belongs here.
 
 mod error;
 pub mod names;
+pub mod provider;
 pub mod proxies;
 pub mod xml;
 

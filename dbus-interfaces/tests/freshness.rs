@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use dbus_interfaces::{names, xml};
+use dbus_interfaces::{names, provider, xml};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -32,10 +32,11 @@ fn proxy(xml: &str) -> (String, String) {
     let [interface] = node.interfaces() else { panic!("each XML file describes one interface") };
     let full_name = interface.name();
     let name = full_name.rsplit('.').next().unwrap();
-    let service = BusName::try_from(names::BUS_NAME).unwrap();
+    let of_provider = full_name.starts_with(provider::PROVIDER);
+    let service = (!of_provider).then(|| BusName::try_from(names::BUS_NAME).unwrap());
     let path = node.name().map(|path| ObjectPath::try_from(path).unwrap());
     let code = CodeGenerator::new()
-        .with_service(Some(&service))
+        .with_service(service.as_ref())
         .with_path(path.as_ref())
         .interface_code(interface)
         .unwrap();
@@ -43,12 +44,14 @@ fn proxy(xml: &str) -> (String, String) {
         "//! Proxy of `{full_name}`, made from `{full_name}.xml`.\n//!\n//! Never edited by hand: change the XML and \
          run this crate's tests with `UPDATE_PROXIES=1`.\n\nuse zbus::proxy;\n\n"
     );
-    (formatted(&(header + &code)), format!("{}.rs", name.to_lowercase()))
+    let folder = if of_provider { "provider/" } else { "" };
+    let file = if full_name == provider::PROVIDER { "root".to_owned() } else { name.to_lowercase() };
+    (formatted(&(header + &code)), format!("{folder}{file}.rs"))
 }
 
 #[test]
 fn proxies_are_what_the_xml_makes_of_them() {
-    for xml in xml::ALL {
+    for xml in xml::ALL.into_iter().chain(xml::OF_PROVIDERS) {
         let (expected, file) = proxy(xml);
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/proxies").join(&file);
         if std::env::var_os("UPDATE_PROXIES").is_some_and(|value| value == "1") {
@@ -78,5 +81,24 @@ fn error_words_are_the_names_of_the_error_type() {
     ];
     for (make, word) in errors.into_iter().zip(names::ERRORS) {
         assert_eq!(make(String::new()).name().as_str(), format!("{}{word}", names::ERROR_PREFIX));
+    }
+}
+
+#[test]
+fn error_words_of_providers_are_the_names_of_their_error_type() {
+    use zbus::DBusError;
+    let errors: [fn(String) -> provider::Error; 8] = [
+        provider::Error::InterfaceDead,
+        provider::Error::NotSupported,
+        provider::Error::NoSpace,
+        provider::Error::Exists,
+        provider::Error::NotFound,
+        provider::Error::Busy,
+        provider::Error::InvalidArgument,
+        provider::Error::Failed,
+    ];
+    for (make, word) in errors.into_iter().zip(provider::ERRORS) {
+        assert_eq!(make(String::new()).name().as_str(), format!("{}{word}", provider::ERROR_PREFIX));
+        assert!(xml::PROVIDER.contains(&format!("`{word}`")), "{word} is explained nowhere");
     }
 }

@@ -1,4 +1,4 @@
-//! Proxies of the four interfaces, made from the XML. Change the XML, then run the tests of this crate with
+//! Proxies of the daemon's four interfaces, and of a provider's in [`provider`], made from the XML. Change the XML, then run the tests of this crate with
 //! `UPDATE_PROXIES=1`; the files beside this one are never edited by hand.
 
 #![allow(missing_docs, reason = "zbus_xmlgen documents a property's getter only")]
@@ -6,6 +6,7 @@
 mod device;
 mod library;
 mod playlist;
+pub mod provider;
 mod services;
 
 pub use device::*;

@@ -1,0 +1,126 @@
+//! Proxy of `org.tandemd.Provider1.Device`, made from `org.tandemd.Provider1.Device.xml`.
+//!
+//! Never edited by hand: change the XML and run this crate's tests with `UPDATE_PROXIES=1`.
+
+use zbus::proxy;
+
+/// An open device. WMDM's counterpart is IMDSPDevice3. The object is there from `CreateDevice` to `ReleaseDevice`, or until the device is gone; calls then fail with `InterfaceDead`.
+///
+/// The first five properties don't change while the device is open. Text is at most 255 bytes, and empty where the device doesn't tell. Changes of the other two are not announced: the daemon asks.
+#[proxy(interface = "org.tandemd.Provider1.Device", assume_defaults = true)]
+pub trait Device {
+    /// Name property
+    ///
+    /// What the device calls itself. IMDSPDevice::GetName.
+    #[zbus(property)]
+    fn name(&self) -> zbus::Result<String>;
+
+    /// Manufacturer property
+    ///
+    /// Who made it. IMDSPDevice::GetManufacturer.
+    #[zbus(property)]
+    fn manufacturer(&self) -> zbus::Result<String>;
+
+    /// Model property
+    ///
+    /// Which model it is. WMDM/DeviceModelName.
+    #[zbus(property)]
+    fn model(&self) -> zbus::Result<String>;
+
+    /// SerialNumber property
+    ///
+    /// Unique among devices of its model, and lasting. IMDSPDevice::GetSerialNumber.
+    #[zbus(property)]
+    fn serial_number(&self) -> zbus::Result<String>;
+
+    /// Version property
+    ///
+    /// Its firmware's version. WMDM/DeviceFirmwareVersion, IMDSPDevice::GetVersion.
+    #[zbus(property)]
+    fn version(&self) -> zbus::Result<String>;
+
+    /// PowerSource property
+    ///
+    /// `battery`, `external` or `unknown`: what it runs on now. IMDSPDevice::GetPowerSource.
+    #[zbus(property)]
+    fn power_source(&self) -> zbus::Result<String>;
+
+    /// BatteryPercent property
+    ///
+    /// How full its battery is, 0 to 100. It means nothing when `PowerSource` is `unknown`. IMDSPDevice::GetPowerSource.
+    #[zbus(property)]
+    fn battery_percent(&self) -> zbus::Result<u32>;
+
+    /// EnumStorage method
+    ///
+    /// The device's root storages, in an order that stays the same while the device is open. The daemon synchronises to the first one that isn't `read-only` and holds folders and files. IMDSPDevice::EnumStorage.
+    ///
+    /// # Arguments
+    ///
+    /// * `storages` - Objects with `org.tandemd.Provider1.Storage`.
+    fn enum_storage(&self) -> zbus::Result<Vec<zbus::OwnedObjectPath>>;
+
+    /// GetProperty method
+    ///
+    /// A property of the device. `NotSupported` for a name that `GetSupportedProperties` doesn't list. IMDSPDevice3::GetProperty.
+    ///
+    /// # Arguments
+    ///
+    /// * `name` - Those that the daemon asks for, all optional but the first. `WMDM/SyncRelationshipID` (`s`, settable, empty until it is set): the partnership's mark, at most 255 bytes, which the provider keeps on the device as it is and reads nothing from. `WMDM/DeviceFriendlyName` (`s`, settable): the user's name for the device. `WMDM/FormatsSupported` (`au`): codes of the formats that it takes, as in MTP, such as 0x3009 for MP3; without it nothing is refused. `WMDM/FormatsSupportedAreOrdered` (`b`): whether that list begins with what the device likes best.
+    /// * `value` - Its value.
+    fn get_property(&self, name: &str) -> zbus::Result<zbus::OwnedVariant>;
+
+    /// SetProperty method
+    ///
+    /// Sets a property of the device. `NotSupported` for one that the device doesn't have or that can't be set, `InvalidArgument` for a value of another type or one that is too long. IMDSPDevice3::SetProperty.
+    ///
+    /// # Arguments
+    ///
+    /// * `name` - As in `GetProperty`.
+    /// * `value` - Its new value. An empty text takes the mark away.
+    fn set_property(&self, name: &str, value: &zbus::Variant<'_>) -> zbus::Result<()>;
+
+    /// GetSupportedProperties method
+    ///
+    /// Names of all properties that `GetProperty` answers for, each once. WMDM/SupportedDeviceProperties.
+    ///
+    /// # Arguments
+    ///
+    /// * `names` - The names.
+    fn get_supported_properties(&self) -> zbus::Result<Vec<String>>;
+
+    /// GetFormatCapability method
+    ///
+    /// What the device plays of a format. `NotSupported` for a format that it doesn't take. IMDSPDevice3::GetFormatCapability.
+    ///
+    /// # Arguments
+    ///
+    /// * `format` - The format's code.
+    /// * `configurations` - Every combination that it plays. `preference` (`u`): the lowest is the best. Each other key is a metadata name, such as `WMDM/Bitrate`; its value is `any` (`s`), a range (`(ttt)`: least, most, step), or a list of values (`at` or `as`).
+    fn get_format_capability(
+        &self,
+        format: u32,
+    ) -> zbus::Result<Vec<std::collections::HashMap<String, zbus::OwnedVariant>>>;
+
+    /// DeviceIoControl method
+    ///
+    /// A control code. `NotSupported` for one that the device doesn't know. IMDSPDevice3::DeviceIoControl.
+    ///
+    /// # Arguments
+    ///
+    /// * `code` - 0x31504D57 (`WMP1`): which items were changed or deleted on the device. 0x32504D57 (`WMP2`): whether the device can be synchronised. Others are the device's own.
+    /// * `in_` - `WMP1`: two little-endian 32-bit numbers, the transaction that the caller knows and the index of the first item to tell. `WMP2`: nothing.
+    /// * `out` - `WMP1`: five little-endian 32-bit numbers (the transaction now, how many items follow, how many don't, how many characters stand before the first deleted one, flags), then the items' paths in UTF-16, each with a NUL, changed ones before deleted ones, and one more NUL; at most 327700 bytes. `WMP2`: a little-endian 32-bit 1 or 0; not to know the code means 1.
+    fn device_io_control(&self, code: u32, in_: &[u8]) -> zbus::Result<Vec<u8>>;
+
+    /// FindStorage method
+    ///
+    /// The storage with a lasting id. `NotFound` when there is none. IMDSPDevice3::FindStorage.
+    ///
+    /// # Arguments
+    ///
+    /// * `scope` - `global` (WMDM_FIND_SCOPE_GLOBAL): anywhere on the device. `immediate-children` (WMDM_FIND_SCOPE_IMMEDIATE_CHILDREN): among the device's root storages.
+    /// * `persistent_unique_id` - Its `PersistentUniqueId`.
+    /// * `storage` - The same object that `EnumStorage` answers with.
+    fn find_storage(&self, scope: &str, persistent_unique_id: &str) -> zbus::Result<zbus::OwnedObjectPath>;
+}
