@@ -52,6 +52,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     (DEVICE, "CancelEstimation", Access::UseDevice),
     (DEVICE, "Preview", Access::OwnerOnly),
     (DEVICE, "GetSyncResults", Access::Open),
+    (DEVICE, "GetSyncHistory", Access::Open),
     (DEVICE, "Transfer", Access::UseDevice),
     (DEVICE, "ShowSettings", Access::UseDevice),
     (DEVICE, "Eject", Access::ManageOthers),

@@ -12,13 +12,15 @@ use dbus_interfaces::Error;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tandem_engine::{PreviewItem, Setting};
+use tandem_model::error::ItemError;
 use tandem_model::id::{DeviceId, Uid};
+use tandem_model::partnership::PastRun;
 use tandem_model::snapshot::Snapshot;
 use zbus::message::Header;
 use zbus::{ObjectPath, Variant, interface};
 
-/// An item of `Preview`.
-type PreviewRow = HashMap<&'static str, Variant<'static>>;
+/// An item of `Preview`, or a run of `GetSyncHistory`.
+type Row = HashMap<&'static str, Variant<'static>>;
 
 /// A device's object.
 pub(crate) struct Device {
@@ -64,7 +66,7 @@ impl Guarded for Device {
     }
 }
 
-fn preview_row(item: PreviewItem) -> PreviewRow {
+fn preview_row(item: PreviewItem) -> Row {
     HashMap::from([
         ("action", Variant::from(item.action.as_str())),
         ("media", Variant::from(item.media)),
@@ -72,6 +74,26 @@ fn preview_row(item: PreviewItem) -> PreviewRow {
         ("size", Variant::from(item.size)),
         ("reason", Variant::from(item.reason)),
     ])
+}
+
+fn history_row(run: PastRun) -> Row {
+    let errors: HashMap<&str, u32> =
+        run.errors.iter().map(|(error, count)| (error.as_str(), *count)).collect();
+    HashMap::from([
+        ("began", Variant::from(run.began)),
+        ("ended", Variant::from(run.ended)),
+        ("result", Variant::from(word(run.failure))),
+        ("message", Variant::from(run.message)),
+        ("items", Variant::from(run.item_count)),
+        ("changes", Variant::from(run.change_count)),
+        ("bytes", Variant::from(run.written_bytes)),
+        ("errors", Variant::from(errors)),
+    ])
+}
+
+/// The contract's word for what became of an item or a run.
+fn word(error: Option<ItemError>) -> &'static str {
+    error.map_or("synchronized", ItemError::as_str)
 }
 
 #[interface(name = "org.tandemd.Sync1.Device", introspection_docs = false)]
@@ -334,7 +356,7 @@ impl Device {
     }
 
     #[zbus(out_args("items"))]
-    async fn preview(&self) -> Result<Vec<PreviewRow>, Error> {
+    async fn preview(&self) -> Result<Vec<Row>, Error> {
         let items = self.context.engine.preview(&self.id).await.map_err(contract)?;
         Ok(items.into_iter().map(preview_row).collect())
     }
@@ -348,10 +370,15 @@ impl Device {
             return Ok(Vec::new());
         }
         let results = self.context.engine.results(&self.id).await.map_err(contract)?;
-        let word = |error: Option<tandem_model::error::ItemError>| {
-            error.map_or("synchronized", |error| error.as_str())
-        };
         Ok(results.into_iter().map(|item| (item.media, word(item.error).to_owned(), item.message)).collect())
+    }
+
+    #[zbus(out_args("runs"))]
+    async fn get_sync_history(&self, #[zbus(header)] header: Header<'_>) -> Result<Vec<Row>, Error> {
+        if !self.tells_names(&*self.now()?, &header).await? {
+            return Ok(Vec::new());
+        }
+        Ok(self.context.engine.history(&self.id).into_iter().map(history_row).collect())
     }
 
     async fn transfer(&self, media: Vec<String>) -> Result<(), Error> {

@@ -16,6 +16,7 @@ use tandem_model::id::{DeviceId, MediaUri, PartnershipIndex, PlaylistId, Uid};
 use tandem_model::library::Library;
 use tandem_model::manifest::{EntryState, ItemResult, Origin};
 use tandem_model::media::PlaylistEdit;
+use tandem_model::partnership::PastRun;
 use tandem_model::snapshot::Snapshot;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -235,6 +236,15 @@ impl Engine {
             Ok(results)
         });
         read.await.map_err(|error| RequestError::Failed(error.message))
+    }
+
+    /// The last runs, the newest first; none without a partnership.
+    #[must_use]
+    pub fn history(&self, device: &DeviceId) -> Vec<PastRun> {
+        let mut runs =
+            self.ledger.partnership(device).map_or_else(Vec::new, |partnership| partnership.history);
+        runs.reverse();
+        runs
     }
 
     /// Manual transfer: adds media that are not in it yet to the device's transfer playlist, assigns it, and starts a

@@ -1,5 +1,5 @@
 //! What a connection costs: a player is opened once for the look and the run that follows it, and is let go of when
-//! nothing is to be done.
+//! nothing is to be done; which runs begin by themselves; and how the last runs went.
 
 #![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
 
@@ -9,8 +9,10 @@ use std::time::Duration;
 use support::{OWNER, World};
 use tandem_engine::Setting;
 use tandem_model::device::SyncState;
+use tandem_model::error::ItemError;
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, PlaylistId};
+use tandem_model::partnership::{PastRun, REMEMBERED_RUNS};
 
 async fn partnered() -> (World, DeviceId) {
     let mut world = World::new().await;
@@ -138,4 +140,56 @@ async fn each_track_comes_once_although_the_library_keeps_the_run_waiting_or_lac
         .filter_map(|name| name.strip_prefix("Music/Ann/Live/").map(str::to_owned));
     assert_eq!(tracks.collect::<Vec<_>>(), ["a.mp3", "b.mp3", "c.mp3", "e.mp3", "f.mp3"]);
     assert_eq!(world.engine.snapshot(&device).unwrap().last_sync.change_count, 6, "five tracks and the list");
+}
+
+#[tokio::test]
+async fn the_last_ten_runs_are_remembered_over_a_restart() {
+    let (mut world, device) = partnered().await;
+    world.engine.set(&device, Setting::SyncOnConnect(false)).await.unwrap();
+    world.add_file("b.mp3", b"song number b");
+    world.library.set("P", &["a.mp3", "b.mp3"]);
+    world.sync(&device).await;
+    let text = |run: &PastRun| (run.failure, run.item_count, run.change_count, run.written_bytes);
+    let list = world.tree("player")["Playlists/P.m3u8"].len() as u64;
+    let last = &world.engine.history(&device)[0];
+    assert_eq!(text(last), (None, 2, 2, 13 + list), "the song and the list");
+    assert!(last.began > 0 && last.began <= last.ended);
+    for _ in 0..REMEMBERED_RUNS {
+        world.sync(&device).await;
+    }
+    *world.library.trouble.lock().unwrap() = Some("a folder is missing".to_owned());
+    world.library.set("P", &[]);
+    world.sync(&device).await;
+    let runs = world.engine.history(&device);
+    assert_eq!(runs.len(), REMEMBERED_RUNS);
+    assert_eq!(runs[0].failure, Some(ItemError::WouldDeleteTooMuch), "the newest first");
+    assert!(runs[0].message.contains("a folder is missing"), "{}", runs[0].message);
+    assert_eq!(text(&runs[1]), (None, 2, 0, 0));
+    let world = world.restart().await;
+    assert_eq!(world.engine.history(&device), runs);
+}
+
+#[tokio::test]
+async fn without_background_synchronisation_nothing_begins_by_itself() {
+    let (mut world, device) = partnered().await;
+    world.engine.set(&device, Setting::BackgroundSyncState(2)).await.unwrap();
+    world.unplug("player").await;
+    world.plug("player").await;
+    world.add_file("b.mp3", b"song b");
+    world.library.set("P", &["a.mp3", "b.mp3"]);
+    world.engine.cancel_estimation(&device).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    world.engine.cancel_estimation(&device).await.unwrap();
+    tokio::time::resume();
+    assert_eq!(world.engine.preview(&device).await.unwrap().len(), 2);
+    assert!(!world.tree("player").contains_key("Music/Ann/Live/b.mp3"));
+    world.sync(&device).await;
+    assert!(world.tree("player").contains_key("Music/Ann/Live/b.mp3"), "at the user's word it begins");
+    world.add_file("c.mp3", b"song c");
+    world.library.set("P", &["c.mp3"]);
+    world.engine.set(&device, Setting::BackgroundSyncState(255)).await.unwrap();
+    world.wait_synchronizing(&device).await;
+    world.wait_stopped(&device).await;
+    assert!(world.tree("player").contains_key("Music/Ann/Live/c.mp3"));
 }

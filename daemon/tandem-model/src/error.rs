@@ -4,7 +4,7 @@
 use thiserror::Error;
 
 /// Why one item, or a whole run, did not come out; the contract's item errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ItemError {
     /// There was no space left for it within what may be used.

@@ -1,9 +1,10 @@
 //! Partnerships and known devices: what is kept on disk over restarts, and the trait of the store that keeps it.
 
 use crate::device::DeviceDescription;
-use crate::error::StoreError;
+use crate::error::{ItemError, StoreError};
 use crate::id::{DeviceId, Guid, PartnershipIndex, PlaylistId, Uid};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A playlist that is synchronised to a device; WMP's attribute `SyncNN`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,33 @@ pub struct LastSync {
     /// Files that it wrote to the device or deleted there; 0: it was in step.
     #[serde(default)]
     pub change_count: u32,
+}
+
+/// How many runs a partnership remembers.
+pub const REMEMBERED_RUNS: usize = 10;
+
+/// One of the last runs of a partnership.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PastRun {
+    /// When it began, seconds since 1970.
+    pub began: u64,
+    /// When it ended, seconds since 1970.
+    pub ended: u64,
+    /// What ended it early; `None`: it came to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ItemError>,
+    /// What the user was told of that; empty without a failure.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Items that were on the device at its end.
+    pub item_count: u32,
+    /// Files that it wrote to the device or deleted there.
+    pub change_count: u32,
+    /// Bytes of the files that it wrote.
+    pub written_bytes: u64,
+    /// How many items did not come out, for each reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<ItemError, u32>,
 }
 
 /// One device's tie to one user's library on this computer.
@@ -62,6 +90,9 @@ pub struct Partnership {
     /// What is synchronised.
     #[serde(default)]
     pub assignments: Vec<Assignment>,
+    /// The last runs, the newest last; at most [`REMEMBERED_RUNS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastRun>,
 }
 
 fn yes() -> bool {
@@ -111,6 +142,15 @@ pub struct Partnerships {
     /// At most one for each device, at most sixteen for each owner.
     #[serde(default)]
     pub partnerships: Vec<Partnership>,
+}
+
+impl Partnership {
+    /// Remembers a run, and forgets the oldest one when there are more than [`REMEMBERED_RUNS`].
+    pub fn remember(&mut self, run: PastRun) {
+        self.history.push(run);
+        let surplus = self.history.len().saturating_sub(REMEMBERED_RUNS);
+        self.history.drain(..surplus);
+    }
 }
 
 /// Keeps [`Partnerships`] on disk. Calls block: they belong on a thread that may.

@@ -64,8 +64,9 @@ pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
     use tandem_model::device::{DeviceDescription, Kind};
+    use tandem_model::error::ItemError;
     use tandem_model::id::{DeviceId, PartnershipIndex, PlaylistId};
-    use tandem_model::partnership::{Assignment, KnownDevice, LastSync};
+    use tandem_model::partnership::{Assignment, KnownDevice, LastSync, PastRun};
 
     fn any_kind() -> impl Strategy<Value = Kind> {
         prop::sample::select(vec![
@@ -108,6 +109,22 @@ pub(crate) mod tests {
         )
     }
 
+    fn any_history(time: u64, count: u32) -> Vec<PastRun> {
+        let run = |number: u32| PastRun {
+            began: time,
+            ended: time / 2,
+            failure: (number == 1).then_some(ItemError::DeviceRemoved),
+            message: if number == 1 { "the device is \"gone\"\n".to_owned() } else { String::new() },
+            item_count: count,
+            change_count: number,
+            written_bytes: time / 3,
+            errors: (0..number)
+                .map(|n| ([ItemError::NoFit, ItemError::TimedOut][n as usize % 2], count))
+                .collect(),
+        };
+        (0..count % 4).map(run).collect()
+    }
+
     fn any_partnership(number: usize, device: String) -> impl Strategy<Value = Partnership> {
         let assignment = (any::<String>(), 1u32..)
             .prop_map(|(playlist, priority)| Assignment { playlist: PlaylistId(playlist), priority });
@@ -132,6 +149,7 @@ pub(crate) mod tests {
                     change_count: last.3 / 2,
                 },
                 assignments,
+                history: any_history(settings.0, last.1),
             },
         )
     }
@@ -167,6 +185,7 @@ pub(crate) mod tests {
             removing: false,
             last_sync: LastSync::default(),
             assignments: vec![Assignment { playlist: PlaylistId("p".to_owned()), priority: 1 }],
+            history: Vec::new(),
         };
         Partnerships { partnerships: (1..=count).map(partnership).collect(), ..Partnerships::default() }
     }

@@ -2,7 +2,7 @@
 //! error that names it: it is never taken for an empty one.
 
 use crate::error::Error;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use zbus::OwnedVariant;
 
 /// All properties of one interface of one object.
@@ -58,6 +58,14 @@ impl Properties {
     /// [`Error::Mismatch`].
     pub(crate) fn large(&self, name: &str) -> Result<u64, Error> {
         self.get(name)
+    }
+
+    /// Numbers by word, in the order of the words.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`].
+    pub(crate) fn counts(&self, name: &str) -> Result<BTreeMap<String, u32>, Error> {
+        Ok(self.get::<HashMap<String, u32>>(name)?.into_iter().collect())
     }
 
     /// Numbers by number.

@@ -242,7 +242,7 @@ pub trait Device {
     ///
     /// AutoSyncDefaultRules is `True` while the default set of playlists is assigned, which `CreatePartnership` describes; setting it to `True` assigns the set anew in place of what is assigned, and any other assignment makes it `False`.
     ///
-    /// BackgroundSyncState is a sum of 1 (synchronising in the background is allowed) and 2 (converting is); 0 allows nothing and 255, its value at first, everything. It is kept while the daemon runs, and this version does nothing because of it.
+    /// BackgroundSyncState is a sum of 1 (synchronising in the background is allowed) and 2 (converting is); 0 allows nothing and 255, its value at first, everything. It is kept while the daemon runs. Without 1 no run begins by itself, neither when the device is plugged in nor because of a change nor after an error: only `Start`, `Transfer` and what is asked for then. Nothing is converted yet.
     ///
     /// SyncFilter is what the next run takes: a sum of 1 (music), 2 (video), 4 (pictures) and 8 (nothing is fetched from the device), or `0xFF` or `0x07`, which both stand for everything. It is `0xFF` at first and again after each run. A run whose filter has no music leaves the device as it is.
     ///
@@ -346,6 +346,15 @@ pub trait Device {
     ///
     /// * `results` - For each item: media URI (empty for the whole run); `synchronized`, or an item error as in `DeviceSyncError` (`cancelled` with media: the user deleted or changed it on the device, so it is left as it is there); message. A run that was stopped or refused has a row for the whole run: what is `synchronized` then is on the device, and other items were not tried.
     fn get_sync_results(&self) -> zbus::Result<Vec<(String, String, String)>>;
+
+    /// GetSyncHistory method
+    ///
+    /// The last ten runs of the partnership, the newest first; they are kept over restarts, and forgotten with the partnership. Empty to all but the owner and root.
+    ///
+    /// # Arguments
+    ///
+    /// * `runs` - For each run: `began` and `ended` (`t`, seconds since 1970), `result` (`s`: `synchronized` when it came to its end, else the error of the whole run as in `DeviceSyncError`), `message` (`s`: of that error, else empty), `items` (`u`, on the device at its end), `changes` (`u`, files written and deleted), `bytes` (`t`, of the files written) and `errors` (`a{su}`: how many items did not come out, by item error; `no-fit` among them).
+    fn get_sync_history(&self) -> zbus::Result<Vec<std::collections::HashMap<String, zbus::OwnedVariant>>>;
 
     /// Transfer method
     ///

@@ -12,7 +12,7 @@ use zbus::proxy;
 ///
 /// `NotConnected`, the device is absent, and `Initializing`, it is being set up, try again: CreatePartnership, Start, EstimateSyncSize, Preview, ShowSettings, Eject.
 ///
-/// `ManualDevice`, it supports manual transfer only: all methods of a device but GetStatus, IsIdentical, GetSyncResults and Eject, and the setting of its properties.
+/// `ManualDevice`, it supports manual transfer only: all methods of a device but GetStatus, IsIdentical, GetSyncResults, GetSyncHistory and Eject, and the setting of its properties.
 ///
 /// `PartnershipNotExist`, the partnership is another's, or the call needs one: Start, EstimateSyncSize, Preview, ShowSettings, Transfer, DeletePartnership of a device that another computer has, GetItemInfo and SetItemInfo of the attributes that need one, the setting of PercentSpaceReserved and SyncOnConnect, and SetItemInfo of a playlist.
 ///

@@ -97,6 +97,25 @@ pub(crate) fn device_answer(
             answer(call, &stops.into_iter().chain([item]).collect::<Vec<_>>())
         }
         "GetSyncResults" => answer(call, &device.results),
+        "GetSyncHistory" => {
+            let run =
+                |began: u64, result: &'static str, message: &'static str, errors: &[(&'static str, u32)]| {
+                    HashMap::from([
+                        ("began", Variant::from(began)),
+                        ("ended", (began + 200).into()),
+                        ("result", result.into()),
+                        ("message", message.into()),
+                        ("items", 40u32.into()),
+                        ("changes", 7u32.into()),
+                        ("bytes", 5_000_000u64.into()),
+                        ("errors", errors.iter().copied().collect::<HashMap<&str, u32>>().into()),
+                    ])
+                };
+            let stopped = run(951_786_245, "cancelled", "stopped", &[]);
+            let refused = run(951_700_000, "would-delete-too-much", "22 of 40 would go", &[]);
+            let partly = run(951_600_000, "synchronized", "", &[("no-fit", 3), ("device-write-failed", 1)]);
+            answer(call, &vec![stopped, refused, partly])
+        }
         "Transfer" => {
             let media: Vec<String> = body.deserialize()?;
             calls.push(format!("{key} Transfer {}", media.join(" ")));

@@ -90,6 +90,22 @@ async fn results_and_previews_are_listed() {
         json["items"][1],
         json!({"media": "file:///m/b.mp3", "result": "no-fit", "message": "too large"})
     );
+    let text = text_of(&fake, &["results", "--history", "Sansa"]).await;
+    for told in [
+        "2000-02-29 01:04:05",
+        "3 min 20 s",
+        "stopped before it was in step",
+        "refused, because it would delete too much; 22 of 40 would go",
+        "in step; 1 device-write-failed; 3 no-fit",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    let json = json_of(&fake, &["results", "--history", "Sansa"]).await;
+    assert_eq!(json["runs"][2]["errors"], json!({"no-fit": 3, "device-write-failed": 1}));
+    assert_eq!(
+        (&json["runs"][0]["result"], &json["runs"][0]["bytes"]),
+        (&json!("cancelled"), &json!(5_000_000))
+    );
     let text = text_of(&fake, &["preview", "Sansa"]).await;
     assert!(text.contains("Music/a.mp3") && text.contains("1 to copy"), "{text}");
     let json = json_of(&fake, &["preview", "Sansa"]).await;

@@ -228,10 +228,11 @@ async fn a_stranger_learns_no_names() {
     let library = library.inner().path().as_str();
     let of_device = |member: &str| format!("{}.{member}", names::DEVICE);
     let properties = |member: &str| format!("org.freedesktop.DBus.Properties.{member}");
-    let calls: [(&str, String, &[&str], &str); 15] = [
+    let calls: [(&str, String, &[&str], &str); 16] = [
         (names::ROOT_PATH, "org.freedesktop.DBus.ObjectManager.GetManagedObjects".to_owned(), &[], device),
         (device, of_device("GetStatus"), &[], "partnership-another"),
         (device, of_device("GetSyncResults"), &[], "(@a(sss) [],)"),
+        (device, of_device("GetSyncHistory"), &[], "(@aa{sv} [],)"),
         (device, of_device("Preview"), &[], "Error.NotAuthorized"),
         (device, properties("Get"), &[names::DEVICE, "CurrentItem"], "(<''>,)"),
         (device, of_device("GetItemInfo"), &["SyncRelationship"], "('3',)"),

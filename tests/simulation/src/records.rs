@@ -243,6 +243,7 @@ fn partnerships(count: u8) -> Partnerships {
         removing: false,
         last_sync: LastSync::default(),
         assignments: vec![Assignment { playlist: PlaylistId("p".to_owned()), priority: 1 }],
+        history: Vec::new(),
     };
     Partnerships {
         ended: Vec::new(),

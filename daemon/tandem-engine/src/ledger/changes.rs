@@ -38,6 +38,7 @@ pub(crate) fn create(record: &mut Partnerships, creation: Creation) -> Result<Pa
         removing: false,
         last_sync: LastSync::default(),
         assignments: default_assignments(creation.playlists),
+        history: Vec::new(),
     };
     let replaced = record.partnerships.iter().filter(|partnership| partnership.device == creation.device);
     let replaced: Vec<Guid> = replaced.map(|partnership| partnership.relationship).collect();

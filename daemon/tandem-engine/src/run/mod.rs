@@ -30,7 +30,7 @@ use tandem_model::id::{Guid, MediaUri};
 use tandem_model::library::Library;
 use tandem_model::manifest::{Entry, EntryState, ItemResult, Origin};
 use tandem_model::partnership::{LastSync, Partnership};
-use tandem_model::player::{Close, Player, Space, Transfer};
+use tandem_model::player::{Close, ObjectFacts, Player, Space, Transfer};
 use tandem_model::presence::Arrival;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
@@ -89,6 +89,8 @@ pub(crate) struct RunReport {
     pub(crate) flushed: bool,
     /// Items that did not come out.
     pub(crate) rows: Vec<ItemResult>,
+    /// Bytes of the files that were written.
+    pub(crate) written_bytes: u64,
 }
 
 impl RunReport {
@@ -102,6 +104,7 @@ impl RunReport {
             fingerprint: None,
             flushed: true,
             rows: Vec::new(),
+            written_bytes: 0,
         }
     }
 
@@ -119,9 +122,17 @@ pub(crate) struct Results {
     /// Items that this run has told of before it planned again.
     earlier: Vec<ItemResult>,
     pub(crate) changed_files: u32,
+    /// Bytes of the files that were written.
+    pub(crate) written_bytes: u64,
 }
 
 impl Results {
+    /// Notes a file that is on the device for good.
+    pub(crate) fn written(&mut self, facts: ObjectFacts) {
+        self.changed_files += 1;
+        self.written_bytes += facts.size;
+    }
+
     /// Notes an item that did not come out, and announces it if that is an error that was not told of yet.
     pub(crate) async fn fail(&mut self, observer: &Observer, media: &str, error: ItemError, message: String) {
         let row = ItemResult { media: media.to_owned(), error: Some(error), message };
@@ -294,10 +305,11 @@ async fn finish(prepared: &mut Prepared, results: Results, report: &mut RunRepor
         Origin::Track(_) | Origin::Playlist(_) => None,
     };
     let there: HashSet<Box<str>> = entries.iter().filter_map(present).collect();
-    let Results { rows, earlier, changed_files } = results;
+    let Results { rows, earlier, changed_files, written_bytes } = results;
     let rows = rows_of(rows, earlier, report.failure.as_ref(), |media| there.contains(media));
     report.take_rows(&rows);
     report.last_sync.change_count = changed_files;
+    report.written_bytes = written_bytes;
     report.last_sync.item_count = u32::try_from(there.len()).unwrap_or(u32::MAX);
     report.has_skipped_files = entries.iter().any(|entry| entry.state == EntryState::Skipped);
     if let Err(error) = prepared.journal.with(move |manifest| manifest.set_results(&rows)).await {

@@ -192,7 +192,7 @@ async fn write(
                 };
                 prepared.journal.commit(vec![outcome], Vec::new()).await?;
                 folders.forget_others(prepared, &written.made_folders).await?;
-                results.changed_files += 1;
+                results.written(written.facts);
                 return Ok(());
             }
             // what may be left under the temporary name is settled by the next run

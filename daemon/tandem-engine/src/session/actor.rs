@@ -14,7 +14,7 @@ use super::publisher::Publisher;
 use super::requests::{self, Request};
 use super::retries::Retries;
 use super::run_job::{fingerprint_now, release, run_input};
-use super::settings::Passing;
+use super::settings::{Passing, allows_background};
 use crate::ledger::Ledger;
 use crate::parts::Parts;
 use crate::registry::Registry;
@@ -332,8 +332,8 @@ impl Session {
         if self.ejected {
             return;
         }
-        let partnership = self.partnership();
-        let Some(partnership) = partnership.filter(|partnership| partnership.sync_on_connect) else { return };
+        let partnership = self.partnership().filter(|partnership| self.runs_by_itself(partnership));
+        let Some(partnership) = partnership else { return };
         let Some(known) = self.fingerprint else {
             return self.happen(Event::RunWanted).await;
         };
@@ -349,10 +349,15 @@ impl Session {
     /// After an error, and a pause: the cause may have passed.
     async fn try_again(&mut self) {
         self.retry_at = None;
-        if self.partnership().is_some_and(|partnership| partnership.sync_on_connect) {
+        if self.partnership().is_some_and(|partnership| self.runs_by_itself(&partnership)) {
             tracing::info!("the run that did not come out is tried again");
             self.happen(Event::RunWanted).await;
         }
+    }
+
+    /// Whether the user lets runs begin that he doesn't start.
+    fn runs_by_itself(&self, partnership: &Partnership) -> bool {
+        partnership.sync_on_connect && allows_background(self.passing.background_sync_state)
     }
 
     fn partnership(&self) -> Option<Partnership> {

@@ -36,6 +36,11 @@ impl Passing {
     }
 }
 
+/// Whether runs may begin by themselves: bit 1 of `BackgroundSyncState`.
+pub(crate) fn allows_background(background_sync_state: u8) -> bool {
+    background_sync_state & 1 != 0
+}
+
 /// The filter's bits; `None` for the two words that stand for everything.
 fn filter_bits(filter: &str) -> Option<u8> {
     match filter {
@@ -116,7 +121,7 @@ pub(crate) fn matters_to_content(setting: &Setting) -> bool {
             | Setting::AutoSyncDefaultRules(true)
             | Setting::IncludeSkippedFiles
             | Setting::AllowMassDeletion(true)
-    )
+    ) || matches!(setting, Setting::BackgroundSyncState(state) if allows_background(*state))
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! `tandemctl results`: what became of each item in the last run.
+//! `tandemctl results`: what became of each item in the last run; the last runs are `history`'s.
+
+mod history;
 
 use super::Context;
 use crate::device::Device;
@@ -12,7 +14,11 @@ use serde::Serialize;
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "JSON: {device: id, last_sync_time, items: an array of {media: URI, empty for the whole run; \
-                             result: `synchronized`, or what failed; message}}; always of all items."
+                             result: `synchronized`, or what failed; message}}; always of all items. With --history: \
+                             {device: id, runs: an array of {began, ended, result: `synchronized`, or what ended the \
+                             run early; message, items: on the device at its end, changes: files written and deleted, \
+                             bytes: of those written, errors: an object, what failed or did not fit to how many items \
+                             }}, the newest first."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -20,6 +26,9 @@ pub(crate) struct Args {
     /// Also list what was synchronised
     #[arg(long, short)]
     all: bool,
+    /// List the last ten runs instead
+    #[arg(long, conflicts_with = "all")]
+    history: bool,
 }
 
 #[derive(Serialize)]
@@ -71,6 +80,9 @@ impl Item {
 
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let device = context.client.find_device(&args.device.device).await?;
+    if args.history {
+        return history::run(context, &device).await;
+    }
     let answer = context.client.device_proxy(&device).await?.get_sync_results().await?;
     let items: Vec<Item> = answer.into_iter().map(Item::new).collect();
     if context.output.json {

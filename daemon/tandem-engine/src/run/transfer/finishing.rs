@@ -72,7 +72,7 @@ impl Course<'_> {
             match written {
                 Ok(Written { facts, hash, persistent_id, .. }) => {
                     self.outcomes.push(Outcome::Written { intent, persistent_id, facts, hash });
-                    self.results.changed_files += 1;
+                    self.results.written(facts);
                 }
                 Err(PlayerError::Exists(_)) if item.sent < MOST_SENT => {
                     let size = self.prepared.library.tracks[item.track as usize].size;

@@ -158,7 +158,7 @@ impl Session {
             if partnership.removing {
                 info!("what was asked for before goes on: the content is removed, and the partnership ends");
                 self.wait(Waiting::Delete { partnership: Box::new(partnership), remove: true, reply: None });
-            } else if partnership.sync_on_connect {
+            } else if self.runs_by_itself(&partnership) {
                 self.happen(Event::RunWanted).await;
             }
         }

@@ -8,12 +8,13 @@ use crate::session::machine::{Event, Phase};
 use crate::session::meter::{Meter, percent};
 use crate::session::run_job::run_job;
 use crate::session::settings::Passing;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::device::SyncState;
 use tandem_model::error::{ItemError, PlayerError};
 use tandem_model::manifest::ItemResult;
-use tandem_model::partnership::LastSync;
+use tandem_model::partnership::{LastSync, PastRun};
 use tandem_model::player::Transfer;
 use tandem_model::snapshot::Snapshot;
 use tokio::sync::{mpsc, watch};
@@ -45,8 +46,12 @@ pub(super) struct Course {
     plans: u32,
     /// Bytes of those plans.
     bytes: u64,
+    /// When the first of them began, seconds since 1970.
+    began: u64,
     /// Files written and deleted.
     changes: u32,
+    /// Bytes of the files written.
+    written_bytes: u64,
     /// Items that did not come out.
     rows: Vec<ItemResult>,
     /// The user's word for this run.
@@ -88,6 +93,9 @@ impl Session {
             meter: Meter::default(),
         });
         let is_first = self.course.plans == 0;
+        if is_first {
+            self.course.began = self.context.parts.clock.now();
+        }
         self.publisher
             .update(|snapshot| {
                 snapshot.sync_state = SyncState::Synchronizing;
@@ -144,6 +152,7 @@ impl Session {
             info!("what the run was planned from has changed; it plans again");
             self.course.plans += 1;
             self.course.changes = self.course.changes.saturating_add(report.last_sync.change_count);
+            self.course.written_bytes = self.course.written_bytes.saturating_add(report.written_bytes);
             self.course.rows = report.rows;
             return self.happen(Event::RunGoesOn).await;
         }
@@ -161,18 +170,18 @@ impl Session {
             && (self.run_again || changed)
     }
 
-    async fn run_is_over(&mut self, report: RunReport) {
+    async fn run_is_over(&mut self, mut report: RunReport) {
         let complete = report.failure.is_none();
+        if let Some(failure) = report.failure.as_mut().filter(|_| self.state.phase == Phase::Absent) {
+            *failure = PlayerError::Removed.into();
+        }
         let last_sync = self.record_run(&report).await;
         self.course = Course::default();
         info!(
             "the run has ended: {} files written and deleted, {} errors, no space for {}",
             last_sync.change_count, last_sync.error_count, last_sync.no_fit_count
         );
-        if let Some(mut failure) = report.failure.clone() {
-            if self.state.phase == Phase::Absent {
-                failure = PlayerError::Removed.into();
-            }
+        if let Some(failure) = report.failure.clone() {
             match failure.error {
                 ItemError::Cancelled => info!("the run was stopped"),
                 error => warn!("the run did not come to its end: {}: {}", error.as_str(), failure.message),
@@ -221,11 +230,13 @@ impl Session {
         let time = self.context.parts.clock.now();
         let last_sync = LastSync { time, item_count, change_count, ..report.last_sync.clone() };
         let (device, recorded) = (self.device.clone(), last_sync.clone());
+        let past = self.past_run(report, &last_sync);
         let kept = self.context.ledger.change(move |record| {
             for partnership in
                 record.partnerships.iter_mut().filter(|partnership| partnership.device == device)
             {
                 partnership.last_sync.clone_from(&recorded);
+                partnership.remember(past.clone());
             }
             Ok(())
         });
@@ -234,6 +245,31 @@ impl Session {
         }
         last_sync
     }
+
+    /// The run that has ended so, as it is remembered.
+    fn past_run(&self, report: &RunReport, last_sync: &LastSync) -> PastRun {
+        let failure = report.failure.as_ref();
+        PastRun {
+            began: self.course.began,
+            ended: last_sync.time,
+            failure: failure.map(|failure| failure.error),
+            message: failure.map(|failure| failure.message.clone()).unwrap_or_default(),
+            item_count: last_sync.item_count,
+            change_count: last_sync.change_count,
+            written_bytes: report.written_bytes.saturating_add(self.course.written_bytes),
+            errors: count_errors(&report.rows),
+        }
+    }
+}
+
+/// How many items did not come out, for each reason. What the user deleted or changed himself is none of them.
+fn count_errors(rows: &[ItemResult]) -> BTreeMap<ItemError, u32> {
+    let mut errors = BTreeMap::new();
+    let items = rows.iter().filter(|row| !row.media.is_empty());
+    for error in items.filter_map(|row| row.error).filter(|error| *error != ItemError::Cancelled) {
+        *errors.entry(error).or_default() += 1;
+    }
+    errors
 }
 
 /// Nothing is being done.
