@@ -12,7 +12,7 @@ pub(crate) fn contract(error: RequestError) -> Error {
     match error {
         RequestError::NotConnected(_) => Error::NotConnected(text),
         RequestError::Initializing(_) => Error::Initializing(text),
-        RequestError::ManualDevice(_) => Error::ManualDevice(text),
+        RequestError::ManualDevice(..) => Error::ManualDevice(text),
         RequestError::PartnershipNotExist(_) => Error::PartnershipNotExist(text),
         RequestError::PartnershipLimit(_) => Error::PartnershipLimit(text),
         RequestError::SyncInProgress(_) => Error::SyncInProgress(text),
@@ -60,7 +60,7 @@ mod tests {
         let all: [fn(String) -> RequestError; 12] = [
             RequestError::NotConnected,
             RequestError::Initializing,
-            RequestError::ManualDevice,
+            |device| RequestError::ManualDevice(device, String::new()),
             RequestError::PartnershipNotExist,
             RequestError::PartnershipLimit,
             RequestError::SyncInProgress,

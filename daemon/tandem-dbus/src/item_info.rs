@@ -212,7 +212,7 @@ fn number(name: &str, value: &str, most: u8, range: &str) -> Result<u8, RequestE
 
 fn refuse_manual(snapshot: &Snapshot) -> Result<(), RequestError> {
     if snapshot.status == Status::ManualDevice {
-        return Err(RequestError::ManualDevice(snapshot.friendly_name.clone()));
+        return Err(snapshot.manual_device());
     }
     Ok(())
 }

@@ -89,8 +89,8 @@ fn a_manual_device_answers_nothing() {
     let mut manual = new_device();
     manual.status = Status::ManualDevice;
     for name in ["Connected", "SyncOnConnect", "no such name"] {
-        assert!(matches!(get(&manual, OWNER, name), Err(RequestError::ManualDevice(_))), "{name}");
-        assert!(matches!(set(&manual, name, "True"), Err(RequestError::ManualDevice(_))), "{name}");
+        assert!(matches!(get(&manual, OWNER, name), Err(RequestError::ManualDevice(..))), "{name}");
+        assert!(matches!(set(&manual, name, "True"), Err(RequestError::ManualDevice(..))), "{name}");
     }
 }
 

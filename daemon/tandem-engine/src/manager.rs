@@ -66,6 +66,7 @@ impl Manager {
                 presence = self.inputs.presence.recv(), if hardware => match presence {
                     Some(Presence::Arrived(arrival)) => self.arrived(arrival).await,
                     Some(Presence::Departed(key)) => self.departed(&key).await,
+                    Some(Presence::ProvidersChanged) => self.providers_changed().await,
                     None => hardware = false,
                 },
                 Some(device) = self.forget.1.recv() => self.forget(&device).await,
@@ -150,6 +151,16 @@ impl Manager {
             Ok(false) => self.forget(&device).await,
             Err(failure) => {
                 error!(id = %device, "a session did not take note that its device went: {failure}");
+            }
+        }
+    }
+
+    async fn providers_changed(&self) {
+        for device in self.present.values() {
+            if let Some(session) = self.registry.session(device)
+                && session.tell(Command::ProvidersChanged).await.is_err()
+            {
+                error!(id = %device, "the session of a connected device has ended");
             }
         }
     }

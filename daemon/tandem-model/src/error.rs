@@ -136,6 +136,9 @@ pub enum PlayerError {
     /// The system refuses access, and says why.
     #[error("not permitted: {0}")]
     NotPermitted(String),
+    /// The device can't be synchronised, only served by hand; what is missing for more.
+    #[error("the device supports manual transfer only: {0}")]
+    Manual(String),
     /// Anything else: what was being done, and the cause.
     #[error("{0}")]
     Other(String),
@@ -146,7 +149,7 @@ impl PlayerError {
     #[must_use]
     pub fn item_error(&self) -> ItemError {
         match self {
-            Self::Removed => ItemError::DeviceRemoved,
+            Self::Removed | Self::Manual(_) => ItemError::DeviceRemoved,
             Self::Full => ItemError::DeviceFull,
             Self::NameRejected(_) => ItemError::NameRejected,
             Self::Busy(_) => ItemError::DeviceBusy,
@@ -176,6 +179,7 @@ impl PlayerError {
                 | Self::Busy(_)
                 | Self::TimedOut(_)
                 | Self::Cancelled
+                | Self::Manual(_)
         )
     }
 }
@@ -243,9 +247,9 @@ pub enum RequestError {
     /// The device is being set up.
     #[error("{0} is still being set up; try again in a moment")]
     Initializing(String),
-    /// The device supports manual transfer only.
-    #[error("{0} supports manual transfer only and can't be partnered")]
-    ManualDevice(String),
+    /// The device supports manual transfer only: its name, and what is missing for more.
+    #[error("{0} supports manual transfer only and can't be partnered: {1}")]
+    ManualDevice(String, String),
     /// The partnership is another's, or the call needs one.
     #[error("{0}")]
     PartnershipNotExist(String),
@@ -298,6 +302,7 @@ impl From<PlayerError> for RequestError {
     fn from(error: PlayerError) -> Self {
         match error {
             PlayerError::Busy(_) => Self::Busy(error.to_string()),
+            PlayerError::Manual(missing) => Self::ManualDevice("the device".to_owned(), missing),
             _ => Self::Failed(error.to_string()),
         }
     }

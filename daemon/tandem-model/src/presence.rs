@@ -3,7 +3,10 @@
 use crate::BoxFuture;
 use crate::device::DeviceDescription;
 use crate::error::PlayerError;
+use crate::id::Guid;
+use crate::player::Player;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where a device that is present can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,27 @@ pub enum Locator {
         /// The profile that it is made from.
         profile: String,
     },
+    /// A device that a service provider may serve.
+    Provider(Box<ProviderDevice>),
+}
+
+/// A device that a service provider may serve, as the hardware side tells of it or the provider itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderDevice {
+    /// The device's lasting name.
+    pub canonical_name: String,
+    /// Vendor and product id; `None` for a device that udev doesn't know.
+    pub ids: Option<(u16, u16)>,
+    /// Empty when not told.
+    pub serial: String,
+    /// Device interfaces that it advertises.
+    pub interfaces: Vec<Guid>,
+    /// Its place in sysfs; empty for a device that udev doesn't know.
+    pub syspath: String,
+    /// Its device node, which is opened and handed over.
+    pub node: Option<PathBuf>,
+    /// The bus name of the provider that must serve it: `TANDEM_PROVIDER`, or the provider that announced it.
+    pub provider: Option<String>,
 }
 
 /// A device that is there.
@@ -61,6 +85,8 @@ pub enum Presence {
     Arrived(Arrival),
     /// It went; the arrival's key.
     Departed(String),
+    /// Service providers came, went or changed: devices that none served are looked at again.
+    ProvidersChanged,
 }
 
 /// A mounted file system.
@@ -84,4 +110,16 @@ pub trait Mounter: Send + Sync {
 
     /// Unmounts all of its drive's file systems and powers the drive off or ejects the medium, whichever it can.
     fn eject<'a>(&'a self, node: &'a std::path::Path) -> BoxFuture<'a, Result<(), PlayerError>>;
+}
+
+/// Opens devices through service providers; D-Bus behind a trait, because only the D-Bus crate knows the bus.
+pub trait Providers: Send + Sync {
+    /// Has the device's provider serve it.
+    ///
+    /// `Manual` tells what is missing for that.
+    fn open<'a>(
+        &'a self,
+        device: &'a ProviderDevice,
+        description: DeviceDescription,
+    ) -> BoxFuture<'a, Result<Arc<dyn Player>, PlayerError>>;
 }

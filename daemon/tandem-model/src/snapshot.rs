@@ -1,6 +1,7 @@
 //! What is true of a device's session at one moment: all that observers ever see of it.
 
 use crate::device::{DeviceDescription, Status, SyncState};
+use crate::error::RequestError;
 use crate::id::{MediaUri, PartnershipIndex, Uid};
 use crate::partnership::LastSync;
 
@@ -17,6 +18,8 @@ pub struct Snapshot {
     pub connected: bool,
     /// How it stands to this computer.
     pub status: Status,
+    /// What is missing for more than manual transfer, where that is all there is.
+    pub manual: Option<String>,
     /// The partnership's slot and owner.
     pub partnership: Option<(PartnershipIndex, Uid)>,
     /// What its engine does.
@@ -73,6 +76,7 @@ impl Snapshot {
             description,
             connected: false,
             status: Status::Unknown,
+            manual: None,
             partnership: None,
             sync_state: SyncState::Unknown,
             progress: 0,
@@ -96,6 +100,12 @@ impl Snapshot {
             sync_filter: "0xFF".to_owned(),
             background_sync_state: 255,
         }
+    }
+
+    /// Why a request is refused to a device that supports manual transfer only.
+    #[must_use]
+    pub fn manual_device(&self) -> RequestError {
+        RequestError::ManualDevice(self.friendly_name.clone(), self.manual.clone().unwrap_or_default())
     }
 
     /// The status as this user's library sees it: a partnership with another user is `partnership-another`.

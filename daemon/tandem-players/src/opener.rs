@@ -11,14 +11,15 @@ use std::sync::Arc;
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
 use tandem_model::player::{Player, PlayerOpener};
-use tandem_model::presence::{Arrival, Locator, Mounter};
+use tandem_model::presence::{Arrival, Locator, Mounter, Providers};
 
-/// Opens folders, mass storage and MTP players.
+/// Opens folders, mass storage, MTP players, and what service providers serve.
 pub struct Players {
     mounter: Option<Arc<dyn Mounter>>,
     media_player_info_dirs: Vec<PathBuf>,
     families: Families,
     simulated: Vec<Arc<Simulated>>,
+    providers: Option<Arc<dyn Providers>>,
 }
 
 impl Players {
@@ -26,7 +27,13 @@ impl Players {
     /// in these directories of media-player-info, the first that has a file winning.
     #[must_use]
     pub fn new(mounter: Option<Arc<dyn Mounter>>, media_player_info_dirs: Vec<PathBuf>) -> Self {
-        Self { mounter, media_player_info_dirs, families: Families::default(), simulated: Vec::new() }
+        Self {
+            mounter,
+            media_player_info_dirs,
+            families: Families::default(),
+            simulated: Vec::new(),
+            providers: None,
+        }
     }
 
     /// With what is known of families of MTP players.
@@ -39,6 +46,12 @@ impl Players {
     #[must_use]
     pub fn with_simulated(self, simulated: Vec<Arc<Simulated>>) -> Self {
         Self { simulated, ..self }
+    }
+
+    /// With service providers, which serve the devices that none of the others can.
+    #[must_use]
+    pub fn with_providers(self, providers: Arc<dyn Providers>) -> Self {
+        Self { providers: Some(providers), ..self }
     }
 }
 
@@ -68,6 +81,14 @@ impl PlayerOpener for Players {
                     let transport = crate::mtp::connect(node, *ids, *interface).await?;
                     let player = MtpPlayer::open(transport, *ids, description, &self.families);
                     return Ok(Arc::new(Box::pin(player).await?) as Arc<dyn Player>);
+                }
+                Locator::Provider(device) => {
+                    let providers = self.providers.as_ref().ok_or_else(|| {
+                        PlayerError::Manual(
+                            "there is no bus that a service provider could be reached by".into(),
+                        )
+                    })?;
+                    return providers.open(device, description).await;
                 }
                 Locator::Simulated { profile } => {
                     let simulated = self.simulated.iter().find(|simulated| simulated.name() == profile);

@@ -24,7 +24,7 @@ use running::{Course, Watched};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tandem_model::device::SyncState;
+use tandem_model::device::{Status, SyncState};
 use tandem_model::error::{ItemError, RequestError};
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, PlaylistId};
@@ -329,7 +329,7 @@ impl Session {
     /// After changes have settled: starts a run if they matter to this device.
     async fn consider_run(&mut self) {
         self.settle_at = None;
-        if self.ejected {
+        if self.ejected || self.publisher.snapshot().status == Status::ManualDevice {
             return;
         }
         let partnership = self.partnership().filter(|partnership| self.runs_by_itself(partnership));
@@ -371,6 +371,7 @@ impl Session {
             name: &snapshot.friendly_name,
             phase: self.state.phase,
             status: snapshot.status,
+            missing: snapshot.manual.as_deref().unwrap_or_default(),
         };
         requests::admit(request, &facts)
     }

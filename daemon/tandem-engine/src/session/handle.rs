@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Departed {
         reply: Reply<bool>,
     },
+    /// A device that no provider served may be served now.
+    ProvidersChanged,
     CreatePartnership {
         owner: Uid,
         playlists: Option<Vec<PlaylistId>>,

@@ -25,6 +25,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) name: &'a str,
     pub(crate) phase: Phase,
     pub(crate) status: Status,
+    /// What is missing where the status is manual.
+    pub(crate) missing: &'a str,
 }
 
 /// What a request needs; the columns of the table.
@@ -56,7 +58,7 @@ pub(crate) fn admit(request: Request, facts: &Facts<'_>) -> Result<(), RequestEr
         return Err(RequestError::NotConnected(name()));
     }
     if facts.status == Status::ManualDevice && request != Request::Eject {
-        return Err(RequestError::ManualDevice(name()));
+        return Err(RequestError::ManualDevice(name(), facts.missing.to_owned()));
     }
     if needs.connected && facts.phase == Phase::Initializing {
         return Err(RequestError::Initializing(name()));
@@ -114,7 +116,7 @@ mod tests {
     ];
 
     fn facts(phase: Phase, status: Status) -> Facts<'static> {
-        Facts { name: "player", phase, status }
+        Facts { name: "player", phase, status, missing: "a provider" }
     }
 
     #[test]
@@ -140,7 +142,7 @@ mod tests {
         ));
         assert!(matches!(
             refused(Request::Start, Phase::Stopped, Status::ManualDevice),
-            RequestError::ManualDevice(_)
+            RequestError::ManualDevice(..)
         ));
     }
 

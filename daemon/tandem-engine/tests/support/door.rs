@@ -11,11 +11,21 @@ use tandem_model::presence::Arrival;
 pub(crate) struct Door {
     players: tandem_players::Players,
     opened: Mutex<Vec<Weak<dyn Player>>>,
+    missing: Mutex<Option<String>>,
 }
 
 impl Door {
     pub(crate) fn new() -> Self {
-        Self { players: tandem_players::Players::new(None, Vec::new()), opened: Mutex::default() }
+        Self {
+            players: tandem_players::Players::new(None, Vec::new()),
+            opened: Mutex::default(),
+            missing: Mutex::default(),
+        }
+    }
+
+    /// From now on players can only be served by hand, because this is missing; or all is there again.
+    pub(crate) fn lacks(&self, missing: Option<&str>) {
+        *self.missing.lock().unwrap() = missing.map(str::to_owned);
     }
 
     /// How often a player was opened.
@@ -32,6 +42,10 @@ impl Door {
 impl PlayerOpener for Door {
     fn open<'a>(&'a self, arrival: &'a Arrival) -> BoxFuture<'a, Result<Arc<dyn Player>, PlayerError>> {
         Box::pin(async move {
+            let missing = self.missing.lock().unwrap().clone();
+            if let Some(missing) = missing {
+                return Err(PlayerError::Manual(missing));
+            }
             let player = self.players.open(arrival).await?;
             self.opened.lock().unwrap().push(Arc::downgrade(&player));
             Ok(player)

@@ -395,6 +395,11 @@ impl World {
         id
     }
 
+    /// Service providers came, went or changed.
+    pub(crate) async fn change_providers(&self) {
+        self.presence.send(Presence::ProvidersChanged).await.unwrap();
+    }
+
     pub(crate) async fn unplug(&mut self, name: &str) {
         self.presence.send(Presence::Departed(self.player(name).display().to_string())).await.unwrap();
         let id = DeviceId(name.to_owned());

@@ -99,6 +99,10 @@ impl Session {
                 answer(reply, admitted);
             }
             Command::AssignmentsChanged => self.schedule(),
+            Command::ProvidersChanged if self.publisher.snapshot().status == Status::ManualDevice => {
+                self.happen(Event::LookAgain).await;
+            }
+            Command::ProvidersChanged => {}
         }
     }
 

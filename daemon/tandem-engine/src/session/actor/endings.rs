@@ -120,9 +120,11 @@ impl Session {
         let known = self.context.ledger.device(&self.device);
         let partnership = self.partnership();
         let failure = found.as_ref().err().cloned();
-        let status = found
-            .as_ref()
-            .map_or_else(|_| view::status(known.as_ref(), partnership.as_ref(), None), |found| found.status);
+        let status = match &found {
+            Ok(found) => found.status,
+            Err(RequestError::ManualDevice(..)) => Status::ManualDevice,
+            Err(_) => view::status(known.as_ref(), partnership.as_ref(), None),
+        };
         let announce =
             (!self.publisher.snapshot().connected).then(|| EngineEvent::Connected(self.device.clone()));
         let library = found.as_ref().ok().and_then(|found| found.library.clone());
@@ -131,7 +133,12 @@ impl Session {
             .update_with(announce, |snapshot| {
                 snapshot.connected = true;
                 snapshot.status = status;
+                snapshot.manual = None;
                 snapshot.sync_state = SyncState::Stopped;
+                if let Err(RequestError::ManualDevice(_, missing)) = &found {
+                    snapshot.manual = Some(missing.clone());
+                    snapshot.sync_state = SyncState::Unknown;
+                }
                 snapshot.safe_to_remove = !stays_open;
                 if let Ok(found) = found {
                     snapshot.description = found.description;
@@ -150,9 +157,16 @@ impl Session {
             .await;
         self.hold(library);
         self.happen(Event::Initialized).await;
-        if let Some(failure) = failure {
-            warn!("the device could not be looked at: {failure}");
-            self.whole_run_failed(ItemError::DeviceBusy, failure.to_string()).await;
+        match failure {
+            Some(RequestError::ManualDevice(_, missing)) => {
+                self.retry_at = None;
+                info!("the device supports manual transfer only: {missing}");
+            }
+            Some(failure) => {
+                warn!("the device could not be looked at: {failure}");
+                self.whole_run_failed(ItemError::DeviceBusy, failure.to_string()).await;
+            }
+            None => {}
         }
         if let Some(partnership) = partnership.filter(|_| status == Status::PartnershipExists) {
             if partnership.removing {

@@ -16,6 +16,7 @@ use tandem_model::error::{ItemError, PlayerError};
 use tandem_model::manifest::ItemResult;
 use tandem_model::partnership::{LastSync, PastRun};
 use tandem_model::player::Transfer;
+use tandem_model::presence::Locator;
 use tandem_model::snapshot::Snapshot;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -215,11 +216,18 @@ impl Session {
                 }
             })
             .await;
-        let lost = report.failure.is_some_and(|failure| failure == RunError::partnership_lost());
+        let is_another = report.failure.is_some_and(|failure| self.is_another_now(&failure));
         self.happen(Event::RunEnded).await;
-        if lost {
+        if is_another {
             self.happen(Event::LookAgain).await;
         }
+    }
+
+    /// Whether the device isn't what the last look found: somebody else's now, or without its service provider.
+    fn is_another_now(&self, failure: &RunError) -> bool {
+        let locator = self.arrival.as_ref().map(|arrival| &arrival.locator);
+        let is_provided = matches!(locator, Some(Locator::Provider(_)));
+        *failure == RunError::partnership_lost() || is_provided && failure.error == ItemError::DeviceRemoved
     }
 
     /// Records how a run went. A run that was stopped before it could look at the device keeps the old item count.
