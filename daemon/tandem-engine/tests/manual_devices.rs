@@ -64,3 +64,40 @@ async fn a_partnership_waits_for_its_provider() {
     assert_eq!(world.tree("player")["Music/Ann/Live/b.mp3"], b"song b");
     assert_eq!(world.engine.snapshot(&device).unwrap().status, Status::PartnershipExists);
 }
+
+#[tokio::test]
+async fn a_provider_that_comes_during_the_look_is_found_by_another() {
+    let mut world = World::new().await;
+    world.door.lacks(Some(MISSING));
+    world.door.shut(true);
+    let device = world.come("player").await;
+    world.door.knocked().await;
+    world.door.lacks(None);
+    world.change_providers().await;
+    // what comes after that is told of after it, and the session answers after it has read it
+    world.come("other").await;
+    world
+        .wait_for(|event| matches!(event, EngineEvent::Added(other) if other.description.id != device))
+        .await;
+    world.engine.cancel_estimation(&device).await.unwrap();
+    world.door.shut(false);
+    wait_for_status(&mut world, &device, Status::NewDevice).await;
+}
+
+#[tokio::test]
+async fn a_partnership_with_a_device_whose_provider_is_lost_can_be_ended_when_it_is_away() {
+    let mut world = World::new().await;
+    world.library.set("P", &[]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    world.unplug("player").await;
+    world.door.lacks(Some(MISSING));
+    world.plug("player").await;
+    let refused = world.engine.delete_partnership(&device, false).await;
+    assert!(matches!(refused, Err(RequestError::ManualDevice(..))), "{refused:?}");
+    world.unplug("player").await;
+    let snapshot = world.engine.snapshot(&device).unwrap();
+    assert_eq!((snapshot.status, snapshot.manual.as_deref()), (Status::Unknown, None));
+    world.engine.delete_partnership(&device, false).await.unwrap();
+    assert!(world.engine.snapshot(&device).is_none_or(|snapshot| snapshot.partnership.is_none()));
+}

@@ -116,6 +116,8 @@ pub(super) struct Session {
     watched: Option<Watched>,
     /// What the run in progress came to before it planned again.
     course: Course,
+    /// Providers changed while it was looked at: what was found may be different now.
+    look_again: bool,
     /// Somebody asked for a run while one went on: what was there then is to be on the player when it ends.
     run_again: bool,
     /// Asks the job that holds the device to end.
@@ -158,6 +160,7 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, context: Context, snapshot: Snapsho
         ejected: false,
         watched: None,
         course: Course::default(),
+        look_again: false,
         run_again: false,
         cancel: Arc::new(Transfer::default()),
         waiting: VecDeque::new(),
@@ -199,6 +202,7 @@ impl Session {
             }
             self.start_waiting().await;
             self.start_next_estimate().await;
+            self.look_again_if_due().await;
             self.let_go().await;
         }
         self.wind_down().await;
@@ -362,6 +366,16 @@ impl Session {
 
     fn partnership(&self) -> Option<Partnership> {
         self.context.ledger.partnership(&self.device)
+    }
+
+    /// Looks again at a device that no provider served, when nothing holds it.
+    async fn look_again_if_due(&mut self) {
+        if self.look_again && self.state.phase == Phase::Stopped && !self.state.job {
+            self.look_again = false;
+            if self.publisher.snapshot().status == Status::ManualDevice {
+                self.happen(Event::LookAgain).await;
+            }
+        }
     }
 
     /// Whether this request may go ahead now.

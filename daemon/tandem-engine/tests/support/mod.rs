@@ -386,11 +386,16 @@ impl World {
         }
     }
 
-    /// Plugs in a folder player and waits until it is initialised.
-    pub(crate) async fn plug(&mut self, name: &str) -> DeviceId {
+    /// Plugs in a folder player.
+    pub(crate) async fn come(&self, name: &str) -> DeviceId {
         std::fs::create_dir_all(self.player(name)).unwrap();
         self.presence.send(Presence::Arrived(self.arrival(name))).await.unwrap();
-        let id = DeviceId(name.to_owned());
+        DeviceId(name.to_owned())
+    }
+
+    /// Plugs in a folder player and waits until it is initialised.
+    pub(crate) async fn plug(&mut self, name: &str) -> DeviceId {
+        let id = self.come(name).await;
         self.wait_for(|event| matches!(event, EngineEvent::Connected(device) if *device == id)).await;
         id
     }

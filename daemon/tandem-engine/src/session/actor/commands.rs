@@ -99,10 +99,7 @@ impl Session {
                 answer(reply, admitted);
             }
             Command::AssignmentsChanged => self.schedule(),
-            Command::ProvidersChanged if self.publisher.snapshot().status == Status::ManualDevice => {
-                self.happen(Event::LookAgain).await;
-            }
-            Command::ProvidersChanged => {}
+            Command::ProvidersChanged => self.look_again = self.state.phase != Phase::Absent,
         }
     }
 
@@ -119,6 +116,7 @@ impl Session {
         self.arrival = None;
         self.held = None;
         (self.settle_at, self.retry_at) = (None, None);
+        self.look_again = false;
         self.fingerprint = None;
         self.forget_next_estimate().await;
         self.give_up_waiting().await;
@@ -126,6 +124,10 @@ impl Session {
         self.publisher
             .update_with(first, |snapshot| {
                 snapshot.connected = false;
+                if snapshot.status == Status::ManualDevice {
+                    // that was so of this connection; its partnership can be ended now
+                    (snapshot.status, snapshot.manual) = (Status::Unknown, None);
+                }
                 snapshot.sync_state = SyncState::Unknown;
                 snapshot.current_item = None;
                 snapshot.rate = 0;
