@@ -10,6 +10,7 @@ mod classify;
 mod facts;
 mod folders;
 mod identity;
+pub mod microsoft;
 mod monitor;
 mod mtp;
 mod overlap;

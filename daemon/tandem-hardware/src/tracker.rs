@@ -142,6 +142,7 @@ mod tests {
         let word = |change: &Presence| match change {
             Presence::Arrived(arrival) => format!("+{}", arrival.key.trim_start_matches("/sys/devices/")),
             Presence::Departed(key) => format!("-{}", key.trim_start_matches("/sys/devices/")),
+            Presence::ProvidersChanged => unreachable!("hardware knows no providers"),
         };
         changes.iter().map(word).collect()
     }
@@ -188,6 +189,7 @@ mod tests {
                     match change {
                         Presence::Arrived(arrival) => prop_assert!(present.insert(arrival.key)),
                         Presence::Departed(key) => prop_assert!(present.remove(&key)),
+                        Presence::ProvidersChanged => prop_assert!(false, "hardware knows no providers"),
                     }
                 }
             }

@@ -51,6 +51,7 @@ impl Fixture {
         let (sign, key) = match change {
             Presence::Arrived(arrival) => ('+', arrival.key),
             Presence::Departed(key) => ('-', key),
+            Presence::ProvidersChanged => unreachable!("folders know no providers"),
         };
         format!("{sign}{}", Path::new(&key).strip_prefix(self.root.path()).unwrap().display())
     }
