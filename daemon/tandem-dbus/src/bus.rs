@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::guard::Guard;
 use crate::leavers;
 use crate::objects::Objects;
+use crate::providers::ServiceProviders;
 use crate::publisher::Publisher;
 use crate::services::Services;
 use crate::turns::Turns;
@@ -106,6 +107,8 @@ pub struct ServeOptions {
     pub version: String,
     /// The process's user owns everything, and polkit isn't asked: a session bus.
     pub owner_is_everything: bool,
+    /// Service providers, for those that register.
+    pub providers: ServiceProviders,
     /// Ends the service.
     pub stop: CancellationToken,
 }
@@ -154,7 +157,7 @@ impl Bus {
         events: mpsc::Receiver<EngineEvent>,
         options: ServeOptions,
     ) -> Result<ServedBus, BusError> {
-        let ServeOptions { version, owner_is_everything, stop } = options;
+        let ServeOptions { version, owner_is_everything, providers, stop } = options;
         let Self { connection, listings } = self;
         let broken = |doing| move |error: zbus::Error| BusError::Broken { doing, cause: error.to_string() };
         let bus = DBusProxy::new(&connection).await.map_err(broken("talking to the bus"))?;
@@ -162,7 +165,7 @@ impl Bus {
         let only_user = owner_is_everything.then(|| rustix::process::getuid().as_raw());
         let gate = Gate::new(&connection, Callers::new(bus.clone(), only_user)).await;
         let gate = gate.map_err(broken("making the polkit proxy"))?;
-        let context = Arc::new(Context::new(engine, gate, connection.clone(), version));
+        let context = Arc::new(Context::new(engine, gate, connection.clone(), providers, version));
         let forgetting = tokio::spawn(leavers::forget(Arc::clone(&context), listings, leavers));
         let forgetting = AbortOnDropHandle::new(forgetting);
         let publisher = put_objects(&context).await.map_err(broken("adding objects"))?;

@@ -6,6 +6,7 @@ use crate::authorization::{About, Gate};
 use crate::caller::Callers;
 use crate::changes::Changes;
 use crate::libraries::Libraries;
+use crate::providers::ServiceProviders;
 use crate::turns::Turns;
 use dbus_interfaces::Error;
 use std::borrow::Cow;
@@ -28,6 +29,7 @@ pub(crate) struct Context {
     pub(crate) gate: Gate,
     pub(crate) connection: Connection,
     pub(crate) libraries: Libraries,
+    pub(crate) providers: ServiceProviders,
     pub(crate) version: String,
     pub(crate) turns: Turns,
     /// Devices whose objects are on the bus.
@@ -35,11 +37,18 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(engine: Engine, gate: Gate, connection: Connection, version: String) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        gate: Gate,
+        connection: Connection,
+        providers: ServiceProviders,
+        version: String,
+    ) -> Self {
         Self {
             engine,
             gate,
             connection,
+            providers,
             version,
             turns: Turns::new(CALLS_AT_ONCE),
             libraries: Libraries::default(),

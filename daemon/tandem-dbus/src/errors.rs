@@ -40,11 +40,6 @@ pub(crate) fn set_timed_out(property: &str) -> Error {
     Error::Failed(format!("setting {property} takes too long; look at its value in a moment and try again"))
 }
 
-/// The contract's error for a call that this version doesn't serve.
-pub(crate) fn no_providers(name: &str) -> Error {
-    Error::Failed(format!("`{name}` can't be registered: this version serves no service providers"))
-}
-
 /// An error's full name on the bus.
 pub(crate) fn name(error: RequestError) -> String {
     contract(error).name().to_string()

@@ -1,5 +1,5 @@
-//! Connections that have left the bus are forgotten: by the memory of callers, by the libraries they held open, and with
-//! the calls that still waited for their turn.
+//! Connections that have left the bus are forgotten: by the memory of callers, by the libraries they held open, with the
+//! calls that still waited for their turn, and with the service providers that they had registered.
 //!
 //! It has a task of its own, which waits for nothing else: a stream that isn't read holds up the whole connection, and
 //! with it the answers that whoever ought to read it may be waiting for.
@@ -44,5 +44,6 @@ fn forget_one(context: &Context, listings: &Turns, message: &zbus::Message) {
         context.turns.left(name);
         context.callers().left(name);
         context.libraries.left(name);
+        context.providers.left(name);
     }
 }

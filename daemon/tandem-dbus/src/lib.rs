@@ -23,6 +23,7 @@ mod library;
 mod objects;
 mod paths;
 mod playlist;
+mod providers;
 mod publisher;
 mod services;
 mod system_services;
@@ -39,4 +40,5 @@ mod mock_tests;
 
 pub use authorization::{Access, access, guarded_members};
 pub use bus::{Bus, BusError, BusKind, ServeOptions, ServedBus};
+pub use providers::ServiceProviders;
 pub use system_services::SystemServices;

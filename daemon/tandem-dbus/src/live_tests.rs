@@ -2,7 +2,7 @@
 //! errors, who holds the library open, and what others get to see.
 
 use crate::fake_engine::{MemoryLibraries, UNRESOLVED, engine};
-use crate::{Bus, BusError, ServeOptions, ServedBus};
+use crate::{Bus, BusError, BusKind, ServeOptions, ServedBus, ServiceProviders};
 use dbus_interfaces::proxies::{LibraryProxy, PlaylistProxy, ServicesProxy};
 use dbus_interfaces::{Error, names};
 use futures_util::StreamExt;
@@ -22,6 +22,7 @@ use zbus::{Connection, DBusError, OwnedObjectPath, OwnedVariant, Variant};
 struct Stage {
     bus: PrivateBus,
     libraries: MemoryLibraries,
+    providers: ServiceProviders,
     stop: CancellationToken,
     served: ServedBus,
     engine: JoinHandle<()>,
@@ -36,9 +37,15 @@ async fn serve(bus: PrivateBus, owner_is_everything: bool) -> Result<Stage, BusE
     let libraries = MemoryLibraries::new();
     let stop = CancellationToken::new();
     let (started, presence) = engine(&libraries, &stop).await;
-    let options = ServeOptions { version: "1.2.3".to_owned(), owner_is_everything, stop: stop.clone() };
+    let providers = ServiceProviders::new(BusKind::Session, Vec::new());
+    let options = ServeOptions {
+        version: "1.2.3".to_owned(),
+        owner_is_everything,
+        providers: providers.clone(),
+        stop: stop.clone(),
+    };
     let served = connect(&bus).await.serve(started.engine, started.events, options).await?;
-    Ok(Stage { bus, libraries, stop, served, engine: started.task, _presence: presence })
+    Ok(Stage { bus, libraries, providers, stop, served, engine: started.task, _presence: presence })
 }
 
 impl Stage {
@@ -82,9 +89,42 @@ async fn the_service_tells_of_itself() {
     assert_eq!(services.max_partnerships().await.unwrap(), 16);
     assert_eq!(services.device_count().await.unwrap(), 0);
     assert_eq!(word(services.get_device(0).await.unwrap_err()), "InvalidArgument");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_provider_is_registered_until_it_ends_that_or_leaves() {
+    let stage = Stage::session().await;
+    let provider = stage.bus.connect().await;
+    let services = ServicesProxy::new(&provider).await.unwrap();
     let root = zbus::ObjectPath::try_from("/p").unwrap();
-    assert_eq!(word(services.register_provider("p", &root, HashMap::new()).await.unwrap_err()), "Failed");
+    let flag = Variant::from(1u32);
+    let with = |name| HashMap::from([(name, &flag)]);
+    let refused = services.register_provider("p", &root, with("UseExtendedWmdn")).await.unwrap_err();
+    assert!(refused.to_string().contains("`UseExtendedWmdn`"), "{refused}");
+    assert_eq!(word(refused), "InvalidArgument");
+    assert_eq!(
+        word(services.register_provider("", &root, HashMap::new()).await.unwrap_err()),
+        "InvalidArgument"
+    );
     assert_eq!(word(services.unregister_provider("p").await.unwrap_err()), "NotFound");
+    services.register_provider("p", &root, with("UseExtendedWmdm")).await.unwrap();
+    let twice = services.register_provider("p", &root, HashMap::new()).await;
+    assert_eq!(word(twice.unwrap_err()), "InvalidArgument");
+    services.unregister_provider("p").await.unwrap();
+    for number in 0..16 {
+        services.register_provider(&format!("p{number}"), &root, HashMap::new()).await.unwrap();
+    }
+    let too_many = services.register_provider("p16", &root, HashMap::new()).await;
+    assert_eq!(word(too_many.unwrap_err()), "InvalidArgument");
+    assert_eq!(stage.providers.registered(), 16);
+    provider.close().await.unwrap();
+    let forgotten = async {
+        while stage.providers.registered() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, forgotten).await.expect("who leaves is forgotten");
     stage.end().await;
 }
 
@@ -105,7 +145,12 @@ async fn a_second_service_names_the_first() {
     let libraries = MemoryLibraries::new();
     let stop = CancellationToken::new();
     let (started, _presence) = engine(&libraries, &stop).await;
-    let options = ServeOptions { version: String::new(), owner_is_everything: true, stop: stop.clone() };
+    let options = ServeOptions {
+        version: String::new(),
+        owner_is_everything: true,
+        providers: ServiceProviders::new(BusKind::Session, Vec::new()),
+        stop: stop.clone(),
+    };
     let second = connect(&stage.bus).await.serve(started.engine, started.events, options).await;
     let error = second.unwrap_err();
     assert!(

@@ -226,7 +226,7 @@ async fn until(due: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use crate::fake_engine::{MemoryLibraries, engine};
-    use crate::{Bus, ServeOptions};
+    use crate::{Bus, BusKind, ServeOptions, ServiceProviders};
     use futures_util::StreamExt;
     use kit::{LIMIT, PrivateBus};
     use tandem_model::device::{DeviceDescription, Kind};
@@ -276,7 +276,12 @@ mod tests {
             }
         };
         timeout(LIMIT, arrived).await.expect("the engine takes note");
-        let options = ServeOptions { version: String::new(), owner_is_everything: true, stop: stop.clone() };
+        let options = ServeOptions {
+            version: String::new(),
+            owner_is_everything: true,
+            providers: ServiceProviders::new(BusKind::Session, Vec::new()),
+            stop: stop.clone(),
+        };
         let service = Bus::build(Builder::address(bus.address())).await.expect("the bus takes it");
         let served = service.serve(started.engine, started.events, options).await.expect("it serves");
         let mut of_brief = Vec::new();

@@ -78,16 +78,23 @@ impl Services {
 
     fn register_provider(
         &self,
+        #[zbus(header)] header: Header<'_>,
         name: &str,
         root: ObjectPath<'_>,
         parameters: HashMap<String, OwnedVariant>,
     ) -> Result<(), Error> {
-        tracing::info!(name, root = root.as_str(), parameters = parameters.len(), "a provider was refused");
-        Err(errors::no_providers(name))
+        let connection = header.sender().map_or("", |sender| sender.as_str());
+        self.context.providers.register(connection, name, root, &parameters).map_err(errors::contract)?;
+        if !self.context.callers().knows(connection) {
+            // it left while it was asked who it is: nobody will tell of that again
+            self.context.providers.left(connection);
+        }
+        Ok(())
     }
 
-    fn unregister_provider(&self, name: &str) -> Result<(), Error> {
-        Err(Error::NotFound(format!("no provider `{name}` is registered")))
+    fn unregister_provider(&self, #[zbus(header)] header: Header<'_>, name: &str) -> Result<(), Error> {
+        let connection = header.sender().map_or("", |sender| sender.as_str());
+        self.context.providers.unregister(connection, name).map_err(errors::contract)
     }
 
     #[zbus(signal)]

@@ -14,7 +14,12 @@ pub(crate) struct Places {
     pub(crate) state: PathBuf,
     /// Where the socket for library agents is; the system's daemon alone has one.
     pub(crate) runtime: PathBuf,
+    /// Directories with the files of service providers, later ones winning.
+    pub(crate) providers: Vec<PathBuf>,
 }
+
+/// Where the files of service providers are, below each directory.
+const PROVIDERS: &str = "tandem/providers.d";
 
 impl Places {
     /// The places of the system's daemon: those that systemd made for the unit, else the usual ones.
@@ -25,6 +30,7 @@ impl Places {
             config: vec![PathBuf::from("/usr/lib/tandem"), PathBuf::from("/etc/tandem")],
             state: given("STATE_DIRECTORY", "/var/lib/tandem"),
             runtime: given("RUNTIME_DIRECTORY", "/run/tandem"),
+            providers: ["/usr/share", "/etc"].map(|below| Path::new(below).join(PROVIDERS)).to_vec(),
         }
     }
 
@@ -42,6 +48,10 @@ impl Places {
         let state = base("XDG_STATE_HOME", ".local/state")?.join("tandem");
         Ok(Self {
             config: vec![base("XDG_CONFIG_HOME", ".config")?.join("tandem")],
+            providers: vec![
+                base("XDG_DATA_HOME", ".local/share")?.join(PROVIDERS),
+                base("XDG_CONFIG_HOME", ".config")?.join(PROVIDERS),
+            ],
             runtime: absolute("XDG_RUNTIME_DIR").map_or_else(|| state.clone(), |path| path.join("tandem")),
             state,
         })
@@ -93,6 +103,8 @@ mod tests {
         assert_eq!(places.state, Path::new("/var/lib/private/t"));
         assert_eq!(places.runtime, Path::new("/run/tandem"));
         assert_eq!(places.config, [Path::new("/usr/lib/tandem"), Path::new("/etc/tandem")]);
+        let providers = ["/usr/share/tandem/providers.d", "/etc/tandem/providers.d"];
+        assert_eq!(places.providers, providers.map(Path::new));
     }
 
     #[test]
@@ -102,6 +114,8 @@ mod tests {
         assert_eq!(places.state, Path::new("/s/tandem"));
         assert_eq!(places.config, [Path::new("/home/ann/.config/tandem")]);
         assert_eq!(places.runtime, Path::new("/s/tandem"));
+        let providers = ["/home/ann/.local/share/tandem/providers.d", "/home/ann/.config/tandem/providers.d"];
+        assert_eq!(places.providers, providers.map(Path::new));
         let text = Places::session(environment(&[("XDG_STATE_HOME", "/s")])).unwrap_err().to_string();
         assert!(text.contains("XDG_CONFIG_HOME"), "{text}");
     }

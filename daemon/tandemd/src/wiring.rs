@@ -13,7 +13,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tandem_dbus::{Bus, BusKind, ServeOptions, SystemServices};
+use tandem_dbus::{Bus, BusKind, ServeOptions, ServiceProviders, SystemServices};
 use tandem_engine::{Engine, EngineOptions, Inputs, Parts, Started};
 use tandem_hardware::{FolderPlayer, HardwareError, HardwareOptions};
 use tandem_library::{AgentLibraries, ChildLauncher, Launcher, UnitLauncher};
@@ -49,9 +49,12 @@ pub(crate) async fn serve(args: &Args, config: Config, places: Places) -> anyhow
     let bus = bus?;
     let libraries = Arc::new(AgentLibraries::new(launcher(args, &places, system.as_ref())?, config.linger));
     let stop = CancellationToken::new();
-    let (presence, arrivals) = mpsc::channel(PRESENCE_QUEUE);
+    let (presence, found) = mpsc::channel(PRESENCE_QUEUE);
+    let (relayed, arrivals) = mpsc::channel(PRESENCE_QUEUE);
+    let providers = ServiceProviders::new(kind, places.providers.clone());
     let arrived: Vec<Presence> = simulated.iter().map(|player| Presence::Arrived(player.arrival())).collect();
     let players = players(system.as_ref()).with_families(families).with_simulated(simulated);
+    let players = players.with_providers(providers.opener());
     let parts = parts(&config, &places, Arc::clone(&libraries), players);
     let inputs = Inputs { presence: arrivals, stop: stop.clone() };
     let Started { engine, events, task } =
@@ -76,6 +79,7 @@ pub(crate) async fn serve(args: &Args, config: Config, places: Places) -> anyhow
     let options = ServeOptions {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         owner_is_everything: args.session,
+        providers: providers.clone(),
         stop: engine_ended,
     };
     match bus.serve(engine, events, options).await {
@@ -88,6 +92,13 @@ pub(crate) async fn serve(args: &Args, config: Config, places: Places) -> anyhow
     // No device is touched before the name is ours: another daemon may be at work on it.
     services
         .start("the search for players", search(hardware_options(config), arrived, presence, stop.clone()));
+    let stopped = stop.clone();
+    services.start("the relay between players and their providers", async move {
+        providers.relay(found, relayed, stopped.clone()).await;
+        // when nobody takes what it tells, the daemon is about to end
+        stopped.cancelled().await;
+        Ok(())
+    });
     if let Some(interval) = notify::watchdog_interval() {
         services.start("the watchdog", notify::watchdog(interval, stop.clone()));
     }

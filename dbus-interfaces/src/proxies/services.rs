@@ -85,13 +85,13 @@ pub trait Services {
 
     /// RegisterProvider method
     ///
-    /// Registers a service provider that isn't installed as a file, until the caller leaves the bus. This version serves no providers: the call fails with `Failed`, once the caller is authorised.
+    /// Registers a service provider that isn't installed as a file, until the caller leaves the bus or unregisters it. Devices that wait for a provider are looked at again, and what its root object announces is listened to. It is asked before installed providers that take every device, and after those whose file names the device. A connection may register 16, and 128 may be registered in all. Fails with `InvalidArgument` for a name that is empty, too long or registered already, for a parameter that isn't known or can't be, and beyond these limits.
     ///
     /// # Arguments
     ///
-    /// * `name` - The provider's name, for users.
-    /// * `root` - The provider's root object on the caller's connection.
-    /// * `parameters` - Device parameters by WMDM's names, such as `UseExtendedWmdm`.
+    /// * `name` - The provider's name, for users: 1 to 128 characters, no control characters. What it announces is known by it, so it is to be the same each time.
+    /// * `root` - The provider's root object on the caller's connection, with `org.tandemd.Provider1`.
+    /// * `parameters` - Device parameters by WMDM's names, as whole numbers: `UseExtendedWmdm` (1: its devices can be synchronised; without it they are for manual transfer only), `OptimalTransferSize` (bytes of one write, 512 to 16777216), `UseMetadataViews` (1: the device arranges files by what their tags say, and has no folders of ours).
     fn register_provider(
         &self,
         name: &str,

@@ -107,6 +107,33 @@ async fn the_bus_takes_the_policy_and_lets_the_daemon_have_its_name() {
     assert!(complaints.is_empty(), "{complaints:?}");
 }
 
+#[tokio::test]
+async fn the_policy_lets_the_daemon_call_service_providers_and_nobody_else() {
+    if !is_root() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let call = async |user: &str, interface: &'static str, member: &'static str| {
+        let policy = dir.path().join("policy.conf");
+        let content = text("config/dbus-1/org.tandemd.Sync1.conf").replace("user=\"tandem\"", user);
+        kit::write_file(&policy, content.as_bytes());
+        let bus = PrivateBus::start_with_policy(&[&policy]);
+        let provider = bus.connect().await;
+        provider.object_server();
+        let name = provider.unique_name().unwrap().to_string();
+        let client = bus.connect().await;
+        let answer = client.call_method(Some(name.as_str()), "/", Some(interface), member, &()).await;
+        answer.err().is_some_and(|error| error.to_string().contains("AccessDenied"))
+    };
+    for interface in ["", ".Device", ".Storage", ".Object"] {
+        let interface: &'static str = format!("org.tandemd.Provider1{interface}").leak();
+        assert!(!call("user=\"0\"", interface, "Any").await, "{interface}");
+        assert!(call("user=\"1\"", interface, "Any").await, "{interface}");
+    }
+    assert!(!call("user=\"0\"", "org.freedesktop.DBus.Introspectable", "Introspect").await);
+    assert!(call("user=\"0\"", "org.freedesktop.DBus.Properties", "Set").await);
+}
+
 #[test]
 fn the_activation_file_leads_to_the_unit() {
     let file = text("config/dbus-1/org.tandemd.Sync1.service");

@@ -1,0 +1,194 @@
+//! Devices that a provider announces itself, for udev doesn't know them: an identity, checked like whatever comes from outside,
+//! and what the engine is told of it. Pure.
+//!
+//! A provider can name no device but its own: the device's id begins with its provider.
+
+use super::answers::Properties;
+use super::fault::Fault;
+use super::offer::Offer;
+use tandem_model::device::{DeviceDescription, Kind};
+use tandem_model::id::{DeviceId, Guid};
+use tandem_model::presence::{Arrival, Locator, ProviderDevice};
+use xxhash_rust::xxh3::xxh3_64;
+use zbus::OwnedVariant;
+
+/// Bytes of a canonical name or a serial number at most, by the contract.
+const MOST_IN_TEXT: usize = 255;
+/// Device interfaces at most.
+const MOST_INTERFACES: usize = 32;
+/// Characters of an id's part at most, its hash not counted.
+const MOST_IN_PART: usize = 64;
+
+/// Where a device that a provider announced is.
+pub(super) fn arrival(offer: &Offer, identity: &Properties) -> Result<Arrival, Fault> {
+    let canonical_name = canonical_name(text(identity, "canonical-name")?.as_deref().unwrap_or_default())?;
+    let serial = text(identity, "serial")?.unwrap_or_default();
+    let ids = match (number(identity, "vendor-id")?, number(identity, "product-id")?) {
+        (Some(vendor), Some(product)) => Some((vendor, product)),
+        (None, None) => None,
+        _ => return Err(Fault::Lie("a vendor's id without a product's, or the other way round".to_owned())),
+    };
+    let interfaces: Vec<String> = value(identity, "interfaces")?.unwrap_or_default();
+    if interfaces.len() > MOST_INTERFACES {
+        return Err(Fault::Lie(format!("{} device interfaces", interfaces.len())));
+    }
+    let guid = |text: &String| {
+        Guid::parse(text)
+            .ok_or_else(|| Fault::Lie(format!("`{}` as a device interface", super::fault::told(text))))
+    };
+    let interfaces = interfaces.iter().map(guid).collect::<Result<_, _>>()?;
+    // a connection's own name is another one each time it registers
+    let lasting = if offer.bus_name.starts_with(':') { &offer.name } else { offer.bus_name.as_str() };
+    let description = DeviceDescription {
+        id: DeviceId(format!("provider-{}-{}", part(lasting), part(&canonical_name))),
+        kind: Kind::Provider,
+        name: offer.name.clone(),
+        manufacturer: String::new(),
+        model: String::new(),
+        serial_number: serial.clone(),
+        firmware: String::new(),
+    };
+    let key = key(offer, &canonical_name);
+    let device = ProviderDevice {
+        canonical_name,
+        ids,
+        serial,
+        interfaces,
+        syspath: String::new(),
+        node: None,
+        provider: Some(offer.bus_name.to_string()),
+    };
+    Ok(Arrival { key, description, port: String::new(), locator: Locator::Provider(Box::new(device)) })
+}
+
+/// What an arrival and the departure after it share.
+pub(super) fn key(offer: &Offer, canonical_name: &str) -> String {
+    format!("provider:{}:{}:{canonical_name}", offer.bus_name, offer.root)
+}
+
+/// A canonical name that can be one.
+pub(super) fn canonical_name(name: &str) -> Result<String, Fault> {
+    if name.trim().is_empty() {
+        return Err(Fault::Lie("a device without a `canonical-name`".to_owned()));
+    }
+    if name.len() > MOST_IN_TEXT || name.chars().any(char::is_control) {
+        return Err(Fault::Lie("a `canonical-name` that is too long or holds control characters".to_owned()));
+    }
+    Ok(name.to_owned())
+}
+
+fn value<T: TryFrom<OwnedVariant>>(identity: &Properties, key: &str) -> Result<Option<T>, Fault> {
+    let Some(value) = identity.get(key) else { return Ok(None) };
+    let signature = value.value_signature().to_string();
+    let value = value.try_clone().ok().and_then(|value| T::try_from(value).ok());
+    value.map(Some).ok_or_else(|| {
+        Fault::Lie(format!("an identity whose `{key}` is of type `{}`", super::fault::told(&signature)))
+    })
+}
+
+fn text(identity: &Properties, key: &str) -> Result<Option<String>, Fault> {
+    let text: Option<String> = value(identity, key)?;
+    match text {
+        Some(text) if text.len() > MOST_IN_TEXT || text.chars().any(char::is_control) => {
+            Err(Fault::Lie(format!("an identity whose `{key}` is too long or holds control characters")))
+        }
+        text => Ok(text),
+    }
+}
+
+fn number(identity: &Properties, key: &str) -> Result<Option<u16>, Fault> {
+    value(identity, key)
+}
+
+/// A text as a part of an id: `[A-Za-z0-9_.-]` alone. One that had to be changed gets a hash of the original behind a dot, so
+/// that two different texts stay different.
+fn part(text: &str) -> String {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if text.len() <= MOST_IN_PART && text.chars().all(legal) {
+        return text.to_owned();
+    }
+    let changed: String = text.chars().map(|c| if legal(c) { c } else { '_' }).take(MOST_IN_PART).collect();
+    format!("{changed}.{:08x}", xxh3_64(text.as_bytes()) >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::parameters::Parameters;
+    use proptest::prelude::*;
+    use zbus::names::OwnedBusName;
+    use zbus::{OwnedObjectPath, Variant};
+
+    fn offer(bus_name: &str) -> Offer {
+        Offer {
+            name: "Example players".to_owned(),
+            bus_name: OwnedBusName::try_from(bus_name).unwrap(),
+            root: OwnedObjectPath::try_from("/p").unwrap(),
+            parameters: Parameters::default(),
+        }
+    }
+
+    fn identity(pairs: Vec<(&str, Variant<'_>)>) -> Properties {
+        pairs
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), OwnedVariant::try_from(value).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn an_identity_becomes_an_arrival_whose_id_lasts() {
+        let told = || {
+            identity(vec![
+                ("canonical-name", Variant::from("net:player 1")),
+                ("vendor-id", Variant::from(1u16)),
+                ("product-id", Variant::from(2u16)),
+                ("serial", Variant::from("0042")),
+                ("interfaces", Variant::from(vec!["{F33FDC04-D1AC-4E8E-9A30-19BBD4B108AE}"])),
+                ("whatever", Variant::from(true)),
+            ])
+        };
+        let one = arrival(&offer(":1.7"), &told()).unwrap();
+        let again = arrival(&offer(":1.9"), &told()).unwrap();
+        assert_eq!(one.description.id, again.description.id);
+        assert_ne!(one.key, again.key);
+        let installed = arrival(&offer("org.example.Players"), &told()).unwrap();
+        assert!(installed.description.id.0.starts_with("provider-org.example.Players-net_player_1."));
+        let Locator::Provider(device) = &installed.locator else { panic!("{:?}", installed.locator) };
+        assert_eq!((device.ids, device.interfaces.len()), (Some((1, 2)), 1));
+        assert_eq!(device.provider.as_deref(), Some("org.example.Players"));
+    }
+
+    #[test]
+    fn hostile_identities_are_refused() {
+        let name = || ("canonical-name", Variant::from("x"));
+        for hostile in [
+            vec![],
+            vec![("canonical-name", Variant::from(" "))],
+            vec![("canonical-name", Variant::from("a\nb"))],
+            vec![("canonical-name", Variant::from("x".repeat(256)))],
+            vec![("canonical-name", Variant::from(1u32))],
+            vec![name(), ("vendor-id", Variant::from(1u16))],
+            vec![name(), ("vendor-id", Variant::from(1u32)), ("product-id", Variant::from(1u32))],
+            vec![name(), ("serial", Variant::from("\u{0}"))],
+            vec![name(), ("interfaces", Variant::from(vec!["no guid"]))],
+            vec![name(), ("interfaces", Variant::from(vec!["{F33FDC04-D1AC-4E8E-9A30-19BBD4B108AE}"; 99]))],
+        ] {
+            let refused = arrival(&offer(":1.7"), &identity(hostile));
+            assert!(matches!(refused, Err(Fault::Lie(_))), "{refused:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn two_names_are_never_one_device(one: String, other: String) {
+            let id = |name: &str| {
+                let told = identity(vec![("canonical-name", Variant::from(name.to_owned()))]);
+                arrival(&offer(":1.7"), &told).ok().map(|arrival| arrival.description.id)
+            };
+            if let (Some(first), Some(second)) = (id(&one), id(&other)) {
+                prop_assert_eq!(first == second, one == other);
+                prop_assert!(first.0.is_ascii());
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What goes wrong between the daemon and a provider, and what it is for the engine.
+//!
+//! A provider's words are quoted, and never trusted: they are cut and cleaned before anybody sees them.
+
+use tandem_model::error::PlayerError;
+
+/// Characters of a provider's error message that are passed on.
+const MOST_TOLD: usize = 200;
+
+const PREFIX: &str = "org.tandemd.Provider1.Error.";
+
+/// What a provider answers when it refuses; the contract's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    InterfaceDead,
+    NotSupported,
+    NoSpace,
+    Exists,
+    NotFound,
+    Busy,
+    InvalidArgument,
+    Failed,
+}
+
+/// Why a call of a provider brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The provider has left the bus, or somebody else has its name now.
+    Gone,
+    /// It didn't answer in time.
+    Late,
+    /// It refused.
+    Refused(Word, String),
+    /// It has no such object, interface or member.
+    Missing(String),
+    /// The bus doesn't let us call it.
+    Forbidden(String),
+    /// It answered what can't be.
+    Lie(String),
+    /// Something else.
+    Other(String),
+}
+
+impl Fault {
+    /// What it is for the engine, while `doing` something with what `about` names.
+    pub(super) fn told(self, doing: &str, about: &str) -> PlayerError {
+        let failed = |what: &str| PlayerError::Other(format!("{doing} failed: {what}"));
+        match self {
+            Self::Gone | Self::Refused(Word::InterfaceDead, _) => PlayerError::Removed,
+            Self::Late => PlayerError::TimedOut(doing.to_owned()),
+            Self::Refused(Word::NoSpace, _) => PlayerError::Full,
+            Self::Refused(Word::Exists, _) => PlayerError::Exists(about.to_owned()),
+            Self::Refused(Word::NotFound, _) => PlayerError::NotFound(about.to_owned()),
+            Self::Refused(Word::Busy, _) => PlayerError::Busy("its provider, which is busy".to_owned()),
+            Self::Refused(word, text) => failed(&format!("the provider answered {word:?}: {text}")),
+            Self::Missing(text) => failed(&format!("the provider lacks what was called: {text}")),
+            Self::Forbidden(text) => PlayerError::NotPermitted(format!(
+                "{doing}: the bus does not let the provider be called ({text}); see that its policy file allows that"
+            )),
+            Self::Lie(text) => failed(&format!("the provider answered what can't be: {text}")),
+            Self::Other(text) => failed(&text),
+        }
+    }
+
+    /// What the bus library's error is.
+    pub(super) fn of(error: &zbus::Error) -> Self {
+        match error {
+            zbus::Error::MethodError(name, text, _) => {
+                by_name(name.as_str(), text.as_deref().unwrap_or("no reason given"))
+            }
+            zbus::Error::FDO(error) => {
+                let name = zbus::DBusError::name(&**error);
+                by_name(name.as_str(), zbus::DBusError::description(&**error).unwrap_or("no reason given"))
+            }
+            zbus::Error::InputOutput(_) => Self::Gone,
+            error => Self::Other(told(&error.to_string())),
+        }
+    }
+}
+
+fn by_name(name: &str, text: &str) -> Fault {
+    let text = told(text);
+    if let Some(word) = name.strip_prefix(PREFIX) {
+        let word = match word {
+            "InterfaceDead" => Word::InterfaceDead,
+            "NotSupported" => Word::NotSupported,
+            "NoSpace" => Word::NoSpace,
+            "Exists" => Word::Exists,
+            "NotFound" => Word::NotFound,
+            "Busy" => Word::Busy,
+            "InvalidArgument" => Word::InvalidArgument,
+            _ => Word::Failed,
+        };
+        return Fault::Refused(word, text);
+    }
+    match name.strip_prefix("org.freedesktop.DBus.Error.").unwrap_or_default() {
+        "ServiceUnknown" | "NameHasNoOwner" | "NoReply" | "Disconnected" | "NoServer" => Fault::Gone,
+        "Timeout" | "TimedOut" => Fault::Late,
+        "UnknownObject" | "UnknownInterface" | "UnknownMethod" | "UnknownProperty" => Fault::Missing(text),
+        "AccessDenied" => Fault::Forbidden(text),
+        "NotSupported" => Fault::Refused(Word::NotSupported, text),
+        "InvalidArgs" => Fault::Refused(Word::InvalidArgument, text),
+        _ => Fault::Other(format!("{}: {text}", told(name))),
+    }
+}
+
+/// A foreign text as it may be shown.
+pub(super) fn told(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim().chars().map(clean).take(MOST_TOLD).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_of_the_contract_has_its_meaning() {
+        let of = |word: &str| by_name(&format!("{PREFIX}{word}"), "why").told("writing", "a.mp3");
+        assert_eq!(of("InterfaceDead"), PlayerError::Removed);
+        assert_eq!(of("NoSpace"), PlayerError::Full);
+        assert_eq!(of("Exists"), PlayerError::Exists("a.mp3".to_owned()));
+        assert_eq!(of("NotFound"), PlayerError::NotFound("a.mp3".to_owned()));
+        assert!(matches!(of("Busy"), PlayerError::Busy(_)));
+        for word in ["NotSupported", "InvalidArgument", "Failed", "Whatever"] {
+            assert!(of(word).to_string().contains("why"), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_bus_tells_of_what_is_gone_late_or_forbidden() {
+        let of =
+            |word: &str| by_name(&format!("org.freedesktop.DBus.Error.{word}"), "why").told("writing", "");
+        for gone in ["NoReply", "ServiceUnknown", "NameHasNoOwner"] {
+            assert_eq!(of(gone), PlayerError::Removed);
+        }
+        assert!(matches!(of("TimedOut"), PlayerError::TimedOut(_)));
+        assert!(matches!(of("AccessDenied"), PlayerError::NotPermitted(text) if text.contains("policy")));
+        assert!(of("UnknownMethod").to_string().contains("lacks"));
+    }
+
+    #[test]
+    fn what_a_provider_says_is_cut_and_cleaned() {
+        assert_eq!(told("a\nb\u{1b}[31m"), "a b [31m");
+        assert_eq!(told(&"x".repeat(10_000)).len(), MOST_TOLD);
+    }
+}

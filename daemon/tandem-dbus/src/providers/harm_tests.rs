@@ -1,0 +1,267 @@
+//! Proves that a provider may do anything wrong at any of its calls: nothing foreign is touched, nothing blocks, and with a
+//! provider that works again all can be put in order.
+
+use super::fake::{Device, Fake, Harm, description, device};
+use super::link::ProviderBus;
+use super::opener::Opener;
+use super::registry::Registry;
+use futures_util::StreamExt;
+use futures_util::stream;
+use kit::PrivateBus;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tandem_model::error::PlayerError;
+use tandem_model::id::Guid;
+use tandem_model::path::DevicePath;
+use tandem_model::player::{Close, Expect, Mark, Player, Source, Tags, Transfer, WriteRequest, Written};
+use tandem_model::presence::Providers;
+use tokio::time::timeout;
+use xxhash_rust::xxh3::xxh3_128;
+
+const OWN: (&str, &[u8]) = ("Music/own.mp3", b"the user's own");
+const TEMPORARY: &str = ".tandem/0123456789abcdef0123456789abcdef.part";
+const HARMS: [Harm; 10] = [
+    Harm::Hang,
+    Harm::Late,
+    Harm::DieBefore,
+    Harm::DieAfter,
+    Harm::Nonsense,
+    Harm::Lie,
+    Harm::Refuse("Failed"),
+    Harm::Refuse("NotFound"),
+    Harm::Refuse("InterfaceDead"),
+    Harm::Refuse("NotSupported"),
+];
+
+fn path(text: &str) -> DevicePath {
+    DevicePath::parse(text).unwrap()
+}
+
+fn request(at: &str, bytes: &[u8], expect: Expect) -> WriteRequest {
+    WriteRequest {
+        path: path(at),
+        temporary: path(TEMPORARY),
+        expect,
+        size: bytes.len() as u64,
+        modified_ns: 1_700_000_000_000_000_000,
+        source: Source::Bytes(bytes.into()),
+        tags: Tags { title: "T".into(), duration_ms: 1000, ..Tags::default() },
+    }
+}
+
+async fn write(player: &dyn Player, request: WriteRequest) -> Result<Written, PlayerError> {
+    player.storage().write(request, &Arc::new(Transfer::default())).await
+}
+
+fn fake_device() -> Arc<Mutex<Device>> {
+    let mut device = Device::default();
+    device.put(OWN.0, OWN.1);
+    Arc::new(Mutex::new(device))
+}
+
+/// A first file, a second in its place, a playlist, a deletion: all kinds of calls.
+async fn work(fake: &Fake, bus: &PrivateBus) -> Result<(), PlayerError> {
+    let player = fake.open(bus).await?;
+    player.set_mark(Mark { device: Guid(1), relationship: Guid(2) }).await?;
+    let first = write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await?;
+    write(&*player, request("Music/A/a.mp3", b"second", Expect::This(first.facts))).await?;
+    write(&*player, request("Playlists/l.pla", b"../Music/A/a.mp3\n", Expect::Nothing)).await?;
+    let kept = write(&*player, request("Music/A/b.mp3", b"goes", Expect::Nothing)).await?;
+    let object = player.storage().object(&path("Music/A/b.mp3"));
+    if object.hash(&Arc::new(Transfer::default())).await? != xxh3_128(b"goes") {
+        return Err(PlayerError::VerifyFailed("Music/A/b.mp3".to_owned()));
+    }
+    object.delete(kept.facts, path(TEMPORARY)).await?;
+    player.close(Close::Release).await
+}
+
+/// What may be there, whatever happened.
+fn check(device: &Device, harmed: &str) {
+    let files = device.files();
+    assert_eq!(files.get(OWN.0).map(Vec::as_slice), Some(OWN.1), "{harmed}: the user's file");
+    for (name, bytes) in &files {
+        let right: &[&[u8]] = match name.as_str() {
+            "Music/own.mp3" => &[OWN.1],
+            "Music/A/a.mp3" => &[b"first", b"second"],
+            "Music/A/b.mp3" => &[b"goes"],
+            "Playlists/l.pla" => &[b""],
+            // what was in flight, whole or not
+            name if name.ends_with(".part") => continue,
+            other => panic!("{harmed}: `{other}`"),
+        };
+        assert!(right.contains(&bytes.as_slice()), "{harmed}: {name} holds {bytes:?}");
+    }
+}
+
+/// Puts all in order, as a next run does.
+async fn put_in_order(bus: &PrivateBus, device: &Arc<Mutex<Device>>, harmed: &str) {
+    device.lock().unwrap().plan = None;
+    let fake = Fake::enter(bus, device).await;
+    let player = fake.open(bus).await.unwrap_or_else(|error| panic!("{harmed}: {error}"));
+    let storage = player.storage();
+    match storage.object(&path(TEMPORARY)).discard().await {
+        Ok(()) | Err(PlayerError::NotFound(_)) => {}
+        Err(error) => panic!("{harmed}: {error}"),
+    }
+    for name in ["Music/A/a.mp3", "Music/A/b.mp3", "Playlists/l.pla"] {
+        let there = storage.object(&path(name)).facts().await.unwrap();
+        if let Some(facts) = there {
+            storage.object(&path(name)).delete(facts, path(TEMPORARY)).await.unwrap();
+        }
+    }
+    write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await.unwrap();
+    player.close(Close::Release).await.unwrap();
+    let files: Vec<String> = device.lock().unwrap().files().into_keys().collect();
+    assert_eq!(files, ["Music/A/a.mp3", OWN.0], "{harmed}");
+}
+
+async fn harmed(bus: &PrivateBus, number: usize, harm: Harm) {
+    let device = fake_device();
+    device.lock().unwrap().plan = Some((number, harm));
+    let fake = Fake::enter(bus, &device).await;
+    let done = timeout(Duration::from_secs(60), work(&fake, bus)).await;
+    let what = device.lock().unwrap().calls.get(number).cloned().unwrap_or_default();
+    let label = format!("{harm:?} at call {number}, {what}");
+    let done = done.unwrap_or_else(|_| panic!("{label}: it blocks"));
+    match harm {
+        Harm::Hang | Harm::Late => {
+            assert!(matches!(done, Err(PlayerError::TimedOut(_))), "{label}: {done:?}");
+        }
+        Harm::DieBefore | Harm::DieAfter => {
+            let is_right = matches!(done, Err(PlayerError::Removed | PlayerError::Manual(_)));
+            assert!(is_right || what == "ReleaseDevice", "{label}: {done:?}");
+        }
+        _ => {}
+    }
+    check(&device.lock().unwrap(), &label);
+    drop(fake);
+    put_in_order(bus, &device, &label).await;
+}
+
+async fn calls_of_whole_work(bus: &PrivateBus) -> usize {
+    let device = fake_device();
+    let fake = Fake::enter(bus, &device).await;
+    work(&fake, bus).await.unwrap();
+    let device = device.lock().unwrap();
+    let files: Vec<String> = device.files().into_keys().collect();
+    assert_eq!(files, ["Music/A/a.mp3", OWN.0, "Playlists/l.pla"]);
+    assert_eq!(device.files()["Music/A/a.mp3"], b"second");
+    assert_eq!(device.references("l.pla"), ["a.mp3"]);
+    device.calls.len()
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_at_whichever_call_harms_nothing_and_is_mended() {
+    let bus = PrivateBus::start();
+    let calls = calls_of_whole_work(&bus).await;
+    assert!(calls > 40, "{calls} calls");
+    let cases = HARMS.into_iter().flat_map(|harm| (0..calls).map(move |number| (number, harm)));
+    stream::iter(cases)
+        .map(|(number, harm)| harmed(&bus, number, harm))
+        .buffer_unordered(64)
+        .collect::<Vec<_>>()
+        .await;
+}
+
+#[tokio::test]
+async fn a_device_that_cannot_rename_or_list_at_once_is_served_too() {
+    let bus = PrivateBus::start();
+    let device = fake_device();
+    {
+        let mut device = device.lock().unwrap();
+        (device.renames, device.lists_at_once) = (false, false);
+    }
+    let fake = Fake::enter(&bus, &device).await;
+    work(&fake, &bus).await.unwrap();
+    let files = device.lock().unwrap().files();
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["Music/A/a.mp3", OWN.0, "Playlists/l.pla"]);
+    assert_eq!(files["Music/A/a.mp3"], b"second");
+}
+
+#[tokio::test]
+async fn a_file_is_found_by_its_lasting_id_where_its_user_has_moved_it() {
+    let bus = PrivateBus::start();
+    let device = fake_device();
+    let fake = Fake::enter(&bus, &device).await;
+    let player = fake.open(&bus).await.unwrap();
+    let written = write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await.unwrap();
+    let moved = player.storage().object(&path("Music/A/a.mp3")).restore(path("Music/b.mp3")).await;
+    assert_eq!(moved, Ok(path("Music/b.mp3")));
+    let ids = vec![written.persistent_id, "id999".to_owned(), "Music/A/a.mp3".to_owned()];
+    assert_eq!(player.storage().find(ids).await, Ok(vec![Some(path("Music/b.mp3")), None, None]));
+}
+
+async fn manual(change: impl FnOnce(&mut Device)) -> String {
+    let bus = PrivateBus::start();
+    let device = fake_device();
+    device.lock().unwrap().put("at the root.mp3", b"x");
+    change(&mut device.lock().unwrap());
+    let fake = Fake::enter(&bus, &device).await;
+    match fake.open(&bus).await.err() {
+        Some(PlayerError::Manual(reason)) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_for_synchronising_is_said() {
+    use dbus_interfaces::provider::{DEVICE, OBJECT, PROVIDER, STORAGE};
+    for interface in [PROVIDER, DEVICE, STORAGE, OBJECT] {
+        let reason = manual(|device| device.lacks = Some(interface)).await;
+        assert!(reason.contains(&format!("`{interface}`")), "{reason}");
+    }
+    let reason = manual(|device| device.can_synchronize = vec![0, 0, 0, 0]).await;
+    assert!(reason.contains("WMP2"), "{reason}");
+}
+
+#[tokio::test]
+async fn nobody_to_serve_a_device_is_said_with_the_remedy() {
+    let bus = PrivateBus::start();
+    let directory = tempfile::TempDir::new().unwrap();
+    let registry = Arc::new(Registry::new(vec![directory.path().to_owned()]));
+    let opener = Opener { bus: ProviderBus::At(bus.address().to_owned()), registry: Arc::clone(&registry) };
+    let reason = async |demanded: Option<&str>| {
+        let mut device = device();
+        device.provider = demanded.map(str::to_owned);
+        match opener.open(&device, description()).await.err() {
+            Some(PlayerError::Manual(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    let told = reason(None).await;
+    assert!(told.contains("USB 0001:0002") && told.contains("providers.d"), "{told}");
+    let told = reason(Some("org.example.Players")).await;
+    assert!(told.contains("`org.example.Players`") && told.contains("providers.d"), "{told}");
+    let file = |parameters: &str| {
+        let text =
+            format!("name = 'P'\nbus_name = 'org.example.P'\nobject = '/p'\n[parameters]\n{parameters}");
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(directory.path().join("p.toml"))
+            .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
+            .unwrap();
+    };
+    file("");
+    let told = reason(None).await;
+    assert!(told.contains("UseExtendedWmdm"), "{told}");
+    file("UseExtendedWmdm = 1");
+    let told = reason(None).await;
+    assert!(told.contains("can't start it") && told.contains("`org.example.P`"), "{told}");
+}
+
+#[tokio::test]
+async fn a_provider_that_takes_the_name_later_is_not_called_in_place_of_the_first() {
+    let bus = PrivateBus::start();
+    let old = fake_device();
+    let fake = Fake::enter(&bus, &old).await;
+    fake.connection.request_name("org.example.Upgraded").await.unwrap();
+    let player = fake.open(&bus).await.unwrap();
+    let new = Fake::enter(&bus, &fake_device()).await;
+    fake.connection.clone().close().await.unwrap();
+    new.connection.request_name("org.example.Upgraded").await.unwrap();
+    let written = write(&*player, request("Music/a.mp3", b"x", Expect::Nothing)).await;
+    assert_eq!(written.unwrap_err(), PlayerError::Removed);
+    assert!(new.device.lock().unwrap().calls.is_empty());
+}

@@ -1,0 +1,177 @@
+//! A connection of its own for each device that a provider serves: what that one sends in floods fills no queue but this one's, and holds up no
+//! call but its own.
+//!
+//! It holds on to the process that had the name when it began: one that takes the name later (an upgrade) is never called
+//! in its place.
+
+use super::fault::Fault;
+use crate::BusKind;
+use futures_util::StreamExt;
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use zbus::fdo::DBusProxy;
+use zbus::names::{BusName, OwnedBusName, OwnedUniqueName};
+use zbus::proxy::CacheProperties;
+use zbus::wire::DynamicDeserialize;
+use zbus::{Connection, DynamicType, MatchRule, Message, MessageStream, ObjectPath, connection};
+
+/// How long a call may take that asks a provider what it knows.
+pub(super) const QUICK: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+
+/// How long a call may take that has the device do something.
+pub(super) const SLOW: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
+
+/// How long a provider may take to start.
+const ACTIVATION: Duration = Duration::from_secs(30);
+
+const DBUS: &str = "org.freedesktop.DBus";
+
+/// Where providers are.
+#[derive(Debug, Clone)]
+pub(crate) enum ProviderBus {
+    /// On this bus.
+    Kind(BusKind),
+    /// On the bus at this address.
+    #[cfg(test)]
+    At(String),
+}
+
+impl ProviderBus {
+    /// A new connection to it.
+    pub(super) async fn connect(&self) -> Result<Connection, zbus::Error> {
+        let builder = match self {
+            Self::Kind(BusKind::System) => connection::Builder::system(),
+            Self::Kind(BusKind::Session) => connection::Builder::session(),
+            #[cfg(test)]
+            Self::At(address) => connection::Builder::address(address.as_str()),
+        };
+        builder.build().await
+    }
+}
+
+/// What has become of a provider.
+#[derive(Debug, Clone)]
+pub(super) struct Standing {
+    gone: CancellationToken,
+    hung: Arc<AtomicBool>,
+}
+
+impl Standing {
+    /// Whether it is gone, or was given up.
+    pub(super) fn is_lost(&self) -> bool {
+        self.gone.is_cancelled() || self.hung.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection to a provider.
+#[derive(Debug)]
+pub(super) struct Link {
+    connection: Connection,
+    owner: OwnedUniqueName,
+    standing: Standing,
+    _watch: AbortOnDropHandle<()>,
+}
+
+impl Link {
+    /// Connects to a provider; one that has a well-known name is started if nobody has it.
+    pub(super) async fn open(bus: &ProviderBus, name: &OwnedBusName) -> Result<Self, Fault> {
+        let connection = bus.connect().await.map_err(|error| Fault::Other(error.to_string()))?;
+        let told = |error: zbus::fdo::Error| Fault::of(&zbus::Error::from(error));
+        let builder = DBusProxy::builder(&connection).cache_properties(CacheProperties::No);
+        let proxy = builder.build().await.map_err(|error| Fault::of(&error))?;
+        // before the name is asked for, so that no change is missed
+        let rule = MatchRule::builder()
+            .msg_type(zbus::message::Type::Signal)
+            .sender(DBUS)
+            .interface(DBUS)
+            .member("NameOwnerChanged")
+            .arg(0, name.as_str())
+            .build()
+            .map_err(|error| Fault::of(&error))?;
+        let changes = MessageStream::for_match_rule(rule, &connection, None);
+        let changes = changes.await.map_err(|error| Fault::of(&error))?;
+        if let BusName::WellKnown(name) = &**name {
+            let start = proxy.start_service_by_name(name.clone(), 0);
+            tokio::time::timeout(ACTIVATION, start).await.map_err(|_| Fault::Late)?.map_err(told)?;
+        }
+        let owner = proxy.get_name_owner((**name).clone()).await.map_err(told)?;
+        let gone = CancellationToken::new();
+        let watch = tokio::spawn(watch(changes, owner.clone(), gone.clone()));
+        let standing = Standing { gone, hung: Arc::default() };
+        Ok(Self { connection, owner, standing, _watch: AbortOnDropHandle::new(watch) })
+    }
+
+    /// Calls the provider, and reads its answer as `R`. One that was late once is not asked again: what it would answer then
+    /// is anybody's guess.
+    pub(super) async fn call<B, R>(
+        &self,
+        path: &ObjectPath<'_>,
+        (interface, member): (&str, &str),
+        body: &B,
+        limit: Duration,
+    ) -> Result<R, Fault>
+    where
+        B: Serialize + DynamicType,
+        R: for<'d> DynamicDeserialize<'d>,
+    {
+        if self.standing.hung.load(Ordering::Relaxed) {
+            return Err(Fault::Late);
+        }
+        let call = async {
+            let destination = Some(BusName::from(self.owner.as_ref()));
+            self.connection.call_method(destination, path, Some(interface), member, body).await
+        };
+        let answer: Message = tokio::select! {
+            biased;
+            () = self.standing.gone.cancelled() => return Err(Fault::Gone),
+            answer = tokio::time::timeout(limit, call) => {
+                answer.map_err(|_| self.give_up())?.map_err(|error| Fault::of(&error))?
+            }
+        };
+        answer
+            .body()
+            .deserialize()
+            .map_err(|error| Fault::Lie(format!("{member} brought `{}`: {error}", answer.body().signature())))
+    }
+
+    /// The process that is called, as the bus names it.
+    pub(super) fn owner(&self) -> &str {
+        self.owner.as_str()
+    }
+
+    /// Notes that the provider doesn't answer.
+    pub(super) fn give_up(&self) -> Fault {
+        self.standing.hung.store(true, Ordering::Relaxed);
+        Fault::Late
+    }
+
+    /// Whether the provider is gone, or was given up.
+    pub(super) fn is_lost(&self) -> bool {
+        self.standing.is_lost()
+    }
+
+    /// What has become of the provider, for whoever outlives the link.
+    pub(super) fn standing(&self) -> Standing {
+        self.standing.clone()
+    }
+}
+
+/// Waits until somebody else has the name, or nobody.
+async fn watch(mut changes: MessageStream, owner: OwnedUniqueName, gone: CancellationToken) {
+    let _gone = gone.drop_guard();
+    while let Some(Ok(change)) = changes.next().await {
+        // anybody may send a signal that looks alike
+        let is_the_bus = change.header().sender().is_some_and(|sender| sender.as_str() == DBUS);
+        let body = change.body();
+        if is_the_bus
+            && let Ok((_, _, new)) = body.deserialize::<(&str, &str, &str)>()
+            && new != owner.as_str()
+        {
+            return;
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! A device that a provider has made for us: what it is asked, what is known of its folders.
+//!
+//! It must not go on by what a provider said once: before anything is replaced or deleted, the object is asked for again.
+
+use super::answers::{self, ENTRY, Entry, MOST_IN_FOLDER, PAGE, Properties};
+use super::fault::{Fault, Word};
+use super::link::{Link, QUICK};
+use super::parameters::Parameters;
+use super::tree::{Known, Tree, name, parent};
+use dbus_interfaces::provider::{DEVICE, OBJECT, STORAGE};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tandem_model::error::PlayerError;
+use tandem_model::formats;
+use tandem_model::path::DevicePath;
+use tandem_model::player::ObjectFacts;
+use tokio::sync::{Mutex, MutexGuard};
+use zbus::OwnedObjectPath;
+use zbus::wire::DynamicDeserialize;
+
+/// Objects that are asked for at the same time.
+const AT_ONCE: usize = 32;
+
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
+
+/// An open device.
+pub(super) struct Session {
+    pub(super) link: Link,
+    /// The provider's root, below which all that it names must lie.
+    pub(super) root: OwnedObjectPath,
+    pub(super) device: OwnedObjectPath,
+    /// The storage that is synchronised to.
+    pub(super) storage: OwnedObjectPath,
+    pub(super) parameters: Parameters,
+    /// What the device plays or keeps.
+    pub(super) formats: Vec<formats::Code>,
+    /// Folders below which temporary names are looked for after a cut.
+    pub(super) ours: Vec<String>,
+    pub(super) tree: Tree,
+    /// Whether names can be changed; no answer has said otherwise.
+    pub(super) renames: bool,
+    /// Whether a file was seen to have the interface of files.
+    pub(super) files_are_objects: bool,
+    /// Whether folders are listed with what is in them; no answer has said otherwise.
+    lists_at_once: bool,
+}
+
+impl Session {
+    /// A device that was made.
+    pub(super) fn new(
+        link: Link,
+        root: OwnedObjectPath,
+        device: OwnedObjectPath,
+        parameters: Parameters,
+    ) -> Self {
+        Self {
+            link,
+            root,
+            storage: device.clone(),
+            device,
+            parameters,
+            formats: Vec::new(),
+            ours: Vec::new(),
+            tree: Tree::default(),
+            renames: true,
+            files_are_objects: false,
+            lists_at_once: true,
+        }
+    }
+
+    /// Calls a member of an object.
+    pub(super) async fn call<B, R>(
+        &self,
+        object: &OwnedObjectPath,
+        member: (&str, &str),
+        body: &B,
+        limit: Duration,
+    ) -> Result<R, Fault>
+    where
+        B: serde::Serialize + zbus::DynamicType,
+        R: for<'d> DynamicDeserialize<'d>,
+    {
+        self.link.call(object, member, body, limit).await
+    }
+
+    /// All properties of one of an object's interfaces.
+    pub(super) async fn properties(
+        &self,
+        object: &OwnedObjectPath,
+        interface: &str,
+    ) -> Result<Properties, Fault> {
+        self.call(object, (PROPERTIES, "GetAll"), &interface, QUICK).await
+    }
+
+    /// Whether an object has an interface, by its own introspection.
+    pub(super) async fn has_interface(
+        &self,
+        object: &OwnedObjectPath,
+        interface: &str,
+    ) -> Result<bool, Fault> {
+        has_interface(&self.link, object, interface).await
+    }
+
+    /// What an answer about an object is; `None` where the provider has no such object, and the device is still there.
+    async fn unless_none<T>(&self, answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Fault::Missing(_) | Fault::Refused(Word::InterfaceDead | Word::NotFound, _)) => {
+                // an object that is gone and a device that is gone look alike
+                self.properties(&self.device, DEVICE).await.map_err(|fault| match fault {
+                    Fault::Missing(_) | Fault::Refused(..) => Fault::Gone,
+                    fault => fault,
+                })?;
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// What the provider tells of an object now; `None` when it has no such object.
+    pub(super) async fn entry(&self, object: &OwnedObjectPath) -> Result<Option<Entry>, Fault> {
+        let asked = self.call(object, (STORAGE, "GetSpecifiedMetadata"), &&ENTRY[..], QUICK).await;
+        let told: Option<Properties> = self.unless_none(asked).await?;
+        told.map(|metadata| answers::entry(&metadata)).transpose()
+    }
+
+    /// An object as the provider tells of it now, if it still has that name. `None` when it has no such object.
+    pub(super) async fn look(&self, object: &OwnedObjectPath, name: &str) -> Result<Option<Known>, Fault> {
+        let told = self.entry(object).await?.filter(|entry| entry.name == name);
+        Ok(told.map(|entry| known(object.clone(), entry)))
+    }
+
+    /// What is at this path.
+    pub(super) async fn find(&mut self, path: &str) -> Result<Option<Known>, Fault> {
+        let mut folder = (String::new(), self.storage.clone());
+        let parts: Vec<&str> = path.split('/').collect();
+        for (at, part) in parts.iter().enumerate() {
+            self.list(&folder.0, &folder.1).await?;
+            let found = self.tree.folder(&folder.0).and_then(|children| children.get(*part)).cloned();
+            match found {
+                Some(found) if at + 1 == parts.len() => return Ok(Some(found)),
+                Some(found) if found.is_folder => {
+                    let path = if at == 0 { (*part).to_owned() } else { format!("{}/{part}", folder.0) };
+                    folder = (path, found.object);
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Names and objects right below a folder; none where there is no such folder.
+    pub(super) async fn children(&mut self, path: &str) -> Result<Vec<(String, Known)>, Fault> {
+        let folder = match path {
+            "" => self.storage.clone(),
+            path => match self.find(path).await? {
+                Some(found) if found.is_folder => found.object,
+                _ => return Ok(Vec::new()),
+            },
+        };
+        self.list(path, &folder).await?;
+        let children = self.tree.folder(path);
+        Ok(children.into_iter().flatten().map(|(name, known)| (name.clone(), known.clone())).collect())
+    }
+
+    /// Lists a folder unless that was done.
+    async fn list(&mut self, path: &str, folder: &OwnedObjectPath) -> Result<(), Fault> {
+        if self.tree.folder(path).is_some() {
+            return Ok(());
+        }
+        let told = match self.lists_at_once {
+            true => self.enumerate_at_once(folder).await?,
+            false => None,
+        };
+        let told = match told {
+            Some(told) => told,
+            None => {
+                self.lists_at_once = false;
+                self.enumerate_one_by_one(folder).await?
+            }
+        };
+        // a name that no path can have is nothing of ours
+        let named = told.into_iter().filter(|(_, entry)| answers::is_name(&entry.name));
+        let children = named.map(|(object, entry)| (entry.name.clone(), known(object, entry))).collect();
+        self.tree.listed(path, children);
+        Ok(())
+    }
+
+    /// What is in a folder, told together with the listing; `None` where the provider doesn't do so.
+    async fn enumerate_at_once(
+        &self,
+        folder: &OwnedObjectPath,
+    ) -> Result<Option<Vec<(OwnedObjectPath, Entry)>>, Fault> {
+        let mut listing = Listing::default();
+        let mut told = Vec::new();
+        while let Some(first) = listing.next() {
+            let member = (STORAGE, "EnumStorageWithMetadata");
+            let page: Result<Vec<(OwnedObjectPath, Properties)>, _> =
+                self.call(folder, member, &(first, PAGE, &ENTRY[..]), QUICK).await;
+            let page = match page {
+                Err(Fault::Missing(_) | Fault::Refused(Word::NotSupported, _)) if first == 0 => {
+                    return Ok(None);
+                }
+                page => page?,
+            };
+            let (objects, metadata): (Vec<_>, Vec<_>) = page.into_iter().unzip();
+            let objects = listing.add(objects, &self.root)?;
+            for (object, metadata) in objects.into_iter().zip(metadata) {
+                told.push((object, answers::entry(&metadata)?));
+            }
+        }
+        Ok(Some(told))
+    }
+
+    /// What is in a folder, each object asked for itself.
+    async fn enumerate_one_by_one(
+        &self,
+        folder: &OwnedObjectPath,
+    ) -> Result<Vec<(OwnedObjectPath, Entry)>, Fault> {
+        let mut listing = Listing::default();
+        let mut told = Vec::new();
+        while let Some(first) = listing.next() {
+            let page = self.call(folder, (STORAGE, "EnumStorage"), &(first, PAGE), QUICK).await?;
+            let asked = listing.add(page, &self.root)?.into_iter().map(|object| async move {
+                Ok::<_, Fault>(self.entry(&object).await?.map(|entry| (object, entry)))
+            });
+            // what is gone since it was listed is not there
+            let page: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+            told.extend(page.into_iter().flatten());
+        }
+        Ok(told)
+    }
+
+    /// The object as the provider tells of it now, if it is what is expected at this path.
+    pub(super) async fn check_unchanged(
+        &self,
+        path: &DevicePath,
+        there: &Known,
+        expected: ObjectFacts,
+    ) -> Result<Known, PlayerError> {
+        match self
+            .look(&there.object, path.name())
+            .await
+            .map_err(|fault| fault.told("looking", path.as_str()))?
+        {
+            Some(now) if !now.is_folder && expected.matches(&now.facts) => Ok(now),
+            _ => Err(PlayerError::Changed(path.as_str().to_owned())),
+        }
+    }
+
+    /// Deletes an object, and sees that it is gone: whatever the provider answered.
+    pub(super) async fn delete_object(&mut self, path: &str, there: &Known) -> Result<(), PlayerError> {
+        let told = |fault: Fault| fault.told("deleting", path);
+        let member = (OBJECT, "Delete");
+        let deleted = self.call::<_, ()>(&there.object, member, &false, super::link::SLOW).await;
+        if self.link.is_lost() {
+            return deleted.map_err(told);
+        }
+        if self.look(&there.object, name(path)).await.map_err(told)?.is_none() {
+            self.tree.take(path);
+            return Ok(());
+        }
+        self.tree.forget(parent(path));
+        match deleted {
+            Ok(()) => Err(PlayerError::Other(format!(
+                "the provider said that `{path}` was deleted, and it is still there"
+            ))),
+            Err(fault) => Err(told(fault)),
+        }
+    }
+
+    /// Deletes an object if it is still as it was looked at.
+    pub(super) async fn delete_known(&mut self, path: &DevicePath, there: &Known) -> Result<(), PlayerError> {
+        let now = self.check_unchanged(path, there, there.facts).await?;
+        self.delete_object(path.as_str(), &now).await
+    }
+}
+
+fn known(object: OwnedObjectPath, entry: Entry) -> Known {
+    let Entry { is_folder, facts, persistent_id: id, .. } = entry;
+    Known { object, is_folder, facts, id }
+}
+
+/// A folder that is listed page by page, within bounds.
+#[derive(Default)]
+struct Listing {
+    seen: HashSet<OwnedObjectPath>,
+    is_done: bool,
+}
+
+impl Listing {
+    /// The position of the next page; `None` at the end.
+    fn next(&self) -> Option<u32> {
+        u32::try_from(self.seen.len()).ok().filter(|_| !self.is_done)
+    }
+
+    /// Takes a page; one that isn't full is the last.
+    fn add(&mut self, page: Vec<OwnedObjectPath>, root: &str) -> Result<Vec<OwnedObjectPath>, Fault> {
+        let page = answers::paths(page, root, PAGE as usize)?;
+        self.is_done = page.len() < PAGE as usize;
+        if page.iter().any(|object| !self.seen.insert(object.clone())) {
+            return Err(Fault::Lie("the same object twice in one folder".to_owned()));
+        }
+        if self.seen.len() > MOST_IN_FOLDER {
+            return Err(Fault::Lie(format!("more than {MOST_IN_FOLDER} objects in one folder")));
+        }
+        Ok(page)
+    }
+}
+
+/// Whether an object has an interface, by its own introspection; one that can't be introspected has none.
+pub(super) async fn has_interface(
+    link: &Link,
+    object: &OwnedObjectPath,
+    interface: &str,
+) -> Result<bool, Fault> {
+    match link.call::<_, String>(object, (INTROSPECTABLE, "Introspect"), &(), QUICK).await {
+        Ok(document) => answers::has_interface(&document, interface),
+        Err(Fault::Missing(_) | Fault::Refused(..)) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The session as player, storage and files share it; one of them at a time has it.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<Option<Session>>>);
+
+impl Shared {
+    /// Shares a session.
+    pub(super) fn new(session: Session) -> Self {
+        Self(Arc::new(Mutex::new(Some(session))))
+    }
+
+    /// The session, until the guard is dropped; `None` after closing.
+    pub(super) async fn lock(&self) -> MutexGuard<'_, Option<Session>> {
+        self.0.lock().await
+    }
+}
+
+/// What is told of a player that was closed.
+pub(super) fn closed() -> PlayerError {
+    PlayerError::Other("the player is closed; open it again".to_owned())
+}
+
+/// Does something with the session.
+macro_rules! with_session {
+    ($shared:expr, $session:ident => $work:expr) => {{
+        let mut guard = $shared.lock().await;
+        let $session = guard.as_mut().ok_or_else($crate::providers::session::closed)?;
+        $work.await
+    }};
+}
+pub(super) use with_session;

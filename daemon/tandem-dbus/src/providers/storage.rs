@@ -1,0 +1,414 @@
+//! The storage of a provider's device and the files on it, as the engine sees them.
+//!
+//! It must not go to the provider but through the session, one thing at a time.
+
+use super::answers;
+use super::fault::{Fault, Word};
+use super::link::{QUICK, SLOW};
+use super::pipe;
+use super::send::{is_temporary, tag_metadata};
+use super::session::{Session, Shared, with_session};
+use super::tree::{Known, parent};
+use dbus_interfaces::provider::{OBJECT, SCOPE_GLOBAL, STORAGE};
+use std::collections::HashSet;
+use std::sync::Arc;
+use tandem_model::BoxFuture;
+use tandem_model::error::PlayerError;
+use tandem_model::path::DevicePath;
+use tandem_model::player::{Object, ObjectFacts, Space, Storage, Tags, Transfer, WriteRequest, Written};
+use xxhash_rust::xxh3::Xxh3;
+use zbus::{Fd, OwnedObjectPath};
+
+/// How often a name is numbered before that is given up.
+const NAME_TRIES: u32 = 100;
+
+/// Folders between a file and the root, at most: more is a circle.
+const MOST_FOLDERS: usize = 64;
+
+/// Bytes that are read back with one call.
+const PIECE: u64 = 64 * 1024 * 1024;
+
+/// The storage of an open device that is synchronised to.
+pub(super) struct RemoteStorage {
+    shared: Shared,
+    id: String,
+    updates_metadata: bool,
+}
+
+impl RemoteStorage {
+    /// The storage of this session; `updates_metadata` when the device goes by what it is told of a file.
+    pub(super) fn new(shared: Shared, id: String, updates_metadata: bool) -> Self {
+        Self { shared, id, updates_metadata }
+    }
+}
+
+impl Storage for RemoteStorage {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn is_atomic(&self) -> bool {
+        false
+    }
+
+    fn updates_metadata(&self) -> bool {
+        self.updates_metadata
+    }
+
+    fn update_metadata(
+        &self,
+        path: DevicePath,
+        tags: Tags,
+    ) -> BoxFuture<'_, Result<ObjectFacts, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.update_metadata(&path, &tags)) })
+    }
+
+    fn find(&self, ids: Vec<String>) -> BoxFuture<'_, Result<Vec<Option<DevicePath>>, PlayerError>> {
+        Box::pin(async move {
+            with_session!(self.shared, session => async {
+                let mut found = Vec::with_capacity(ids.len());
+                for id in &ids {
+                    found.push(session.find_by_id(id).await?);
+                }
+                Ok(found)
+            })
+        })
+    }
+
+    fn space(&self) -> BoxFuture<'_, Result<Space, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.space()) })
+    }
+
+    fn facts(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<Vec<Option<ObjectFacts>>, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.facts_of(&paths)) })
+    }
+
+    fn object(&self, path: &DevicePath) -> Box<dyn Object> {
+        Box::new(RemoteObject { shared: self.shared.clone(), path: path.clone() })
+    }
+
+    fn missing_folders(&self, paths: Vec<DevicePath>) -> BoxFuture<'_, Result<Vec<DevicePath>, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.missing(&paths)) })
+    }
+
+    fn write<'a>(
+        &'a self,
+        request: WriteRequest,
+        transfer: &'a Arc<Transfer>,
+    ) -> BoxFuture<'a, Result<Written, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.write(&request, transfer)) })
+    }
+
+    fn settle(&self, _: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>> {
+        // a call that has succeeded lasts: there is no weaker answer in the contract
+        Box::pin(async { Ok(()) })
+    }
+
+    fn remove_empty_folders(&self, folders: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.remove_empty(folders)) })
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), PlayerError>> {
+        // the device has what was answered for; whether it is still there is what can be found out
+        Box::pin(async move { with_session!(self.shared, session => session.space()).map(drop) })
+    }
+}
+
+/// A file at a path, whether it is there or not.
+struct RemoteObject {
+    shared: Shared,
+    path: DevicePath,
+}
+
+impl Object for RemoteObject {
+    fn facts(&self) -> BoxFuture<'_, Result<Option<ObjectFacts>, PlayerError>> {
+        Box::pin(async move {
+            let found = with_session!(self.shared, session => session.seek(&self.path))?;
+            Ok(found.and_then(|(_, known)| file_facts(&known)))
+        })
+    }
+
+    fn read(&self, limit: u64) -> BoxFuture<'_, Result<Vec<u8>, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.read(&self.path, limit)) })
+    }
+
+    fn hash<'a>(&'a self, transfer: &'a Arc<Transfer>) -> BoxFuture<'a, Result<u128, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.hash(&self.path, transfer)) })
+    }
+
+    fn delete(&self, expected: ObjectFacts, aside: DevicePath) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(async move {
+            with_session!(self.shared, session => session.delete(&self.path, expected, &aside))
+        })
+    }
+
+    fn discard(&self) -> BoxFuture<'_, Result<(), PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.discard(&self.path)) })
+    }
+
+    fn restore(&self, to: DevicePath) -> BoxFuture<'_, Result<DevicePath, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.restore(&self.path, &to)) })
+    }
+}
+
+fn file_facts(known: &Known) -> Option<ObjectFacts> {
+    (!known.is_folder).then_some(known.facts)
+}
+
+fn not_found(path: &DevicePath) -> PlayerError {
+    PlayerError::NotFound(path.as_str().to_owned())
+}
+
+impl Session {
+    /// Space on the storage now.
+    pub(super) async fn space(&self) -> Result<Space, PlayerError> {
+        let told = |fault: Fault| fault.told("asking for the storage's space", "the storage");
+        let properties = self.properties(&self.storage, STORAGE).await.map_err(told)?;
+        answers::space(&properties).map_err(told)
+    }
+
+    async fn facts_of(&mut self, paths: &[DevicePath]) -> Result<Vec<Option<ObjectFacts>>, PlayerError> {
+        let mut told = Vec::with_capacity(paths.len());
+        for path in paths {
+            let found =
+                self.find(path.as_str()).await.map_err(|fault| fault.told("listing", path.as_str()))?;
+            told.push(found.as_ref().and_then(file_facts));
+        }
+        Ok(told)
+    }
+
+    async fn missing(&mut self, paths: &[DevicePath]) -> Result<Vec<DevicePath>, PlayerError> {
+        let mut missing: Vec<DevicePath> = Vec::new();
+        for folder in paths.iter().flat_map(DevicePath::ancestors).filter_map(DevicePath::parse) {
+            let told = |fault: Fault| fault.told("listing", folder.as_str());
+            if !missing.contains(&folder) && self.find(folder.as_str()).await.map_err(told)?.is_none() {
+                missing.push(folder);
+            }
+        }
+        missing.sort_by_key(|folder| folder.ancestors().count());
+        Ok(missing)
+    }
+
+    /// What is at a path, with where it is. A temporary name is also looked for where files are written.
+    async fn seek(&mut self, path: &DevicePath) -> Result<Option<(DevicePath, Known)>, PlayerError> {
+        let told = |fault: Fault| fault.told("listing", path.as_str());
+        if let Some(found) = self.find(path.as_str()).await.map_err(told)? {
+            return Ok(Some((path.clone(), found)));
+        }
+        if !is_temporary(path.name()) {
+            return Ok(None);
+        }
+        let mut folders = self.ours.clone();
+        // a folder that a provider tells to be in itself is looked through once
+        let mut seen = HashSet::new();
+        while let Some(folder) = folders.pop() {
+            for (name, known) in self.children(&folder).await.map_err(told)? {
+                let at = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+                if known.is_folder {
+                    if seen.insert(known.object.clone()) {
+                        folders.push(at);
+                    }
+                } else if name == path.name() {
+                    return Ok(DevicePath::parse(&at).map(|at| (at, known)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A file at this path.
+    async fn file(&mut self, path: &DevicePath) -> Result<Known, PlayerError> {
+        let found = self.find(path.as_str()).await.map_err(|fault| fault.told("listing", path.as_str()))?;
+        found.filter(|known| !known.is_folder).ok_or_else(|| not_found(path))
+    }
+
+    async fn read(&mut self, path: &DevicePath, limit: u64) -> Result<Vec<u8>, PlayerError> {
+        let known = self.file(path).await?;
+        let size = known.facts.size.min(limit);
+        let mut bytes = Vec::new();
+        self.read_back(&known.object, (0, size), |piece| bytes.extend_from_slice(piece), None).await?;
+        Ok(bytes)
+    }
+
+    async fn hash(&mut self, path: &DevicePath, transfer: &Transfer) -> Result<u128, PlayerError> {
+        let known = self.file(path).await?;
+        let mut hash = Box::new(Xxh3::new());
+        let mut at = 0;
+        while at < known.facts.size {
+            let size = (known.facts.size - at).min(PIECE);
+            self.read_back(&known.object, (at, size), |piece| hash.update(piece), Some(transfer)).await?;
+            at += size;
+        }
+        Ok(hash.digest128())
+    }
+
+    /// Reads bytes of a file through a pipe: these and no others.
+    async fn read_back(
+        &self,
+        object: &OwnedObjectPath,
+        (offset, size): (u64, u64),
+        take: impl FnMut(&[u8]),
+        transfer: Option<&Transfer>,
+    ) -> Result<(), PlayerError> {
+        if size == 0 {
+            return Ok(());
+        }
+        let told = |fault: Fault| fault.told("reading a file", "a file");
+        let no_pipe = |error| PlayerError::Other(format!("a pipe can't be made: {error}"));
+        let (receiver, theirs) = pipe::from_provider().map_err(no_pipe)?;
+        let body = (offset, size, Fd::from(std::os::fd::OwnedFd::from(theirs)));
+        let call = self.call::<_, u64>(object, (OBJECT, "ReadOnClearChannel"), &body, super::send::TRANSFER);
+        let mut call = std::pin::pin!(call);
+        let mut receiving = std::pin::pin!(pipe::receive(receiver, size, take, transfer));
+        let read = tokio::select! {
+            biased;
+            received = &mut receiving => {
+                if let Err(error) = received {
+                    if matches!(error, PlayerError::TimedOut(_)) {
+                        self.link.give_up();
+                    }
+                    return Err(error);
+                }
+                tokio::time::timeout(SLOW, call).await.unwrap_or_else(|_| Err(self.link.give_up())).map_err(told)?
+            }
+            read = &mut call => {
+                let read = read.map_err(told)?;
+                answers::moved(read, size, "read").map_err(told)?;
+                let late = |_| told(Fault::Lie("that bytes were read which did not come".to_owned()));
+                tokio::time::timeout(QUICK, receiving).await.map_err(late)??;
+                read
+            }
+        };
+        answers::moved(read, size, "read").map_err(told)
+    }
+
+    async fn delete(
+        &mut self,
+        path: &DevicePath,
+        expected: ObjectFacts,
+        aside: &DevicePath,
+    ) -> Result<(), PlayerError> {
+        self.check_temporary(aside).await?;
+        let found = self.find(path.as_str()).await.map_err(|fault| fault.told("listing", path.as_str()))?;
+        let there = found.ok_or_else(|| not_found(path))?;
+        let now = self.check_unchanged(path, &there, expected).await?;
+        self.delete_object(path.as_str(), &now).await
+    }
+
+    async fn discard(&mut self, path: &DevicePath) -> Result<(), PlayerError> {
+        match self.seek(path).await? {
+            None => Err(not_found(path)),
+            Some((_, known)) if known.is_folder => {
+                Err(PlayerError::Other(format!("`{path}` on the device is a folder")))
+            }
+            Some((at, known)) => self.delete_object(at.as_str(), &known).await,
+        }
+    }
+
+    /// Gives a file a name, or a numbered one like it, in whichever folder that is.
+    async fn restore(&mut self, path: &DevicePath, to: &DevicePath) -> Result<DevicePath, PlayerError> {
+        let told = |fault: Fault| fault.told("giving a file its name back", to.as_str());
+        let found = self.seek(path).await?.filter(|(_, known)| !known.is_folder);
+        let (at, known) = found.ok_or_else(|| not_found(path))?;
+        let mut free = None;
+        for number in 1..=NAME_TRIES {
+            let name = if number == 1 { Some(to.clone()) } else { numbered(to, number) };
+            let Some(name) = name else { continue };
+            if self.find(name.as_str()).await.map_err(told)?.is_none() && !self.tree.is_taken(name.as_str()) {
+                free = Some(name);
+                break;
+            }
+        }
+        let free = free.ok_or_else(|| PlayerError::Exists(to.as_str().to_owned()))?;
+        if parent(at.as_str()) != parent(free.as_str()) {
+            let folder = match parent(free.as_str()) {
+                "" => self.storage.clone(),
+                folder => match self.find(folder).await.map_err(told)? {
+                    Some(found) if found.is_folder => found.object,
+                    _ => return Err(PlayerError::NotFound(folder.to_owned())),
+                },
+            };
+            self.call::<_, ()>(&known.object, (OBJECT, "Move"), &folder, SLOW).await.map_err(told)?;
+        }
+        if at.name() != free.name() {
+            self.call::<_, ()>(&known.object, (OBJECT, "Rename"), &free.name(), QUICK).await.map_err(told)?;
+        }
+        self.tree.take(at.as_str());
+        let now = self.look(&known.object, free.name()).await.map_err(told)?;
+        let now = now.ok_or_else(|| PlayerError::VerifyFailed(free.as_str().to_owned()))?;
+        self.tree.put(free.as_str(), now);
+        Ok(free)
+    }
+
+    /// Tells the device what the tags of a file say now.
+    async fn update_metadata(&mut self, path: &DevicePath, tags: &Tags) -> Result<ObjectFacts, PlayerError> {
+        let known = self.file(path).await?;
+        let told = |fault: Fault| match fault {
+            Fault::Refused(Word::NotSupported | Word::InvalidArgument, _) | Fault::Missing(_) => {
+                PlayerError::Unsupported(path.as_str().to_owned())
+            }
+            fault => fault.told("telling tags", path.as_str()),
+        };
+        let metadata = tag_metadata(tags);
+        self.call::<_, ()>(&known.object, (STORAGE, "SetMetadata"), &metadata, QUICK).await.map_err(told)?;
+        let now = self.look(&known.object, path.name()).await.map_err(told)?;
+        let now = now.filter(|now| !now.is_folder && now.facts.size == known.facts.size);
+        let now = now.ok_or_else(|| PlayerError::Changed(path.as_str().to_owned()))?;
+        self.tree.put(path.as_str(), now.clone());
+        Ok(now.facts)
+    }
+
+    /// Where the file with a lasting id is now.
+    async fn find_by_id(&mut self, id: &str) -> Result<Option<DevicePath>, PlayerError> {
+        let told = |fault: Fault| fault.told("looking for a file by its id", id);
+        let found = self.call(&self.storage, (STORAGE, "FindStorage"), &(SCOPE_GLOBAL, id), QUICK).await;
+        let mut object: OwnedObjectPath = match found {
+            Ok(object) => answers::path(object, &self.root).map_err(told)?,
+            Err(Fault::Refused(Word::NotFound | Word::NotSupported | Word::InvalidArgument, _))
+            | Err(Fault::Missing(_)) => return Ok(None),
+            Err(fault) => return Err(told(fault)),
+        };
+        let Some(entry) = self.entry(&object).await.map_err(told)? else { return Ok(None) };
+        if entry.is_folder || entry.persistent_id != id {
+            return Ok(None);
+        }
+        let mut parts = vec![entry.name];
+        for _ in 0..MOST_FOLDERS {
+            object = self.call(&object, (STORAGE, "GetParent"), &(), QUICK).await.map_err(told)?;
+            if object == self.storage {
+                parts.reverse();
+                return Ok(DevicePath::parse(&parts.join("/")));
+            }
+            object = answers::path(object, &self.root).map_err(told)?;
+            match self.entry(&object).await.map_err(told)? {
+                Some(folder) if folder.is_folder => parts.push(folder.name),
+                _ => return Ok(None),
+            }
+        }
+        Err(told(Fault::Lie("folders without an end".to_owned())))
+    }
+}
+
+/// `a/b.mp3` as `a/b (2).mp3`.
+fn numbered(path: &DevicePath, number: u32) -> Option<DevicePath> {
+    let (stem, ending) =
+        path.name().rsplit_once('.').map_or((path.name(), ""), |(stem, ending)| (stem, ending));
+    let dot = if ending.is_empty() { "" } else { "." };
+    let name = format!("{stem} ({number}){dot}{ending}");
+    match path.parent() {
+        Some(folder) => folder.join(&name),
+        None => DevicePath::parse(&name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_before_the_ending() {
+        let numbered = |path| numbered(&DevicePath::parse(path).unwrap(), 2).unwrap().as_str().to_owned();
+        assert_eq!(numbered("a.b/c.mp3"), "a.b/c (2).mp3");
+        assert_eq!(numbered("c"), "c (2)");
+    }
+}
