@@ -75,10 +75,10 @@ test: ## all suites, formatting and lints, as continuous integration runs them
 TANDEM_PROFILES ?= ../shared/data/players
 
 .PHONY: test-players
-test-players: ## a synchronisation with a player of every profile, then with each fault at each transaction (TANDEM_PROFILES=)
+test-players: ## a synchronisation with a player of every profile, with unseen ones, then with each fault at each transaction
 	@$(call install_packages,$(packages_build))
 	$(CARGO) build --locked -p players
-	"$(CARGO_TARGET_DIR)/debug/players" --faults $(wildcard $(TANDEM_PROFILES))
+	"$(CARGO_TARGET_DIR)/debug/players" --mutants 500 --faults $(wildcard $(TANDEM_PROFILES))
 
 histories ?= 1000000
 cycles ?= 10000

@@ -68,6 +68,8 @@ pub struct Space {
     pub free: u64,
     /// What a file's size is rounded up to; at least 1.
     pub cluster: u64,
+    /// Whether `cluster` is what the storage says. Where it isn't, files may take less than it makes of them.
+    pub cluster_is_known: bool,
 }
 
 /// What the device tells of a file.

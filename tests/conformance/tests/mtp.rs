@@ -106,9 +106,13 @@ async fn put(player: &dyn Player, at: &str, bytes: &[u8]) -> Result<Written, Pla
     player.storage().write(request, &Arc::new(Transfer::default())).await
 }
 
+fn own(name: &str) -> &'static str {
+    profile::OWN.iter().find(|(known, _)| *known == name).unwrap().1
+}
+
 /// A profile of the project's own with more habits, in a file.
 fn with_habits(name: &str, habits: &str) -> tempfile::NamedTempFile {
-    let (_, json) = profile::OWN.iter().find(|(known, _)| *known == name).unwrap();
+    let json = own(name);
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let more = json.replacen("\"habits\": [", &format!("\"habits\": [{habits}"), 1);
     file.write_all(more.as_bytes()).unwrap();
@@ -121,6 +125,23 @@ async fn a_player_that_wants_a_session_first_is_opened() {
     let player = open(&simulated(file.path().to_str().unwrap())).await.unwrap();
     assert_eq!(player.description().manufacturer, "Tandem Project");
     put(&*player, "a.mp3", b"x").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_player_with_junk_in_its_headers_is_understood_without_being_known() {
+    let file = with_habits("phone", r#""junk-data-headers""#);
+    let player = open(&simulated(file.path().to_str().unwrap())).await.unwrap();
+    put(&*player, "a.mp3", b"four").await.unwrap();
+    assert_eq!(player.storage().object(&path("a.mp3")).read(9).await.unwrap(), b"four");
+}
+
+#[tokio::test]
+async fn a_player_that_lacks_what_all_need_is_refused_with_the_operations_name() {
+    let profile = own("classic").replacen("4103, ", "", 1);
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(profile.as_bytes()).unwrap();
+    let refused = open(&simulated(file.path().to_str().unwrap())).await.err().unwrap().to_string();
+    assert!(refused.contains("GetObjectHandles") && refused.contains("lists files"), "{refused}");
 }
 
 #[tokio::test]

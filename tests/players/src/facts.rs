@@ -27,6 +27,8 @@ pub enum Refusal {
     ReadOnly,
     /// It takes no files.
     TakesNoFiles,
+    /// It lacks an operation that nothing can be done without.
+    Lacks,
     /// It takes no format that music comes in.
     NoFormat,
 }
@@ -39,6 +41,7 @@ impl Refusal {
             Self::NoStorage => "it shows no storage: it is waited for until it is unlocked",
             Self::ReadOnly => "none of its storages can be written",
             Self::TakesNoFiles => "it knows no operation that sends a file",
+            Self::Lacks => "it doesn't know an operation that nothing can be done without",
             Self::NoFormat => "it lists no format that music comes in",
         }
     }
@@ -50,6 +53,7 @@ impl Refusal {
             Self::NoStorage => "",
             Self::ReadOnly => "can be written",
             Self::TakesNoFiles => "takes no files",
+            Self::Lacks => "it doesn't know",
             Self::NoFormat => "no format",
         }
     }
@@ -124,6 +128,9 @@ impl Facts {
         let announces = self.knows(0x100C) || self.knows(0x9808);
         if !announces || !self.knows(0x100D) {
             return Some(Refusal::TakesNoFiles);
+        }
+        if ![0x1004, 0x1005, 0x1007, 0x1008, 0x1009, 0x100B].into_iter().all(|needed| self.knows(needed)) {
+            return Some(Refusal::Lacks);
         }
         if !self.lists(&[UNDEFINED]) && !self.lists_sound() {
             return Some(Refusal::NoFormat);

@@ -4,6 +4,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a suite: what can't be unwrapped has failed")]
 
 pub mod facts;
+pub mod mutant;
 pub mod reference;
 pub mod shelf;
 pub mod stage;

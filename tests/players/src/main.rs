@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
 
 use players::facts::{Facts, Playlists};
+use players::mutant::{self, stranger};
 use players::reference::{Outcome, reference};
 use players::runtime;
 use players::shelf::Pool;
@@ -19,8 +20,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tandem_mtp::responder::{Fault, Profile, profile};
 
-const USAGE: &str =
-    "usage: players [--tracks N] [--faults] [--fault-tracks N] [--fault-step N] [--only NAME] [DIRECTORY]";
+const USAGE: &str = "usage: players [--tracks N] [--faults] [--fault-tracks N] [--fault-step N] [--only NAME] \
+                     [--mutants N] [--seed N] [--show] [DIRECTORY]";
 
 /// Of different classes: classic with all operations, without lists, a phone, files for playlists, and one that can neither
 /// rename nor list whole folders.
@@ -45,16 +46,32 @@ struct Arguments {
     /// Transactions from one at which a fault strikes to the next.
     fault_step: usize,
     only: Option<String>,
+    /// Players that nobody has seen.
+    mutants: usize,
+    /// The first one's seed; the others have the numbers that follow.
+    seed: u64,
+    /// Print the profiles of those that fail.
+    show: bool,
     directory: Option<PathBuf>,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut parsed =
-        Arguments { tracks: 100, faults: false, fault_tracks: 8, fault_step: 1, only: None, directory: None };
+    let mut parsed = Arguments {
+        tracks: 100,
+        faults: false,
+        fault_tracks: 8,
+        fault_step: 1,
+        only: None,
+        mutants: 0,
+        seed: 0,
+        show: false,
+        directory: None,
+    };
     let mut given = std::env::args().skip(1);
     let number = |text: Option<String>| text.and_then(|text| text.parse().ok()).filter(|n| *n >= 4);
     while let Some(argument) = given.next() {
         match argument.as_str() {
+            "--show" => parsed.show = true,
             "--faults" => parsed.faults = true,
             "--tracks" => parsed.tracks = number(given.next()).ok_or("--tracks takes a number from 4")?,
             "--fault-tracks" => {
@@ -63,6 +80,14 @@ fn arguments() -> Result<Arguments, String> {
             "--fault-step" => {
                 let step = given.next().and_then(|text| text.parse().ok()).filter(|step| *step > 0);
                 parsed.fault_step = step.ok_or("--fault-step takes a number from 1")?;
+            }
+            "--mutants" | "--seed" => {
+                let number = given.next().and_then(|text| text.parse().ok());
+                let number: u64 = number.ok_or_else(|| format!("{argument} takes a number"))?;
+                match argument.as_str() {
+                    "--seed" => parsed.seed = number,
+                    _ => parsed.mutants = usize::try_from(number).unwrap_or(usize::MAX),
+                }
             }
             "--only" => parsed.only = Some(given.next().ok_or("--only takes a name")?),
             other if other.starts_with('-') => return Err(format!("`{other}` is not known")),
@@ -90,10 +115,18 @@ fn main() -> ExitCode {
             }
         }
     }
+    let profiles: Vec<String> = candidates
+        .iter()
+        .filter(|candidate| Profile::from_json(&candidate.text).is_ok())
+        .map(|candidate| candidate.text.clone())
+        .collect();
     if let Some(only) = &arguments.only {
         candidates.retain(|candidate| candidate.name == *only);
     }
     let mut failed = synchronise(&candidates, arguments.tracks);
+    if arguments.mutants > 0 {
+        failed += strangers(&profiles, &arguments);
+    }
     if arguments.faults {
         failed += sweep(&candidates, arguments.fault_tracks, arguments.fault_step);
     }
@@ -195,6 +228,41 @@ fn synchronise(candidates: &[Candidate], tracks: usize) -> usize {
     }
     let strangers = strangers.into_inner();
     println!("{strangers} files are no profile; {:.0} s", begun.elapsed().as_secs_f64());
+    failed
+}
+
+/// Synchronises with players that nobody has seen, each made from one of the profiles.
+fn strangers(profiles: &[String], arguments: &Arguments) -> usize {
+    let begun = Instant::now();
+    let pool = Pool::new(mutant::TRACKS + 1);
+    let (passed, refused, failed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let profiles: Vec<&str> = profiles.iter().map(String::as_str).collect();
+    let seeds: Vec<u64> = (arguments.seed..).take(arguments.mutants).collect();
+    in_parallel(&seeds, |seed| {
+        let tried = || runtime().block_on(stranger(&profiles, *seed, &pool));
+        let outcome =
+            catch_unwind(AssertUnwindSafe(tried)).unwrap_or(Outcome::Failed("it panicked".to_owned()));
+        match outcome {
+            Outcome::Passed { .. } => passed.fetch_add(1, Ordering::Relaxed),
+            Outcome::Refused(_) => refused.fetch_add(1, Ordering::Relaxed),
+            Outcome::Failed(error) => {
+                println!("FAILED   --mutants 1 --seed {seed}: {}", first_lines(&error));
+                if arguments.show {
+                    let (like, text) = mutant::mutant(&profiles, *seed);
+                    println!("like {}\nnow {text}", like.replace('\n', " "));
+                }
+                failed.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+    });
+    let failed = failed.into_inner();
+    println!(
+        "{} players that nobody has seen: {} passed, {} refused, {failed} failed; {:.0} s",
+        seeds.len(),
+        passed.into_inner(),
+        refused.into_inner(),
+        begun.elapsed().as_secs_f64()
+    );
     failed
 }
 

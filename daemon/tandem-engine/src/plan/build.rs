@@ -96,18 +96,17 @@ struct Budget<'a> {
 impl<'a> Budget<'a> {
     /// The reserved share is left to others, and what others use already counts towards it.
     fn of(input: &PlanInput<'_>) -> Self {
-        let Space { total, free, cluster } = input.space;
+        let Space { total, free, cluster, .. } = input.space;
         let cluster = cluster.max(1);
         let present = input.entries.iter().filter(|entry| entry.state == EntryState::Present);
-        let ours: u64 = present.map(|entry| round_up(entry.facts.size, cluster)).sum();
+        let ours: u64 = present.map(|entry| taken(entry.facts.size, input.space)).sum();
         let physical = free.saturating_add(ours).saturating_sub(MARGIN_CLUSTERS * cluster);
         let left = physical.min(total.saturating_sub(reserved(total, input.percent_reserved)));
         Self { cluster, left, used: 0, folders: HashSet::new(), entered: 0 }
     }
 
-    /// Takes a file's space if there is as much left.
+    /// Takes this much space, in bytes, if there is as much left.
     fn take(&mut self, size: u64) -> bool {
-        let size = round_up(size, self.cluster);
         let fits = size <= self.left;
         if fits {
             self.left -= size;
@@ -137,7 +136,7 @@ impl<'a> Budget<'a> {
 
 /// Whether everything that is written has room beside what is still to be deleted: then the new comes before the old goes.
 fn fits_besides(input: &PlanInput<'_>, writes: &[TrackWrite]) -> bool {
-    let Space { total, free, cluster } = input.space;
+    let Space { total, free, cluster, .. } = input.space;
     let cluster = cluster.max(1);
     let size = |write: &TrackWrite| {
         let parts = input.library.tracks[write.track as usize].file_name.len() / NAME_PART + 2;
@@ -150,6 +149,11 @@ fn fits_besides(input: &PlanInput<'_>, writes: &[TrackWrite]) -> bool {
 /// The share of a storage that is left to others.
 fn reserved(total: u64, percent: u8) -> u64 {
     u64::try_from(u128::from(total) * u128::from(percent) / 100).unwrap_or(u64::MAX)
+}
+
+/// Bytes that a file which is there takes at least, and gives back: what was never taken would be given away twice.
+fn taken(size: u64, space: Space) -> u64 {
+    if space.cluster_is_known { round_up(size, space.cluster.max(1)) } else { size }
 }
 
 fn round_up(size: u64, cluster: u64) -> u64 {
@@ -194,13 +198,13 @@ fn choose(
             &format!("the device does not play {}", track.mime),
         );
     }
-    if !budget.take(track.size) {
-        return leave_out(Some(ItemError::NoFit), "no space is left for it");
-    }
-    match entry {
-        Some(position) if is_current(&input.entries[position], track) => Fate::Keep(position),
-        other => Fate::Write(other),
-    }
+    let (fate, size) = match entry {
+        Some(position) if is_current(&input.entries[position], track) => {
+            (Fate::Keep(position), taken(input.entries[position].facts.size, input.space))
+        }
+        other => (Fate::Write(other), round_up(track.size, budget.cluster)),
+    };
+    if budget.take(size) { fate } else { leave_out(Some(ItemError::NoFit), "no space is left for it") }
 }
 
 /// Whether the device has the track as it is in the library.
@@ -248,7 +252,7 @@ fn place(
     let mut namer = Namer::new(input.entries.iter().map(|entry| &entry.path));
     let cluster = input.space.cluster.max(1);
     let freed: u64 =
-        deletions.iter().map(|deletion| round_up(input.entries[deletion.entry].facts.size, cluster)).sum();
+        deletions.iter().map(|deletion| taken(input.entries[deletion.entry].facts.size, input.space)).sum();
     let mut free = input.space.free.saturating_add(freed);
     let mut replacements = Vec::new();
     let mut copies = Vec::new();
@@ -256,7 +260,7 @@ fn place(
         let track = &input.library.tracks[position as usize];
         let size = round_up(track.size, cluster);
         if let Some(entry) = replaces {
-            let old = round_up(input.entries[entry].facts.size, cluster);
+            let old = taken(input.entries[entry].facts.size, input.space);
             let delete_first = size > free;
             free = free.saturating_add(old).saturating_sub(size);
             let path = input.entries[entry].path.clone();

@@ -156,7 +156,7 @@ fn space(tree: &Tree) -> Result<Space, PlayerError> {
     let cluster = [told.f_frsize, told.f_bsize, 1].into_iter().find(|size| *size > 0).unwrap_or(1);
     let bytes = |blocks: u64| blocks.saturating_mul(cluster);
     let total = bytes(told.f_blocks);
-    Ok(Space { total, free: bytes(told.f_bavail).min(total), cluster })
+    Ok(Space { total, free: bytes(told.f_bavail).min(total), cluster, cluster_is_known: true })
 }
 
 /// What is at each path. Each folder is looked up once.

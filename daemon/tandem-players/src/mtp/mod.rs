@@ -8,6 +8,7 @@ mod error;
 mod families;
 mod folders;
 mod formats;
+mod listing;
 mod mark;
 mod send;
 mod session;
@@ -60,7 +61,10 @@ impl MtpPlayer {
         let device = introduce(&mut initiator).await.map_err(Fail::told)?;
         takes_music(&device)?;
         let traits = families.traits_of(ids, &device);
-        initiator.set_options(options(traits));
+        let junk = initiator.options().ignore_data_headers;
+        let options = options(traits);
+        initiator
+            .set_options(Options { ignore_data_headers: options.ignore_data_headers || junk, ..options });
         if !initiator.has_session() {
             ask!((), "opening a session", initiator.open_session()).map_err(Fail::told)?;
         }
@@ -77,6 +81,16 @@ impl MtpPlayer {
     }
 }
 
+/// Operations that nothing can be done without, and what for.
+const NEEDED: [(OperationCode, &str); 6] = [
+    (OperationCode::GET_STORAGE_IDS, "finds storages"),
+    (OperationCode::GET_STORAGE_INFO, "tells of storages"),
+    (OperationCode::GET_OBJECT_HANDLES, "lists files"),
+    (OperationCode::GET_OBJECT_INFO, "tells of files"),
+    (OperationCode::GET_OBJECT, "reads a file"),
+    (OperationCode::DELETE_OBJECT, "deletes a file"),
+];
+
 /// Refuses what can't be synchronised however long it is waited for.
 fn takes_music(device: &DeviceInfo) -> Result<(), PlayerError> {
     let announces = [OperationCode::SEND_OBJECT_INFO, OperationCode::SEND_OBJECT_PROP_LIST];
@@ -87,6 +101,11 @@ fn takes_music(device: &DeviceInfo) -> Result<(), PlayerError> {
             "it takes no files: it knows no operation that sends one".to_owned(),
         ));
     }
+    if let Some((operation, what)) = NEEDED.iter().find(|(operation, _)| !device.supports(*operation)) {
+        return Err(PlayerError::Other(format!(
+            "the device can't be kept in step: it doesn't know {operation}, which {what}"
+        )));
+    }
     if !formats::takes_music(&device.playback_formats) {
         let text = "the device takes no music: it lists no format that music comes in, nor files of any kind";
         return Err(PlayerError::Other(text.to_owned()));
@@ -96,14 +115,38 @@ fn takes_music(device: &DeviceInfo) -> Result<(), PlayerError> {
 
 /// What the device is. Some tell that in a session alone, though the standard has it told without one.
 async fn introduce(initiator: &mut Initiator) -> Result<DeviceInfo, Fail> {
-    let wants_session = match initiator.get_device_info().await {
+    let error = match told_of_itself(initiator).await {
         Ok(device) => return Ok(device),
-        Err(error) => error.kind() == ErrorKind::SessionLost,
+        Err(error) => error,
     };
-    if wants_session {
+    if error.kind() == ErrorKind::SessionLost {
         ask!((), "opening a session", initiator.open_session())?;
     }
     ask!((), "opening the device", initiator.get_device_info())
+}
+
+/// What the device tells of itself. Some fill code and transaction of their data's headers with junk. So may what was left
+/// over in the pipes look, which is gone when it was read once: headers are left out of account only where they are bad again.
+async fn told_of_itself(initiator: &mut Initiator) -> Result<DeviceInfo, Error> {
+    let strict = initiator.options();
+    let lenient = Options { ignore_data_headers: true, ..strict };
+    let disordered =
+        |error: &Error| matches!(error, Error::OutOfOrder { .. } | Error::WrongTransaction { .. });
+    match initiator.get_device_info().await {
+        Err(error) if disordered(&error) && strict != lenient => {}
+        answer => return answer,
+    }
+    initiator.set_options(lenient);
+    let drained = initiator.get_device_info().await;
+    initiator.set_options(strict);
+    drained?;
+    match initiator.get_device_info().await {
+        Err(error) if disordered(&error) => {}
+        answer => return answer,
+    }
+    tracing::info!("headers of the device's data hold junk: their length and kind alone are believed");
+    initiator.set_options(lenient);
+    initiator.get_device_info().await
 }
 
 fn options(traits: Traits) -> Options {

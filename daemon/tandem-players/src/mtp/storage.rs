@@ -50,7 +50,7 @@ impl Storage for MtpStorage {
         Box::pin(async move {
             let info = with_session!(self.shared, session => session.storage_info())?;
             let free = info.free_bytes.min(info.capacity);
-            Ok(Space { total: info.capacity, free, cluster: CLUSTER })
+            Ok(Space { total: info.capacity, free, cluster: CLUSTER, cluster_is_known: false })
         })
     }
 
