@@ -5,34 +5,21 @@
 #![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
 
 mod common;
+#[path = "common/simulated.rs"]
+mod simulated_player;
 
 use conformance::Subject;
+use simulated_player::{open, path, put, simulated};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
-use tandem_model::path::DevicePath;
-use tandem_model::player::{
-    Close, Expect, Mark, Player, PlayerOpener, Source, Tags, Transfer, WriteRequest, Written,
-};
+use tandem_model::player::{Close, Expect, Mark, Source, Tags, Transfer, WriteRequest};
 use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode, StorageId};
 use tandem_mtp::responder::{Fault, Planned, profile};
-use tandem_players::mtp::Families;
-use tandem_players::{Players, Simulated};
 
 const MARK: Mark = Mark { device: Guid(7), relationship: Guid(9) };
-
-fn simulated(profile: &str) -> Arc<Simulated> {
-    Arc::new(Simulated::new(profile, None).unwrap())
-}
-
-async fn open(simulated: &Arc<Simulated>) -> Result<Arc<dyn Player>, PlayerError> {
-    let players = Players::new(None, Vec::new())
-        .with_families(Families::load(&[]).unwrap())
-        .with_simulated(vec![Arc::clone(simulated)]);
-    players.open(&simulated.arrival()).await
-}
 
 async fn subject(profile: &str) -> Option<Subject> {
     let simulated = simulated(profile);
@@ -87,23 +74,6 @@ profiles! {
     phone_with_lists: "phone-with-lists",
     split_header: "split-header",
     sloppy_packets: "sloppy-packets",
-}
-
-fn path(text: &str) -> DevicePath {
-    DevicePath::parse(text).unwrap()
-}
-
-async fn put(player: &dyn Player, at: &str, bytes: &[u8]) -> Result<Written, PlayerError> {
-    let request = WriteRequest {
-        path: path(at),
-        temporary: path(".tandem/0123456789abcdef0123456789abcdef.part"),
-        expect: Expect::Nothing,
-        size: bytes.len() as u64,
-        modified_ns: 0,
-        source: Source::Bytes(bytes.into()),
-        tags: Tags::default(),
-    };
-    player.storage().write(request, &Arc::new(Transfer::default())).await
 }
 
 fn own(name: &str) -> &'static str {

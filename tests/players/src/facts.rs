@@ -2,7 +2,9 @@
 //! can be synchronised at all, which tracks it takes, in which form it wants playlists, and what fits.
 
 use serde_json::Value;
+use tandem_mtp::codec::device_info::DeviceInfo;
 use tandem_mtp::codes::StorageId;
+use tandem_players::mtp::Families;
 
 /// Formats by extension, as the specification numbers them.
 const FORMATS: [(&str, &[u64]); 5] = [
@@ -78,11 +80,42 @@ pub struct Facts {
     operations: Vec<u64>,
     formats: Vec<u64>,
     is_android: bool,
+    /// Extensions of what it plays without listing it: no answer of a player tells that.
+    plays_besides: Vec<&'static str>,
     storages: Vec<Value>,
 }
 
 fn numbers(value: &Value) -> Vec<u64> {
     value.as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
+}
+
+/// What the table of families has of a player like this.
+fn plays_besides(profile: &Value) -> Vec<&'static str> {
+    let info = &profile["device_info"];
+    let text = |key: &str| info[key].as_str().unwrap_or_default().to_owned();
+    let device = DeviceInfo {
+        standard_version: 100,
+        vendor_extension_id: 6,
+        vendor_extension_version: 100,
+        vendor_extension_desc: text("vendor_extension_desc"),
+        functional_mode: 0,
+        operations: Vec::new(),
+        events: Vec::new(),
+        device_properties: Vec::new(),
+        capture_formats: Vec::new(),
+        playback_formats: Vec::new(),
+        manufacturer: text("manufacturer"),
+        model: text("model"),
+        version: text("version"),
+        serial: text("serial"),
+    };
+    let id = |key: &str| profile[key].as_u64().and_then(|id| u16::try_from(id).ok()).unwrap_or_default();
+    let families = Families::load(&[]).expect("the families that come with the program are sound");
+    let traits = families.traits_of((id("vendor_id"), id("product_id")), &device);
+    [("ogg", traits.plays_ogg), ("flac", traits.plays_flac)]
+        .into_iter()
+        .filter_map(|(extension, plays)| plays.then_some(extension))
+        .collect()
 }
 
 impl Facts {
@@ -100,6 +133,7 @@ impl Facts {
             class: value["class"].as_str().unwrap_or("-").to_owned(),
             operations: numbers(&info["operations"]),
             formats: formats.filter_map(|format| format["code"].as_u64()).collect(),
+            plays_besides: plays_besides(&value),
             is_android: info["vendor_extension_desc"]
                 .as_str()
                 .is_some_and(|text| text.contains("android.com")),
@@ -148,7 +182,7 @@ impl Facts {
     pub fn takes(&self, extension: &str) -> bool {
         let known =
             FORMATS.iter().find(|(known, _)| *known == extension).map_or(&[][..], |(_, formats)| formats);
-        let as_anything = self.is_android || !self.lists_sound();
+        let as_anything = self.is_android || !self.lists_sound() || self.plays_besides.contains(&extension);
         self.lists(known) || (as_anything && self.lists(&[UNDEFINED]))
     }
 

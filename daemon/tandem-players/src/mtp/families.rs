@@ -61,14 +61,22 @@ pub struct Traits {
     pub no_property_lists: bool,
     /// SendObjectPropList is announced and of no use.
     pub no_send_property_list: bool,
+    /// SetObjectPropList is announced and of no use.
+    pub no_set_property_list: bool,
     /// A settable file name that can't be set.
     pub cannot_rename: bool,
     /// It plays more than it lists.
     pub plays_more_than_listed: bool,
+    /// It plays Ogg Vorbis that it takes as a file of any kind.
+    pub plays_ogg: bool,
+    /// It plays FLAC that it takes as a file of any kind.
+    pub plays_flac: bool,
     /// References are announced and lead nowhere.
     pub no_references: bool,
     /// Code and transaction of data containers hold junk.
     pub ignore_data_headers: bool,
+    /// Lasting ids of objects that don't last.
+    pub no_persistent_ids: bool,
     /// It takes up to this many seconds to answer.
     pub answer_seconds: Option<u16>,
     /// CloseSession makes it leave the bus or hang.
@@ -80,10 +88,14 @@ impl Traits {
         Self {
             no_property_lists: self.no_property_lists || other.no_property_lists,
             no_send_property_list: self.no_send_property_list || other.no_send_property_list,
+            no_set_property_list: self.no_set_property_list || other.no_set_property_list,
             cannot_rename: self.cannot_rename || other.cannot_rename,
             plays_more_than_listed: self.plays_more_than_listed || other.plays_more_than_listed,
+            plays_ogg: self.plays_ogg || other.plays_ogg,
+            plays_flac: self.plays_flac || other.plays_flac,
             no_references: self.no_references || other.no_references,
             ignore_data_headers: self.ignore_data_headers || other.ignore_data_headers,
+            no_persistent_ids: self.no_persistent_ids || other.no_persistent_ids,
             answer_seconds: self.answer_seconds.max(other.answer_seconds),
             keep_session_open: self.keep_session_open || other.keep_session_open,
         }
@@ -235,9 +247,11 @@ mod tests {
     fn the_built_in_families_are_sound_and_found() {
         let families = Families::load(&[]).unwrap();
         let phone = families.traits_of((1, 1), &device("microsoft.com: 1.0; android.com: 1.0;"));
-        assert!(phone.plays_more_than_listed && !phone.no_property_lists);
+        assert!(phone.plays_more_than_listed && phone.no_persistent_ids && !phone.no_property_lists);
         let zen = families.traits_of((0x041e, 0x4157), &device(""));
         assert!(zen.ignore_data_headers && zen.no_property_lists);
+        let iaudio = families.traits_of((0x0e21, 0x0701), &device(""));
+        assert!(iaudio.plays_ogg && iaudio.plays_flac && iaudio.no_property_lists);
         assert_eq!(families.traits_of((1, 1), &device("")), Traits::default());
     }
 

@@ -65,7 +65,7 @@ impl Session {
         let made = made.ok_or_else(|| PlayerError::VerifyFailed(folder.to_owned()))?;
         if Some(made.handle) == handle {
             let facts = ObjectFacts { size: 0, modified_ns: 0 };
-            self.tree.put(folder, Known { handle: made.handle, is_folder: true, facts });
+            self.tree.put(folder, Known { handle: made.handle, is_folder: true, facts, persistent: None });
         }
         Ok(made.handle)
     }

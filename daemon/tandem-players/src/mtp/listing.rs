@@ -3,6 +3,7 @@
 //! It must not trust a property list before it was held against the handles, nor a parent that a listing doesn't bear out.
 
 use super::error::Fail;
+use super::identity::Persistent;
 use super::session::{Session, ask};
 use super::times;
 use super::tree::Known;
@@ -173,6 +174,7 @@ pub(super) fn gather(
         format: Option<i128>,
         size: Option<i128>,
         modified: i64,
+        persistent: Option<Persistent>,
     }
     let mut order = Vec::new();
     let mut parts: HashMap<ObjectHandle, Parts<'_>> = HashMap::new();
@@ -186,6 +188,7 @@ pub(super) fn gather(
             Property::OBJECT_FORMAT => part.format = element.value.as_number(),
             Property::OBJECT_SIZE => part.size = element.value.as_number(),
             Property::DATE_MODIFIED => part.modified = element.value.as_text().map_or(0, times::from_text),
+            Property::PERSISTENT_UNIQUE_OBJECT_IDENTIFIER => part.persistent = Persistent::of(&element.value),
             Property::PARENT_OBJECT
                 if folder.is_some_and(|folder| element.value.as_number() != Some(i128::from(folder.0))) =>
             {
@@ -201,7 +204,8 @@ pub(super) fn gather(
         let size = if is_folder { 0 } else { u64::try_from(part.size?).ok()? };
         let modified_ns = if is_folder { 0 } else { part.modified };
         let facts = ObjectFacts { size, modified_ns };
-        children.push((part.name?.to_owned(), Known { handle, is_folder, facts }));
+        children
+            .push((part.name?.to_owned(), Known { handle, is_folder, facts, persistent: part.persistent }));
     }
     Some(children)
 }
@@ -223,11 +227,13 @@ mod tests {
                 element(object, Property::OBJECT_FORMAT, Value::U16(0x3009)),
                 element(object, Property::OBJECT_SIZE, Value::U64(7)),
                 element(object, Property::PARENT_OBJECT, Value::U32(1)),
+                element(object, Property::PERSISTENT_UNIQUE_OBJECT_IDENTIFIER, Value::U128(9)),
             ]
         };
         let folder = Some(ObjectHandle(1));
         let facts = ObjectFacts { size: 7, modified_ns: 0 };
-        let known = Known { handle: ObjectHandle(5), is_folder: false, facts };
+        let persistent = Persistent::of(&Value::U128(9));
+        let known = Known { handle: ObjectHandle(5), is_folder: false, facts, persistent };
         assert_eq!(gather(folder, &file(5)), Some(vec![("a.mp3".to_owned(), known)]));
         assert_eq!(gather(Some(ObjectHandle(2)), &file(5)), None);
         for missing in 0..3 {

@@ -8,6 +8,7 @@ mod error;
 mod families;
 mod folders;
 mod formats;
+mod identity;
 mod listing;
 mod mark;
 mod send;
@@ -73,10 +74,11 @@ impl MtpPlayer {
         let mut session = Session::new(initiator, traits, storages[0].0);
         let info = choose(&mut session, storages).await.map_err(Fail::told)?;
         let (capabilities, ours) = capabilities(&mut session, &device).await.map_err(Fail::told)?;
+        let updates_metadata = session.takes_tags().await.map_err(Fail::told)?;
         let volume = info.volume.trim();
         let id = if volume.is_empty() { format!("{:08x}", session.storage.0) } else { volume.to_owned() };
         let shared = Shared::new(session);
-        let storage = Arc::new(MtpStorage::new(shared.clone(), id, ours));
+        let storage = Arc::new(MtpStorage::new(shared.clone(), id, ours, updates_metadata));
         Ok(Self { shared, description, capabilities, storage })
     }
 }
@@ -256,7 +258,14 @@ async fn capabilities(
         .all(|operation| session.initiator.supports(operation))
         && !session.traits.no_references
         && formats::ABSTRACT_PLAYLISTS.iter().any(|format| device.playback_formats.contains(format));
-    let types = formats::mime_types(&device.playback_formats);
+    let mut types = formats::mime_types(&device.playback_formats);
+    let as_anything = device.playback_formats.contains(&FormatCode::UNDEFINED) && !types.is_empty();
+    for (plays, kind) in [(session.traits.plays_ogg, "audio/ogg"), (session.traits.plays_flac, "audio/flac")]
+    {
+        if plays && as_anything && !types.iter().any(|known| known == kind) {
+            types.push(kind.to_owned());
+        }
+    }
     let has = |kind: &str| types.iter().any(|name| name.starts_with(kind));
     let (video, photo) = (has("video/"), has("image/"));
     let plays_more =

@@ -45,9 +45,9 @@ impl Session {
             Err(error) => Err(error),
         };
         match done {
-            Ok((facts, hash)) => {
-                let persistent_id = request.path.as_str().to_owned();
-                Ok(Written { facts, hash, persistent_id, made_folders })
+            Ok((known, hash)) => {
+                let persistent_id = self.persistent_id(&request.path, known).await?;
+                Ok(Written { facts: known.facts, hash, persistent_id, made_folders })
             }
             Err(error) => {
                 if !self.initiator.is_gone() {
@@ -65,7 +65,7 @@ impl Session {
         old: Option<Known>,
         mut source: Outgoing<'_>,
         transfer: &Transfer,
-    ) -> Result<(ObjectFacts, u128), Fail> {
+    ) -> Result<(Known, u128), Fail> {
         let format = formats::of_file(request.path.name(), self.formats());
         let rename = self.ability(format).await?.rename;
         let beside = beside(&request.path, &request.temporary);
@@ -88,7 +88,7 @@ impl Session {
             Ok(known) => {
                 let known = if rename { self.take_place(request, known, old).await? } else { known };
                 self.tree.put(request.path.as_str(), known);
-                Ok((known.facts, source.hash()))
+                Ok((known, source.hash()))
             }
             Err(error) => {
                 self.drop_remains(session, handle, at).await?;
@@ -193,7 +193,7 @@ impl Session {
         place: Parent,
         old: Option<Known>,
         mut source: Outgoing<'_>,
-    ) -> Result<(ObjectFacts, u128), Fail> {
+    ) -> Result<(Known, u128), Fail> {
         let mut text = String::new();
         tokio::io::AsyncReadExt::read_to_string(&mut source, &mut text)
             .await
@@ -233,7 +233,7 @@ impl Session {
             }
         };
         self.tree.put(request.path.as_str(), known);
-        Ok((known.facts, source.hash()))
+        Ok((known, source.hash()))
     }
 
     /// What must be true of the final name, with what is there.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Object, ObjectFacts, Space, Storage, Transfer, WriteRequest, Written};
+use tandem_model::player::{Object, ObjectFacts, Space, Storage, Tags, Transfer, WriteRequest, Written};
 use tandem_mtp::codes::OperationCode;
 use tandem_mtp::initiator::Parent;
 
@@ -26,14 +26,16 @@ const NAME_TRIES: u32 = 100;
 pub(crate) struct MtpStorage {
     shared: Shared,
     id: String,
+    /// Whether the player keeps what tags say, and takes changes of it.
+    updates_metadata: bool,
     /// Folders below which temporary names are looked for after a cut.
     ours: Vec<String>,
 }
 
 impl MtpStorage {
     /// The storage of this session.
-    pub(crate) fn new(shared: Shared, id: String, ours: Vec<String>) -> Self {
-        Self { shared, id, ours }
+    pub(crate) fn new(shared: Shared, id: String, ours: Vec<String>, updates_metadata: bool) -> Self {
+        Self { shared, id, updates_metadata, ours }
     }
 }
 
@@ -44,6 +46,22 @@ impl Storage for MtpStorage {
 
     fn is_atomic(&self) -> bool {
         false
+    }
+
+    fn updates_metadata(&self) -> bool {
+        self.updates_metadata
+    }
+
+    fn update_metadata(
+        &self,
+        path: DevicePath,
+        tags: Tags,
+    ) -> BoxFuture<'_, Result<ObjectFacts, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.change_tags(&path, &tags)) })
+    }
+
+    fn find(&self, ids: Vec<String>) -> BoxFuture<'_, Result<Vec<Option<DevicePath>>, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.find_ids(&ids, &self.ours)) })
     }
 
     fn space(&self) -> BoxFuture<'_, Result<Space, PlayerError>> {
@@ -190,7 +208,7 @@ impl Session {
     }
 
     /// A file at this path.
-    async fn file(&mut self, path: &DevicePath) -> Result<Known, Fail> {
+    pub(super) async fn file(&mut self, path: &DevicePath) -> Result<Known, Fail> {
         let found = self.find(path.as_str()).await?.filter(|known| !known.is_folder);
         found.ok_or_else(|| PlayerError::NotFound(path.as_str().to_owned()).into())
     }

@@ -3,6 +3,7 @@
 //! It must not outlive its session, for handles don't; and it must not list: `listing` does.
 
 use super::error::Fail;
+use super::identity::Persistent;
 use super::listing::gather;
 use super::session::{Session, ask};
 use super::times;
@@ -19,6 +20,8 @@ pub(crate) struct Known {
     pub(crate) handle: ObjectHandle,
     pub(crate) is_folder: bool,
     pub(crate) facts: ObjectFacts,
+    /// Its lasting id, where a property list told it.
+    pub(crate) persistent: Option<Persistent>,
 }
 
 /// Folders by path, `""` for the root, with what is in them by name.
@@ -200,7 +203,7 @@ impl Session {
             size = wide.and_then(|wide| u64::try_from(wide).ok()).unwrap_or(size);
         }
         let modified_ns = if is_folder { 0 } else { self.modified(handle, info).await? };
-        Ok(Known { handle, is_folder, facts: ObjectFacts { size, modified_ns } })
+        Ok(Known { handle, is_folder, facts: ObjectFacts { size, modified_ns }, persistent: None })
     }
 
     /// The name that the device has for an object now; `None` when it has no such object, or doesn't say.
@@ -227,6 +230,7 @@ mod tests {
             handle: ObjectHandle(handle),
             is_folder: true,
             facts: ObjectFacts { size: 0, modified_ns: 0 },
+            persistent: None,
         };
         tree.folders.insert(String::new(), HashMap::new());
         tree.put("a", folder(1));
