@@ -27,7 +27,6 @@ programs = $(CARGO_TARGET_DIR)/$(PROFILE)
 # What the programs write about themselves at installation: man pages and completions.
 generated = $(CARGO_TARGET_DIR)/generated
 documents = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE
-examples = tandem-players.rules tandem-players.hwdb
 interfaces = Sync1.Services Sync1.Device Sync1.Library Sync1.Playlist \
 	Provider1 Provider1.Device Provider1.Storage Provider1.Object
 
@@ -37,7 +36,8 @@ substitute = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexecdir@|$(libexecdir)|g'
 # Debian packages: to build, to show the main job, and for the suites.
 packages_build = gcc libc6-dev pkg-config libudev-dev
 packages_demo = $(packages_build) dbus ffmpeg
-packages_test = $(packages_build) dbus systemd udev e2fsprogs exfatprogs exfat-fuse dosfstools ffmpeg groff-base \
+packages_providers = $(packages_build) dbus python3-dbus-next
+packages_test = $(packages_providers) systemd udev e2fsprogs exfatprogs exfat-fuse dosfstools ffmpeg groff-base \
 	libxml2-utils rsync strace
 packages_vm = $(packages_build) mmdebstrap mtools busybox-static cpio binutils fdisk python3 \
 	dosfstools exfatprogs e2fsprogs ntfs-3g
@@ -79,6 +79,13 @@ test-players: ## a synchronisation with a player of every profile, with unseen o
 	@$(call install_packages,$(packages_build))
 	$(CARGO) build --locked -p players
 	"$(CARGO_TARGET_DIR)/debug/players" --mutants 500 --faults $(wildcard $(TANDEM_PROFILES))
+
+.PHONY: test-providers
+test-providers: ## service providers: the conformance suite, both examples, synchronisations through them
+	@$(call install_packages,$(packages_providers))
+	@$(MAKE) --no-print-directory build PROFILE=debug
+	$(CARGO) build --locked -p dbus-interfaces --examples
+	$(CARGO) test --locked -p tandem-provider -p providers
 
 histories ?= 1000000
 cycles ?= 10000
@@ -144,7 +151,7 @@ install: generate ## into DESTDIR and PREFIX, from what `make build` built
 	$(INSTALL) -D -m 644 "$(generated)/completions/bash" "$(root)$(datadir)/bash-completion/completions/tandemctl"
 	$(INSTALL) -D -m 644 "$(generated)/completions/zsh" "$(root)$(datadir)/zsh/site-functions/_tandemctl"
 	$(INSTALL) -D -m 644 "$(generated)/completions/fish" "$(root)$(datadir)/fish/vendor_completions.d/tandemctl.fish"
-	$(INSTALL) -m 644 $(documents) $(addprefix config/udev/,$(examples)) "$(root)$(docdir)/"
+	$(INSTALL) -m 644 $(documents) "$(root)$(docdir)/"
 
 .PHONY: uninstall
 uninstall: ## what `make install` with the same DESTDIR and PREFIX put there; state stays
@@ -161,7 +168,7 @@ uninstall: ## what `make install` with the same DESTDIR and PREFIX put there; st
 	rm -f "$(root)$(mandir)/man5/tandemd.toml.5" "$(root)$(mandir)/man7/tandem-rules.7" "$(root)$(mandir)/man8/tandemd.8"
 	rm -f "$(root)$(datadir)/bash-completion/completions/tandemctl" "$(root)$(datadir)/zsh/site-functions/_tandemctl"
 	rm -f "$(root)$(datadir)/fish/vendor_completions.d/tandemctl.fish"
-	for document in $(documents) $(examples); do rm -f "$(root)$(docdir)/$$document"; done
+	for document in $(documents); do rm -f "$(root)$(docdir)/$$document"; done
 	rmdir "$(root)$(libdir)/tandem" "$(root)$(docdir)" 2>/dev/null || true
 
 # QEMU and its tools have to be of one version; another source of packages may have brought newer tools.

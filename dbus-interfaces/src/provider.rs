@@ -66,3 +66,26 @@ pub enum Error {
     /// Anything else, with its cause.
     Failed(String),
 }
+
+impl From<std::io::Error> for Error {
+    /// What a file system says, in the contract's words.
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let text = error.to_string();
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotConnected => Self::InterfaceDead(text),
+            ErrorKind::AlreadyExists => Self::Exists(text),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::NoSpace(text)
+            }
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::Unsupported => Self::NotSupported(text),
+            ErrorKind::ResourceBusy => Self::Busy(text),
+            ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename
+            | ErrorKind::DirectoryNotEmpty
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory => Self::InvalidArgument(text),
+            _ => Self::Failed(text),
+        }
+    }
+}

@@ -55,6 +55,19 @@ impl Client {
         Ok(Self { connection, services, bus, limit })
     }
 
+    /// Another connection to the same bus, with another limit.
+    ///
+    /// # Errors
+    /// As for [`Client::connect`].
+    pub(crate) async fn with_limit(&self, limit: Duration) -> Result<Self, Error> {
+        Self::connect(self.bus, limit).await
+    }
+
+    /// Whether this is the session bus.
+    pub(crate) fn is_session(&self) -> bool {
+        self.bus == Bus::Session
+    }
+
     /// All properties of one of the daemon's objects.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use crate::commands::{
     annotate, assign, completions, eject, estimate, folders, get, info, list, man, monitor, partner,
-    playlist, playlists, preview, results, rules, scan, search, set, show, status, stop, sync, transfer,
-    unassign, unpartner,
+    playlist, playlists, preview, provider, results, rules, scan, search, set, show, status, stop, sync,
+    transfer, unassign, unpartner,
 };
 use crate::error::Error;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -150,6 +150,7 @@ pub(crate) enum Command {
     Get(get::Args),
     Set(set::Args),
     Monitor(monitor::Args),
+    Provider(provider::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -181,7 +182,8 @@ mod tests {
             let json = path.ends_with("completions")
                 || path.ends_with("man")
                 || path.ends_with("rules")
-                || path.ends_with(" playlist");
+                || path.ends_with(" playlist")
+                || path.ends_with(" provider");
             let long = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
             assert!(json || long.contains("JSON"), "{path} does not document its JSON form");
             for argument in command.get_arguments() {

@@ -5,6 +5,7 @@ mod attributes;
 mod bus;
 mod cli;
 mod commands;
+mod conformance;
 mod device;
 mod error;
 mod events;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use tidy::workspace::{Crate, crates, linked_into};
 
 /// Every crate that isn't a suite, and what it may depend on.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("tandem-model", &[]),
     ("tandem-store", &["tandem-model"]),
     ("tandem-hardware", &["tandem-model"]),
@@ -14,6 +14,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("tandem-library-agent", &["tandem-model", "tandem-library"]),
     ("tandem-engine", &["tandem-model"]),
     ("dbus-interfaces", &[]),
+    ("tandem-provider", &["dbus-interfaces"]),
     ("tandem-dbus", &["tandem-model", "tandem-engine", "dbus-interfaces"]),
     ("tandemctl", &["dbus-interfaces"]),
     (
@@ -32,7 +33,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
 
 /// Outside libraries, and the only crates that may use each, besides the suites.
 const CONFINED: [(&str, &[&str]); 15] = [
-    ("zbus", &["dbus-interfaces", "tandem-dbus", "tandemctl"]),
+    ("zbus", &["dbus-interfaces", "tandem-dbus", "tandemctl", "tandem-provider"]),
     ("zbus_polkit", &["tandem-dbus"]),
     ("zbus_xml", &["dbus-interfaces", "tandem-dbus"]),
     ("zbus_xmlgen", &["dbus-interfaces"]),

@@ -15,6 +15,7 @@ pub(crate) mod partner;
 pub(crate) mod playlist;
 pub(crate) mod playlists;
 pub(crate) mod preview;
+pub(crate) mod provider;
 pub(crate) mod results;
 pub(crate) mod rules;
 pub(crate) mod scan;
@@ -83,6 +84,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Error> {
         Command::Annotate(args) => annotate::run(&context, args).await,
         Command::Get(args) => get::run(&context, args).await,
         Command::Set(args) => set::run(&context, args).await,
+        Command::Provider(args) => provider::run(&context, args).await,
         Command::Monitor(args) => monitor::run(&context, args).await,
         Command::Completions(_) | Command::Man(_) | Command::Rules(_) => Ok(Exit::Ok),
     }

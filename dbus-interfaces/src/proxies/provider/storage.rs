@@ -82,7 +82,7 @@ pub trait Storage {
 
     /// CreateStorageWithMetadata method
     ///
-    /// Makes a folder, or an empty file, in this folder; a file's bytes come by `WriteOnClearChannel`. Until then the file is there with size 0. `Exists` when the name is taken, `NoSpace` when so many bytes aren't free or no file can be so large, `InvalidArgument` for a name that the device doesn't take or when this is a file. IMDSPStorage4::CreateStorageWithMetadata.
+    /// Makes a folder, or an empty file, in this folder; a file's bytes come by `WriteOnClearChannel`. Until then the file is there with size 0, and need not outlast a power cut. `Exists` when the name is taken, `NoSpace` when so many bytes aren't free or no file can be so large, `InvalidArgument` for a name that the device doesn't take or when this is a file. IMDSPStorage4::CreateStorageWithMetadata.
     ///
     /// # Arguments
     ///

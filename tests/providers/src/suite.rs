@@ -1,0 +1,91 @@
+//! The conformance suite as a function, and providers as processes.
+
+use futures_util::StreamExt;
+use kit::{LIMIT, PrivateBus, program};
+use serde::Deserialize;
+use std::process::Stdio;
+use tandem_provider::{Driver, Identity, Provider, Serving};
+use tokio::process::{Child, Command};
+use zbus::fdo::DBusProxy;
+
+/// What became of one check.
+#[derive(Debug, Deserialize)]
+pub struct Line {
+    /// The check.
+    pub name: String,
+    /// `pass`, `fail` or `not-offered`.
+    pub result: String,
+    /// Why it did not pass.
+    pub why: Option<String>,
+    /// What to do when it failed.
+    pub remedy: Option<String>,
+}
+
+/// What the suite says of a provider.
+#[derive(Debug, Deserialize)]
+pub struct Report {
+    /// Each check, in order.
+    pub checks: Vec<Line>,
+    /// Whether the device is as it was.
+    pub cleaned_up: bool,
+    /// The exit code.
+    #[serde(skip)]
+    pub code: Option<i32>,
+}
+
+impl Report {
+    /// The names of the checks with this result, with the reasons.
+    #[must_use]
+    pub fn with(&self, result: &str) -> Vec<(&str, &str)> {
+        let lines = self.checks.iter().filter(|line| line.result == result);
+        lines.map(|line| (line.name.as_str(), line.why.as_deref().unwrap_or_default())).collect()
+    }
+}
+
+/// Runs `tandemctl provider test` on this bus.
+///
+/// # Panics
+/// When it doesn't end within [`LIMIT`], or says something else than a report.
+pub async fn conformance(bus: &PrivateBus, bus_name: &str) -> Report {
+    let mut command = Command::new(program("tandemctl"));
+    command.args(["--session", "--json", "provider", "test", bus_name, "--yes"]);
+    command.env("DBUS_SESSION_BUS_ADDRESS", bus.address()).stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(LIMIT, command.output()).await;
+    let output = output.unwrap_or_else(|_| panic!("the conformance suite does not end"));
+    let output = output.unwrap_or_else(|error| panic!("tandemctl can't be run: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let mut report: Report = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}\n{said}", String::from_utf8_lossy(&output.stdout)));
+    report.code = output.status.code();
+    report
+}
+
+/// Starts a provider's process, and returns when its name is on the bus.
+///
+/// # Panics
+/// When it ends before that, or takes longer than [`LIMIT`].
+pub async fn started(bus: &PrivateBus, bus_name: &str, command: &mut Command) -> Child {
+    let connection = bus.connect().await;
+    let proxy = DBusProxy::new(&connection).await.unwrap_or_else(|error| panic!("{error}"));
+    let owners = proxy.receive_name_owner_changed_with_args(&[(0, bus_name)]).await;
+    let mut owners = owners.unwrap_or_else(|error| panic!("{error}"));
+    command.env("DBUS_SESSION_BUS_ADDRESS", bus.address()).stdin(Stdio::null()).kill_on_drop(true);
+    let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    tokio::select! {
+        change = owners.next() => assert!(change.is_some(), "the bus ended"),
+        status = process.wait() => panic!("{command:?} ended: {status:?}"),
+        () = tokio::time::sleep(LIMIT) => panic!("{command:?} did not take its name"),
+    }
+    process
+}
+
+/// Serves a provider with one announced device from this process.
+///
+/// # Panics
+/// When the bus refuses it.
+pub async fn on_bus(bus: &PrivateBus, driver: impl Driver) -> Serving {
+    let connection = bus.connect().await;
+    let provider = Provider::new("org.example.Memory", "/org/example/Memory", driver);
+    let serving = provider.announce(Identity::named("memory")).serve(&connection).await;
+    serving.unwrap_or_else(|error| panic!("{error}"))
+}
