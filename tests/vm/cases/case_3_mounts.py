@@ -69,6 +69,23 @@ def case_write_protected(bench: Bench) -> None:
     bench.guest.check("systemctl is-active tandemd")
 
 
+@thorough
+def case_mounted_read_only(bench: Bench) -> None:
+    """Mounted so by the desktop's user: partnering says why it can't be, and can once it is mounted anew."""
+    stick = bench.stick("stick")
+    bench.guest.plug("stick", stick, serial="A1")
+    bench.wait_for("STICK")
+    bench.guest.until("udisksctl mount -b /dev/sda -o ro", "it is mounted", user="ann", session=True, limit=10)
+    bench.make_music()
+    refused = bench.try_ctl("partner STICK --playlist All")
+    assert refused.code != 0 and "write" in refused.err, refused
+    bench.guest.check("udisksctl unmount -b /dev/sda && udisksctl mount -b /dev/sda", user="ann", session=True)
+    bench.partner("STICK")
+    bench.ctl("eject STICK")
+    bench.guest.unplug("stick")
+    bench.check_in_step(stick)
+
+
 def case_dirty_fat(bench: Bench) -> None:
     """A stick that was pulled from a camera: marked as not cleanly unmounted. It works, and what is there stays."""
     stick = bench.stick("stick")
@@ -105,20 +122,29 @@ def case_two_partitions(bench: Bench) -> None:
 
 
 def case_twins(bench: Bench) -> None:
-    """The same image in two sticks without serial numbers: two devices, and each keeps its own content."""
+    """The same image in two sticks: two devices, and each keeps its own content."""
+    _twins(bench, "A2", "-A2-")
+
+
+def case_twins_with_one_serial_number(bench: Bench) -> None:
+    """The same, by a maker who gives all sticks one number: where they are plugged in tells them apart."""
+    _twins(bench, "A1", "-at-")
+
+
+def _twins(bench: Bench, serial: str, in_its_id: str) -> None:
     first = bench.stick("first", label="TWIN")
     second = bench.work / "second.img"
     second.write_bytes(first.read_bytes())
     bench.guest.plug("first", first, port="usb.0/1", serial="A1")
     bench.wait_for("TWIN")
-    bench.guest.plug("second", second, port="usb.0/2", serial="A2")
+    bench.guest.plug("second", second, port="usb.0/2", serial=serial)
     end = time.monotonic() + 30
     while len(devices := bench.devices()) != 2:
         if time.monotonic() > end:
             raise Failed(f"two sticks are not two devices: {devices}")
     assert len({device["id"] for device in devices}) == 2, devices
     bench.make_music()
-    ours = next(device["id"] for device in devices if "A2" in device["id"])
+    ours = next(device["id"] for device in devices if in_its_id in device["id"])
     bench.partner(ours)
     bench.ctl(f"eject {ours}")
     bench.guest.unplug("second")
