@@ -61,10 +61,10 @@ def case_the_agent_is_confined(bench: Bench) -> None:
 
 
 def case_the_daemon_sees_no_home(bench: Bench) -> None:
-    """Although it may write wherever the desktop mounts a stick."""
+    """Although it may write wherever the desktop mounts a stick, and speaks to players over USB."""
     bench.make_music(count=2)
     tried = _probe(bench, "tandemd")
-    for what in ("own", "write", "other", "inet", "usb", "disk"):
+    for what in ("own", "write", "other", "inet", "disk"):
         assert tried[what].endswith("Error"), (what, tried)
     assert tried["uid"] != "0" and tried["state"] == "done", tried
 
