@@ -27,6 +27,7 @@ programs = $(CARGO_TARGET_DIR)/$(PROFILE)
 # What the programs write about themselves at installation: man pages and completions.
 generated = $(CARGO_TARGET_DIR)/generated
 documents = README.md ARCHITECTURE.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE
+examples = tandem-players.rules tandem-players.hwdb
 interfaces = Sync1.Services Sync1.Device Sync1.Library Sync1.Playlist \
 	Provider1 Provider1.Device Provider1.Storage Provider1.Object
 
@@ -151,7 +152,7 @@ install: generate ## into DESTDIR and PREFIX, from what `make build` built
 	$(INSTALL) -D -m 644 "$(generated)/completions/bash" "$(root)$(datadir)/bash-completion/completions/tandemctl"
 	$(INSTALL) -D -m 644 "$(generated)/completions/zsh" "$(root)$(datadir)/zsh/site-functions/_tandemctl"
 	$(INSTALL) -D -m 644 "$(generated)/completions/fish" "$(root)$(datadir)/fish/vendor_completions.d/tandemctl.fish"
-	$(INSTALL) -m 644 $(documents) "$(root)$(docdir)/"
+	$(INSTALL) -m 644 $(documents) $(addprefix config/udev/,$(examples)) "$(root)$(docdir)/"
 
 .PHONY: uninstall
 uninstall: ## what `make install` with the same DESTDIR and PREFIX put there; state stays
@@ -168,7 +169,7 @@ uninstall: ## what `make install` with the same DESTDIR and PREFIX put there; st
 	rm -f "$(root)$(mandir)/man5/tandemd.toml.5" "$(root)$(mandir)/man7/tandem-rules.7" "$(root)$(mandir)/man8/tandemd.8"
 	rm -f "$(root)$(datadir)/bash-completion/completions/tandemctl" "$(root)$(datadir)/zsh/site-functions/_tandemctl"
 	rm -f "$(root)$(datadir)/fish/vendor_completions.d/tandemctl.fish"
-	for document in $(documents); do rm -f "$(root)$(docdir)/$$document"; done
+	for document in $(documents) $(examples); do rm -f "$(root)$(docdir)/$$document"; done
 	rmdir "$(root)$(libdir)/tandem" "$(root)$(docdir)" 2>/dev/null || true
 
 # QEMU and its tools have to be of one version; another source of packages may have brought newer tools.

@@ -93,14 +93,28 @@ pub struct UsbDeviceFacts {
     pub syspath: String,
     /// Its device node; `None` when it has none.
     pub node: Option<PathBuf>,
+    /// `busnum` and `devnum`.
+    pub address: (u16, u16),
     /// Its descriptors.
     pub usb: UsbFacts,
+    /// `bDeviceClass`.
+    pub class: u8,
+    /// `version`, such as `2.10`: `bcdUSB`.
+    pub usb_version: String,
+    /// `bcdDevice`: four hexadecimal digits.
+    pub release: String,
+    /// `bos_descriptors`, where the kernel has that file.
+    pub bos: Option<Vec<u8>>,
     /// Its interfaces, in the order of their numbers.
     pub interfaces: Vec<InterfaceFacts>,
     /// `ID_MTP_DEVICE=1`, or `TANDEM_MTP=1` where the former was taken away to keep desktops from it.
     pub is_known_mtp: bool,
     /// `ID_GPHOTO2=1`.
     pub is_camera: bool,
+    /// `TANDEM_DEVICE_INTERFACES`: GUIDs with spaces, commas or semicolons between them.
+    pub device_interfaces: String,
+    /// `TANDEM_PROVIDER`: the bus name of the provider that is to serve it.
+    pub provider: String,
     /// The property that keeps everybody off it.
     pub forbidden_by: Option<&'static str>,
 }

@@ -12,15 +12,15 @@ mod folders;
 mod identity;
 pub mod microsoft;
 mod monitor;
-mod mtp;
 mod overlap;
 mod system_disk;
 mod text;
 mod tracker;
+mod usb;
 
 pub use classify::{Ignored, classify};
 pub use facts::{BlockFacts, CardFacts, InterfaceFacts, UsbDeviceFacts, UsbFacts};
-pub use mtp::{NotMtp, classify_usb};
+pub use usb::{Answer, Classified, PLAYER_INTERFACE, Reason, Verdict, classify_usb, may_be_asked};
 
 use std::path::PathBuf;
 use tandem_model::presence::Presence;

@@ -134,7 +134,7 @@ fn parent(device: &Device, subsystem: &str, kind: &str) -> Option<Device> {
 
 fn facts(device: &Device) -> Facts {
     if is_usb_device(device) {
-        Facts::Usb(usb_device_facts(device))
+        Facts::Usb(usb_device_facts(device), None)
     } else {
         Facts::Block(block_facts(device))
     }
@@ -148,14 +148,22 @@ fn usb_device_facts(device: &Device) -> UsbDeviceFacts {
         ("COLOR_MEASUREMENT_DEVICE", "1", "COLOR_MEASUREMENT_DEVICE=1"),
         ("libsane_matched", "yes", "libsane_matched=yes"),
     ];
+    let decimal = |name: &str| attribute(device, name).trim().parse().unwrap_or_default();
     let forbidden = forbidden.into_iter().find(|(name, value, _)| property(device, name) == *value);
     UsbDeviceFacts {
         syspath: text(device.syspath().as_os_str()),
         node: device.devnode().map(Path::to_owned),
+        address: (decimal("busnum"), decimal("devnum")),
         usb: usb_facts(device),
+        class: u8::from_str_radix(attribute(device, "bDeviceClass").trim(), 16).unwrap_or_default(),
+        usb_version: attribute(device, "version").trim().to_owned(),
+        release: attribute(device, "bcdDevice"),
+        bos: std::fs::read(device.syspath().join("bos_descriptors")).ok(),
         interfaces: interfaces(device.syspath()),
         is_known_mtp: is_set("ID_MTP_DEVICE") || is_set("TANDEM_MTP"),
         is_camera: is_set("ID_GPHOTO2"),
+        device_interfaces: property(device, "TANDEM_DEVICE_INTERFACES"),
+        provider: property(device, "TANDEM_PROVIDER"),
         forbidden_by: forbidden.map(|(_, _, rule)| rule),
     }
 }

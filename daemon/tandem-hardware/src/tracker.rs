@@ -4,7 +4,7 @@
 
 use crate::classify::{Ignored, classify};
 use crate::facts::{BlockFacts, UsbDeviceFacts};
-use crate::mtp::{NotMtp, classify_usb};
+use crate::usb::{Answer, Classified, Verdict, classify_usb};
 use std::collections::BTreeMap;
 use tandem_model::presence::{Arrival, Presence};
 
@@ -14,15 +14,15 @@ use tandem_model::presence::{Arrival, Presence};
 pub(crate) enum Facts {
     /// A block device.
     Block(BlockFacts),
-    /// A USB device.
-    Usb(UsbDeviceFacts),
+    /// A USB device, and what it has answered, if it was asked.
+    Usb(UsbDeviceFacts, Option<Answer>),
 }
 
 impl Facts {
-    fn syspath(&self) -> &str {
+    pub(crate) fn syspath(&self) -> &str {
         match self {
             Self::Block(facts) => &facts.syspath,
-            Self::Usb(facts) => &facts.syspath,
+            Self::Usb(facts, _) => &facts.syspath,
         }
     }
 
@@ -32,8 +32,10 @@ impl Facts {
             Self::Block(facts) => {
                 classify(facts).inspect_err(|reason| log_ignored(&facts.kernel_name, reason)).ok()
             }
-            Self::Usb(facts) => {
-                classify_usb(facts).inspect_err(|reason| log_not_mtp(&facts.usb.port, reason)).ok()
+            Self::Usb(facts, answer) => {
+                let classified = classify_usb(facts, answer.as_ref());
+                log_usb(&facts.usb.port, &classified);
+                classified.arrival().cloned()
             }
         }
     }
@@ -93,12 +95,15 @@ impl Tracker {
     }
 }
 
-fn log_not_mtp(port: &str, reason: &NotMtp) {
-    // the ordinary case, as below
-    if *reason == NotMtp::NoInterface {
-        tracing::trace!(port, "a USB device is left alone: {reason}");
-    } else {
-        tracing::debug!(port, "a USB device is left alone: {reason}");
+fn log_usb(port: &str, classified: &Classified) {
+    let Classified { verdict, because } = classified;
+    match verdict {
+        Verdict::Mtp(_) => tracing::debug!(port, "a USB device speaks MTP: {because}"),
+        Verdict::Provider(_) => tracing::debug!(port, "a USB device is for a service provider: {because}"),
+        // the ordinary case, as below
+        Verdict::MassStorage | Verdict::Ask | Verdict::LeftAlone => {
+            tracing::trace!(port, "a USB device is left alone: {because}");
+        }
     }
 }
 

@@ -188,9 +188,10 @@ fn actions_have_the_defaults_of_the_contract() {
 }
 
 #[test]
-fn udev_takes_the_rule() {
-    let rule = tidy::root().join("config/udev/90-tandem.rules");
-    let Some((sound, text)) = run("udevadm", &["verify", rule.to_str().unwrap()]) else { return };
+fn udev_takes_the_rules() {
+    let rule = |name: &str| tidy::root().join("config/udev").join(name).display().to_string();
+    let rules = [rule("90-tandem.rules"), rule("tandem-players.rules")];
+    let Some((sound, text)) = run("udevadm", &["verify", &rules[0], &rules[1]]) else { return };
     if text.contains("Unknown command") || text.contains("unknown command") {
         eprintln!("skipped: this udevadm is older than version 254 and can't verify rules");
         return;

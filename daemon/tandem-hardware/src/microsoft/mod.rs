@@ -40,10 +40,11 @@ impl Advertised {
         }
     }
 
-    /// The first interface of the function with this compatible id; `Some(None)` when the whole device has it.
+    /// The function that speaks MTP, if one does.
     #[must_use]
-    pub fn function(&self, compatible_id: &str) -> Option<Option<u8>> {
-        self.compatible_ids.iter().find(|id| id.id == compatible_id).map(|id| id.first_interface)
+    pub fn mtp(&self) -> Option<&CompatibleId> {
+        // MTPZ is what Zunes call theirs
+        self.compatible_ids.iter().find(|id| ["MTP", "MTPZ"].contains(&id.id.as_str()))
     }
 
     /// Whether it advertises this device interface.
@@ -58,7 +59,7 @@ impl Advertised {
 pub struct CompatibleId {
     /// The function's first interface; `None` when the whole device is meant.
     pub first_interface: Option<u8>,
-    /// Such as `MTP` or `WINUSB`; at most eight characters, not empty.
+    /// Such as `MTP` or `WINUSB`; a few characters, not empty.
     pub id: String,
     /// More of the same; often empty.
     pub sub_id: String,
@@ -127,23 +128,23 @@ fn text(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// A compatible id's eight bytes: ASCII up to the first NUL. Anything else is no id. Some players have it in UTF-16, which
-/// loses its second half.
-fn id(bytes: &[u8; 8]) -> Option<String> {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    let wide = bytes.as_chunks::<2>().0.iter().all(|unit| unit[1] == 0) && bytes[2] != 0;
-    let id: Vec<u8> =
-        if wide { bytes.iter().copied().filter(|byte| *byte != 0).collect() } else { bytes[..end].to_vec() };
-    id.iter().all(u8::is_ascii_graphic).then(|| String::from_utf8_lossy(&id).into_owned())
-}
-
-fn compatible_id(
-    first_interface: Option<u8>,
-    id_bytes: &[u8; 8],
-    sub_bytes: &[u8; 8],
-) -> Option<CompatibleId> {
-    let id = id(id_bytes).filter(|id| !id.is_empty())?;
-    Some(CompatibleId { first_interface, id, sub_id: self::id(sub_bytes).unwrap_or_default() })
+/// A compatible id with what follows it: eight bytes each, ASCII up to the first NUL. Anything else is none. Some players have
+/// NULs between its letters, which makes it run into the second eight bytes.
+fn compatible_id(first_interface: Option<u8>, bytes: &[u8; 16]) -> Option<CompatibleId> {
+    let up_to_nul = |bytes: &[u8]| bytes.iter().copied().take_while(|byte| *byte != 0).collect::<Vec<u8>>();
+    let (id, sub_id) = bytes.split_at(8);
+    let is_spread = id[0] != 0 && id.iter().skip_while(|byte| **byte != 0).any(|byte| *byte != 0);
+    let (id, sub_id) = if is_spread {
+        (bytes.iter().copied().filter(|byte| *byte != 0).collect(), Vec::new())
+    } else {
+        (up_to_nul(id), up_to_nul(sub_id))
+    };
+    let text = |bytes: Vec<u8>| {
+        let is_text = bytes.iter().all(u8::is_ascii_graphic);
+        String::from_utf8(bytes).ok().filter(|_| is_text)
+    };
+    let id = text(id).filter(|id| !id.is_empty())?;
+    Some(CompatibleId { first_interface, id, sub_id: text(sub_id).unwrap_or_default() })
 }
 
 fn u8_at(bytes: &[u8], at: usize) -> Option<u8> {

@@ -52,7 +52,12 @@ fn players_that_answer_with_their_compatible_ids_have_no_properties() {
 }
 
 #[test]
-fn ids_in_utf_16_and_empty_ones_are_read_as_meant() {
+fn ids_with_nuls_between_and_empty_ones_are_read_as_meant() {
+    // two Samsung phones have four bytes for each letter
+    let spread = [&b"M\0\0\0T\0\0\0P"[..], &[0; 7]].concat();
+    assert_eq!(compatible_id(None, spread.first_chunk().unwrap()).unwrap().to_string(), "MTP");
+    let with_sub_id = compatible_id(None, b"MTP\0\0\0\0\0\x33\0\0\0\0\0\0\0");
+    assert_eq!(with_sub_id.unwrap().to_string(), "MTP/3");
     let ids = v1_compatible_ids(&[(0, *b"M\0T\0P\0\0\0"), (1, [0; 8]), (2, *b"WINUSB\0\0"), (3, [0xff; 8])]);
     let ids = v1::compatible_ids(&ids).unwrap();
     let short: Vec<_> = ids.iter().map(|id| (id.first_interface, id.id.as_str())).collect();
@@ -118,7 +123,8 @@ fn a_set_has_properties_of_the_device_and_of_its_functions() {
     let second = v2_subset(2, 4, &[v2(5, &[0, 1]), property(PAP), v2(0x77, b"unknown")].concat());
     let whole = [property(Guid(1)), v2_subset(1, 0, &[first, second].concat()), property(Guid(2))].concat();
     let advertised = v2::advertised(&v2_set(&whole)).unwrap();
-    assert_eq!(advertised.function("WINUSB"), Some(Some(0)));
+    assert_eq!(advertised.compatible_ids.len(), 1);
+    assert_eq!(advertised.compatible_ids[0].first_interface, Some(0));
     let found: Vec<_> =
         advertised.device_interfaces.iter().map(|found| (found.first_interface, found.guid)).collect();
     assert_eq!(found, [(None, Guid(1)), (Some(0), OTHER), (Some(4), PAP), (None, Guid(2))]);

@@ -57,9 +57,7 @@ pub fn compatible_ids(bytes: &[u8]) -> Result<Vec<CompatibleId>, Malformed> {
     let count = usize::from(u8_at(bytes, 8).unwrap_or_default());
     let functions = descriptor.get(usize::from(COMPATIBLE_IDS_HEADER)..).unwrap_or_default();
     let (functions, _) = functions.as_chunks::<FUNCTION>();
-    let id = |function: &[u8; FUNCTION]| {
-        compatible_id(Some(function[0]), function[2..].first_chunk()?, function[10..].first_chunk()?)
-    };
+    let id = |function: &[u8; FUNCTION]| compatible_id(Some(function[0]), function[2..].first_chunk()?);
     Ok(functions.iter().take(count).filter_map(id).collect())
 }
 

@@ -100,12 +100,8 @@ pub fn advertised(set: &[u8]) -> Result<Advertised, Malformed> {
                 function = Some((interface, at + usize::from(subset)));
             }
             kind::COMPATIBLE_ID => {
-                let ids =
-                    descriptor.get(4..).and_then(<[u8]>::first_chunk::<16>).ok_or(Malformed::Lengths(at))?;
-                let (id, sub_id) = (ids.first_chunk(), ids.last_chunk());
-                advertised.compatible_ids.extend(
-                    id.zip(sub_id).and_then(|(id, sub_id)| compatible_id(first_interface, id, sub_id)),
-                );
+                let ids = descriptor.get(4..).and_then(<[u8]>::first_chunk).ok_or(Malformed::Lengths(at))?;
+                advertised.compatible_ids.extend(compatible_id(first_interface, ids));
             }
             kind::REGISTRY_PROPERTY => {
                 let (kind, name, data) = property(descriptor).ok_or(Malformed::Lengths(at))?;
