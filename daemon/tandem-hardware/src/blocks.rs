@@ -2,6 +2,7 @@
 //!
 //! Nothing of libudev is touched on a runtime thread, for it reads sysfs.
 
+use crate::probe::{Asking, Inquiries};
 use crate::tracker::{Sighting, Tracker};
 use crate::{HardwareError, announce, monitor};
 use tandem_model::presence::Presence;
@@ -13,6 +14,8 @@ const QUEUED: usize = 32;
 
 /// Announces devices until it is told to stop or nobody listens any more.
 pub(crate) async fn watch(
+    asking: Asking,
+    inquiries: Inquiries,
     presence: &Sender<Presence>,
     stop: &CancellationToken,
 ) -> Result<(), HardwareError> {
@@ -21,7 +24,7 @@ pub(crate) async fn watch(
     let (wake, awake) = std::io::pipe().map_err(in_udev)?;
     let (sender, mut sightings) = channel(QUEUED);
     let monitor = tokio::task::spawn_blocking(move || monitor::run(&wake, &sender));
-    relay(&mut sightings, presence, stop).await;
+    relay(&mut sightings, asking, inquiries, presence, stop).await;
     drop((awake, sightings));
     match monitor.await {
         Ok(result) => result,
@@ -29,17 +32,37 @@ pub(crate) async fn watch(
     }
 }
 
-async fn relay(sightings: &mut Receiver<Sighting>, presence: &Sender<Presence>, stop: &CancellationToken) {
+async fn relay(
+    sightings: &mut Receiver<Sighting>,
+    mut asking: Asking,
+    Inquiries(mut inquiries): Inquiries,
+    presence: &Sender<Presence>,
+    stop: &CancellationToken,
+) {
     let mut tracker = Tracker::default();
+    // what is there is known when it was listed
+    let mut is_listed = false;
     loop {
-        let sighting = tokio::select! {
+        let seen = tokio::select! {
             biased;
             () = stop.cancelled() => return,
             () = presence.closed() => return,
-            sighting = sightings.recv() => sighting,
+            sighting = sightings.recv() => match sighting {
+                Some(sighting) => {
+                    is_listed = true;
+                    vec![asking.see(sighting)]
+                }
+                None => return,
+            },
+            done = asking.next() => asking.ended(done),
+            Some(inquiry) = inquiries.recv(), if is_listed => {
+                asking.inquire(inquiry);
+                Vec::new()
+            }
         };
-        let Some(sighting) = sighting else { return };
-        if !announce(tracker.see(sighting), presence, stop).await {
+        asking.reply();
+        let changes: Vec<Presence> = seen.into_iter().flat_map(|sighting| tracker.see(sighting)).collect();
+        if !announce(changes, presence, stop).await {
             return;
         }
     }
@@ -48,6 +71,7 @@ async fn relay(sightings: &mut Receiver<Sighting>, presence: &Sender<Presence>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use std::time::Duration;
 
     /// Watches until `end` has its effect. A machine that has no udev to ask is told apart from one that hangs.
@@ -55,7 +79,10 @@ mod tests {
         let (sender, changes) = channel(1);
         let stop = CancellationToken::new();
         let token = stop.clone();
-        let watching = tokio::spawn(async move { watch(&sender, &token).await });
+        let watching = tokio::spawn(async move {
+            let asking = Asking::new(Arc::new(crate::probe::Usb), None);
+            watch(asking, crate::inquiries().1, &sender, &token).await
+        });
         end(&stop, changes);
         let result =
             tokio::time::timeout(Duration::from_secs(10), watching).await.expect("it did not end").unwrap();

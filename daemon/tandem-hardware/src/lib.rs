@@ -1,8 +1,9 @@
-//! Finds devices and says what they are: block devices and MTP players by udev, folders that stand for players by
-//! inotify.
+//! Finds devices and says what they are: block devices, MTP players and players for service providers by udev, folders that
+//! stand for players by inotify.
 //!
-//! It opens no device and mounts nothing. What udev tells is copied into plain values at the edge (`monitor`), and
-//! what it means is decided by pure functions ([`classify`], [`classify_usb`]).
+//! It mounts nothing, and opens only USB devices that nothing but their own descriptors can tell of (`probe`). What udev
+//! tells is copied into plain values at the edge (`monitor`), and what it means is decided by pure functions
+//! ([`classify`], [`classify_usb`]).
 
 mod blocks;
 mod card;
@@ -13,6 +14,7 @@ mod identity;
 pub mod microsoft;
 mod monitor;
 mod overlap;
+mod probe;
 mod system_disk;
 mod text;
 mod tracker;
@@ -20,9 +22,12 @@ mod usb;
 
 pub use classify::{Ignored, classify};
 pub use facts::{BlockFacts, CardFacts, InterfaceFacts, UsbDeviceFacts, UsbFacts};
+pub use probe::{Inquiries, UsbInquirer, inquiries};
 pub use usb::{Answer, Classified, PLAYER_INTERFACE, Reason, Verdict, classify_usb, may_be_asked};
 
+use probe::{Asking, Usb};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tandem_model::presence::Presence;
 use thiserror::Error;
 use tokio::sync::mpsc::Sender;
@@ -44,6 +49,8 @@ pub struct HardwareOptions {
     pub folders: Vec<FolderPlayer>,
     /// Whether to look for block devices and MTP players.
     pub udev: bool,
+    /// Where it is kept what USB devices have answered; nowhere, and each is asked anew after a start.
+    pub state: Option<PathBuf>,
 }
 
 /// Why devices can't be found.
@@ -83,7 +90,8 @@ pub enum HardwareError {
     },
 }
 
-/// Announces what comes and goes, beginning with what is there, until it is told to stop or nobody listens any more.
+/// Announces what comes and goes, beginning with what is there, until it is told to stop or nobody listens any more; and
+/// answers questions about USB devices.
 ///
 /// Every arrival is followed by its departure before the same key arrives again.
 ///
@@ -91,6 +99,7 @@ pub enum HardwareError {
 /// When the options can't be met, or the system no longer tells of changes.
 pub async fn watch(
     options: HardwareOptions,
+    inquiries: Inquiries,
     presence: Sender<Presence>,
     stop: CancellationToken,
 ) -> Result<(), HardwareError> {
@@ -103,7 +112,14 @@ pub async fn watch(
         end_all_on_error(result, &stop)
     };
     let watch_blocks = async {
-        let result = if options.udev { blocks::watch(&presence, &stop).await } else { Ok(()) };
+        let result = if options.udev {
+            let asking = Asking::new(Arc::new(Usb), options.state);
+            blocks::watch(asking, inquiries, &presence, &stop).await
+        } else {
+            // whoever asks learns that nobody looks
+            drop(inquiries);
+            Ok(())
+        };
         end_all_on_error(result, &stop)
     };
     let (folders, blocks) = tokio::join!(watch_folders, watch_blocks);

@@ -122,6 +122,11 @@ pub fn may_be_asked(facts: &UsbDeviceFacts) -> Result<(), Reason> {
     untouchable::may_be_asked(facts)
 }
 
+/// The numbers of the interfaces that a player could be served over.
+pub(crate) fn served_interfaces(facts: &UsbDeviceFacts) -> Vec<u8> {
+    untouchable::served(facts).map(|interface| interface.number).collect()
+}
+
 fn by_descriptors(facts: &UsbDeviceFacts, advertised: &Advertised) -> Result<Classified, Reason> {
     let mut guids: Vec<Guid> = Vec::new();
     for found in &advertised.device_interfaces {
@@ -142,7 +147,7 @@ fn by_descriptors(facts: &UsbDeviceFacts, advertised: &Advertised) -> Result<Cla
 }
 
 /// The GUIDs of a udev property; what isn't one is left out.
-fn listed(property: &str) -> Vec<Guid> {
+pub(crate) fn listed(property: &str) -> Vec<Guid> {
     let mut guids = Vec::new();
     for guid in property.split([' ', ',', ';', '\t']).filter_map(Guid::parse) {
         if !guids.contains(&guid) {

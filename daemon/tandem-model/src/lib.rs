@@ -18,6 +18,7 @@ pub mod path;
 pub mod player;
 pub mod presence;
 pub mod snapshot;
+pub mod usb;
 
 /// A boxed future, so that the traits between the crates can be used as `dyn`.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tandem_dbus::{Bus, BusKind, ServeOptions, ServiceProviders, SystemServices};
 use tandem_engine::{Engine, EngineOptions, Inputs, Parts, Started};
-use tandem_hardware::{FolderPlayer, HardwareError, HardwareOptions};
+use tandem_hardware::{FolderPlayer, HardwareError, HardwareOptions, Inquiries};
 use tandem_library::{AgentLibraries, ChildLauncher, Launcher, UnitLauncher};
 use tandem_model::clock::SystemClock;
 use tandem_model::id::Guid;
@@ -89,9 +89,12 @@ pub(crate) async fn serve(args: &Args, config: Config, places: Places) -> anyhow
             return Err(error.into());
         }
     }
+    let (_, inquiries) = tandem_hardware::inquiries();
     // No device is touched before the name is ours: another daemon may be at work on it.
-    services
-        .start("the search for players", search(hardware_options(config), arrived, presence, stop.clone()));
+    services.start(
+        "the search for players",
+        search(hardware_options(config, places.state.clone()), inquiries, arrived, presence, stop.clone()),
+    );
     let stopped = stop.clone();
     services.start("the relay between players and their providers", async move {
         providers.relay(found, relayed, stopped.clone()).await;
@@ -175,15 +178,17 @@ fn new_guid() -> Guid {
     Guid(random & !VERSION & !VARIANT | 4 << 76 | 0b10 << 62)
 }
 
-fn hardware_options(config: Config) -> HardwareOptions {
+fn hardware_options(config: Config, state: PathBuf) -> HardwareOptions {
     let player = |folder: crate::config::Folder| FolderPlayer { path: folder.path, name: folder.name };
-    HardwareOptions { folders: config.folders.into_iter().map(player).collect(), udev: config.udev }
+    let folders = config.folders.into_iter().map(player).collect();
+    HardwareOptions { folders, udev: config.udev, state: Some(state) }
 }
 
 /// Tells of the players that are there from the start and of those that come and go, until `stop`; also where there is
 /// nothing to look for.
 async fn search(
     options: HardwareOptions,
+    inquiries: Inquiries,
     arrived: Vec<Presence>,
     presence: mpsc::Sender<Presence>,
     stop: CancellationToken,
@@ -195,8 +200,9 @@ async fn search(
         }
     }
     if options.udev || !options.folders.is_empty() {
-        return tandem_hardware::watch(options, presence, stop).await.map_err(hardware_error);
+        return tandem_hardware::watch(options, inquiries, presence, stop).await.map_err(hardware_error);
     }
+    drop(inquiries);
     stop.cancelled().await;
     drop(presence);
     Ok(())

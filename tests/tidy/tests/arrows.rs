@@ -43,7 +43,17 @@ const CONFINED: [(&str, &[&str]); 15] = [
     ("lofty", &["tandem-library-agent"]),
     ("inotify", &["tandem-library-agent", "tandem-hardware", "tandem-dbus"]),
     ("rusqlite", &["tandem-store", "tandem-library-agent"]),
-    ("toml", &["tandem-store", "tandem-players", "tandemd", "tandem-library-agent", "tandem-dbus"]),
+    (
+        "toml",
+        &[
+            "tandem-store",
+            "tandem-hardware",
+            "tandem-players",
+            "tandemd",
+            "tandem-library-agent",
+            "tandem-dbus",
+        ],
+    ),
     ("clap", &["tandemd", "tandemctl", "tandem-library-agent"]),
     ("anyhow", &["tandemd", "tandemctl", "tandem-library-agent"]),
     ("sd-notify", &["tandemd"]),

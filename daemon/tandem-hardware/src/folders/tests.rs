@@ -28,7 +28,8 @@ impl Fixture {
             folders.iter().map(|path| FolderPlayer { path: root.path().join(path), name: None }).collect();
         let (sender, changes) = channel(4);
         let stop = CancellationToken::new();
-        let watching = tokio::spawn(watch(HardwareOptions { folders, udev: false }, sender, stop.clone()));
+        let options = HardwareOptions { folders, ..HardwareOptions::default() };
+        let watching = tokio::spawn(watch(options, crate::inquiries().1, sender, stop.clone()));
         Self { root, changes, stop, watching }
     }
 

@@ -8,7 +8,7 @@ pub mod v1;
 pub mod v2;
 
 #[cfg(test)]
-mod encode;
+pub(crate) mod encode;
 #[cfg(test)]
 mod tests;
 

@@ -71,15 +71,20 @@ pub(super) fn may_be_asked(facts: &UsbDeviceFacts) -> Result<(), Reason> {
     if let Some(used) = facts.interfaces.iter().find(|interface| interface.driver == "usbfs") {
         return Err(Reason::InUse(used.number));
     }
-    let mut served = facts
-        .interfaces
-        .iter()
-        .filter(|interface| SERVED_CLASSES.contains(&interface.class) && interface.endpoints >= ENDPOINTS)
-        .peekable();
-    let first = (*served.peek().ok_or(Reason::NoInterface)?).clone();
-    if served.any(|interface| YIELDING.contains(&interface.driver.as_str())) {
-        facts.node.as_ref().ok_or(Reason::NoNode)?;
-        return Ok(());
+    let first = facts.interfaces.iter().find(could_serve).ok_or(Reason::NoInterface)?;
+    if served(facts).next().is_none() {
+        return Err(Reason::Driver(first.number, first.driver.clone()));
     }
-    Err(Reason::Driver(first.number, first.driver))
+    facts.node.as_ref().ok_or(Reason::NoNode)?;
+    Ok(())
+}
+
+/// The interfaces that a player could be served over.
+pub(super) fn served(facts: &UsbDeviceFacts) -> impl Iterator<Item = &InterfaceFacts> {
+    let is_free = |interface: &&InterfaceFacts| YIELDING.contains(&interface.driver.as_str());
+    facts.interfaces.iter().filter(could_serve).filter(is_free)
+}
+
+fn could_serve(interface: &&InterfaceFacts) -> bool {
+    SERVED_CLASSES.contains(&interface.class) && interface.endpoints >= ENDPOINTS
 }
