@@ -27,6 +27,9 @@ use tokio::sync::watch;
 /// How long a resolution waits for scans that were asked for before it.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long a resolution waits for what the watches have to tell.
+const WATCH_LIMIT: Duration = Duration::from_secs(1);
+
 /// An answer, and the descriptor that goes with it.
 pub(crate) type Answered = (Answer, Option<OwnedFd>);
 
@@ -102,6 +105,8 @@ impl Agent {
         if matches!(request, Request::Resolve(_)) {
             if self.watcher.is_incomplete() {
                 self.scanner.request_full(false);
+            } else {
+                self.watcher.hand_over(WATCH_LIMIT).await;
             }
             self.scanner.settle(SETTLE_LIMIT).await;
         }

@@ -14,12 +14,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Changes are gathered until nothing has happened for so long,
 const QUIET: Duration = Duration::from_millis(500);
 /// but no longer than this.
 const GATHERED: Duration = Duration::from_secs(5);
+/// The same where somebody waits for what has happened until now: what the kernel holds is read before this is over.
+const DRAINED: Duration = Duration::from_millis(2);
 const EVENT_BUFFER: usize = 16 * 1024;
 
 /// What a watch is there for.
@@ -41,21 +44,27 @@ struct Watched {
 pub(crate) struct Watcher {
     watched: Mutex<Watched>,
     incomplete: AtomicBool,
+    /// How often somebody asked for what had happened until then, and how many of them have it.
+    asked: watch::Sender<u64>,
+    handed_over: watch::Sender<u64>,
 }
 
 impl Watcher {
     /// The watches and their source of events; no source where the system has no inotify instance left.
     pub(crate) fn new() -> (Self, Option<Inotify>) {
-        match Inotify::init() {
-            Ok(inotify) => {
-                let watched = Watched { watches: Some(inotify.watches()), ..Watched::default() };
-                (Self { watched: Mutex::new(watched), incomplete: AtomicBool::new(false) }, Some(inotify))
-            }
-            Err(error) => {
+        let source = Inotify::init()
+            .inspect_err(|error| {
                 tracing::warn!(%error, "changes in the library's folders can't be watched; they are scanned before each use");
-                (Self { watched: Mutex::default(), incomplete: AtomicBool::new(true) }, None)
-            }
-        }
+            })
+            .ok();
+        let watched = Watched { watches: source.as_ref().map(Inotify::watches), ..Watched::default() };
+        let watcher = Self {
+            watched: Mutex::new(watched),
+            incomplete: AtomicBool::new(source.is_none()),
+            asked: watch::Sender::new(0),
+            handed_over: watch::Sender::new(0),
+        };
+        (watcher, source)
     }
 
     fn lock(&self) -> MutexGuard<'_, Watched> {
@@ -65,6 +74,18 @@ impl Watcher {
     /// Whether changes may go unnoticed, so that a scan is due before the library is used.
     pub(crate) fn is_incomplete(&self) -> bool {
         self.incomplete.load(Ordering::Relaxed)
+    }
+
+    /// Sees to it that what has happened until now is asked of the scanner, without the wait for more of it, but waits no
+    /// longer than `limit` for that.
+    pub(crate) async fn hand_over(&self, limit: Duration) {
+        let mut handed_over = self.handed_over.subscribe();
+        self.asked.send_modify(|count| *count += 1);
+        let ticket = *self.asked.borrow();
+        let done = handed_over.wait_for(|handed_over| *handed_over >= ticket);
+        if timeout(limit, done).await.is_err() {
+            tracing::debug!("answering before all that has happened is known");
+        }
     }
 
     /// Watches a folder of music, not those below it. `is_root`: it is one of the library's own, which may be reached
@@ -219,24 +240,41 @@ fn note_folder(folder: &Path, event: &Event<std::ffi::OsString>, dirty: &mut BTr
 /// Gathers events and hands over what they call for, until the source ends.
 pub(crate) async fn run(watcher: &Watcher, source: Inotify, request: impl Fn(Wanted)) -> io::Result<()> {
     let mut events = source.into_event_stream(vec![0; EVENT_BUFFER])?;
-    while let Some(event) = events.next().await {
+    let mut asked = watcher.asked.subscribe();
+    loop {
         let mut wanted = Wanted::default();
+        let mut next = tokio::select! {
+            event = events.next() => match event {
+                None => return Ok(()),
+                event => event,
+            },
+            // the sender is the watcher's own
+            _ = asked.changed() => None,
+        };
         let end = Instant::now() + GATHERED;
-        let mut next = Some(event);
-        while let Some(event) = next {
-            match event {
-                Ok(event) => watcher.note(&event, &mut wanted),
-                Err(error) => {
+        let ticket = loop {
+            match next.take() {
+                Some(Ok(event)) => watcher.note(&event, &mut wanted),
+                Some(Err(error)) => {
                     tracing::warn!(%error, "changes were lost; the library is scanned");
                     wanted.full = true;
                 }
+                None => {}
             }
-            let quiet = (Instant::now() + QUIET).min(end);
-            next = timeout_at(quiet, events.next()).await.ok().flatten();
-        }
+            let ticket = *asked.borrow_and_update();
+            let is_awaited = ticket > *watcher.handed_over.borrow();
+            let quiet = Instant::now() + if is_awaited { DRAINED } else { QUIET };
+            tokio::select! {
+                event = timeout_at(quiet.min(end), events.next()) => match event {
+                    Ok(Some(event)) => next = Some(event),
+                    Ok(None) | Err(_) => break ticket,
+                },
+                _ = asked.changed(), if !is_awaited => {}
+            }
+        };
         if wanted.full || !wanted.dirty.is_empty() {
             request(wanted);
         }
+        watcher.handed_over.send_replace(ticket);
     }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Music files: found, told, opened, hashed, watched, whatever they are called and hold.
 
-use crate::kit::{Fixture, LIMIT, until, until_found};
+use crate::kit::{Fixture, LIMIT, resolve, until, until_found};
 use crate::samples;
 use std::ffi::OsStr;
 use std::fs;
@@ -118,6 +118,20 @@ async fn what_is_set_is_kept_and_what_is_not_is_refused() {
     let foreign = MediaUri("http://example.org/a.flac".into());
     assert!(matches!(library.media_info(foreign).await, Err(LibraryError::InvalidArgument(_))));
     assert!(matches!(library.search("(colour == 1)".into()).await, Err(LibraryError::InvalidArgument(_))));
+}
+
+#[tokio::test]
+async fn a_resolution_knows_what_changed_just_before_it() {
+    let fixture = Fixture::new();
+    fixture.put("a/1.flac", &samples::flac(&["TITLE=one"]));
+    let library = fixture.open().await;
+    let all = library.default_playlists().await.unwrap().pop().unwrap();
+    for number in 2..6 {
+        fixture.put(format!("a/{number}.flac"), &samples::flac(&["TITLE=another"]));
+        assert_eq!(resolve(&*library, &all).await.tracks.len(), number);
+    }
+    fs::remove_file(fixture.at("a/1.flac")).unwrap();
+    assert_eq!(resolve(&*library, &all).await.tracks.len(), 4);
 }
 
 #[tokio::test]
