@@ -4,6 +4,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::index;
+use crate::scan::walk::PLAYER_MARK;
 use crate::text;
 use rusqlite::{Connection, Transaction};
 use std::ffi::{OsStr, OsString};
@@ -45,6 +46,11 @@ pub(crate) fn check(folders: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
         if !facts.is_dir() {
             return Err(Failure::invalid(format!(
                 "`{shown}` is not a directory; give the directory that holds the music"
+            )));
+        }
+        if folder.join(PLAYER_MARK).is_file() {
+            return Err(Failure::invalid(format!(
+                "`{shown}` is a player, for it holds {PLAYER_MARK}; give the directory that holds the music"
             )));
         }
         let folder: PathBuf = folder.components().collect();
@@ -128,5 +134,7 @@ mod tests {
             assert!(error.contains(&*bad.to_string_lossy()), "{error}");
         }
         assert!(check(Vec::new()).is_err());
+        std::fs::File::create(folder.path().join(PLAYER_MARK)).unwrap();
+        assert!(check(vec![folder.path().into()]).unwrap_err().to_string().contains("is a player"));
     }
 }

@@ -55,7 +55,7 @@ pub trait Library {
     ///
     /// # Arguments
     ///
-    /// * `paths` - Absolute paths of directories, else `InvalidArgument`.
+    /// * `paths` - Absolute paths of directories that are no players, else `InvalidArgument`.
     fn set_folders(&self, paths: &[&str]) -> zbus::Result<()>;
 
     /// Scan method

@@ -4,6 +4,7 @@
 //! can't be read, or because all of a library's folder is gone at once.
 
 mod away;
+mod players;
 
 use super::entries::{self, NewTrack};
 use super::intake::Intake;
@@ -54,6 +55,8 @@ pub(super) struct Pass<'a> {
     vanished: Vec<Vanished>,
     vanished_dirs: Vec<VanishedDir>,
     mounts: Mounts,
+    /// Folders in which nothing belongs to the library.
+    players: Vec<PathBuf>,
     answers: &'a Answers<'a>,
     settled: bool,
     unsettled: BTreeMap<PathBuf, bool>,
@@ -88,6 +91,7 @@ impl<'a> Pass<'a> {
             vanished: Vec::new(),
             vanished_dirs: Vec::new(),
             mounts,
+            players: Vec::new(),
             answers,
             settled: false,
             unsettled: BTreeMap::new(),
@@ -212,7 +216,8 @@ impl<'a> Pass<'a> {
                 return Ok(());
             }
             let relative = visit.path.strip_prefix(folder).unwrap_or(Path::new("")).to_owned();
-            if text::has_hidden_part(&relative) || self.mounts.is_away(&visit.path) {
+            let is_left_out = self.mounts.is_away(&visit.path) || self.is_on_player(&visit.path);
+            if text::has_hidden_part(&relative) || is_left_out {
                 continue;
             }
             if relative.components().count() > MAX_DEPTH {
@@ -223,6 +228,7 @@ impl<'a> Pass<'a> {
             self.watcher.watch(&visit.path, is_root);
             match walk::list(root, &relative, self.mounts.probe) {
                 Ok(listing) if !self.mounts.meet(&visit.path, listing.is_mount) => {}
+                Ok(listing) if listing.is_player => self.leave_out_player(&visit.path, is_root)?,
                 Ok(listing) => {
                     self.recovered(&visit.path);
                     self.compare(root, &relative, &visit, listing, &mut stack)?;

@@ -10,6 +10,9 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+/// What lies at the top of a file system that is a partnered player.
+pub(crate) const PLAYER_MARK: &str = "WMPInfo.xml";
+
 /// A file as the file system tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
@@ -44,6 +47,8 @@ pub(super) struct Listing {
     pub(super) folders: Vec<Vec<u8>>,
     /// Whether a file system is mounted there.
     pub(super) is_mount: bool,
+    /// Whether it is a player: what lies there was put there from a library, and is no part of one.
+    pub(super) is_player: bool,
     /// Whether a name vanished while it was listed: what was renamed meanwhile may be missing under both names.
     pub(super) is_unsettled: bool,
 }
@@ -113,6 +118,9 @@ pub(super) fn list(root: &Root, relative: &Path, is_mount: Probe) -> Result<List
         let music = formats::by_name(name).is_some();
         match kind {
             FileType::Directory => listing.folders.push(name.to_vec()),
+            FileType::RegularFile if name.eq_ignore_ascii_case(PLAYER_MARK.as_bytes()) => {
+                listing.is_player = true;
+            }
             FileType::RegularFile if music || formats::is_playlist(name) => {
                 let facts = match facts(&folder, name) {
                     Ok((FileType::RegularFile, facts)) => facts,
