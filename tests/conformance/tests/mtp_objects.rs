@@ -9,7 +9,7 @@ use simulated_player::{open, path, put, simulated};
 use std::io::Write;
 use tandem_model::error::PlayerError;
 use tandem_model::player::{Close, Tags};
-use tandem_mtp::codes::{FormatCode, ObjectPropertyCode};
+use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode};
 use tandem_mtp::responder::profile;
 
 fn tags(title: &str, album: &str) -> Tags {
@@ -113,4 +113,44 @@ async fn objects_of_a_format_that_lists_leave_out_are_seen() {
     let told = player.storage().facts(paths.to_vec()).await.unwrap();
     assert_eq!(told[2].map(|facts| facts.size), Some(wma.facts.size));
     assert!(told.iter().all(Option::is_some), "{told:?}");
+}
+
+/// Folders of a large player, and files in each.
+const FOLDERS: usize = 250;
+const IN_FOLDER: usize = 40;
+
+#[tokio::test]
+async fn ten_thousand_objects_are_listed_by_one_transaction_for_each_folder() {
+    // whole folders at once, and one object at a time where the player knows nothing else
+    let few = FOLDERS as u64 + 20;
+    for (profile, most) in
+        [("classic", few), ("phone", few), ("minimal", (FOLDERS * (IN_FOLDER + 2)) as u64 + 20)]
+    {
+        let simulated = simulated(profile);
+        let inside = simulated.player();
+        let storage = inside.storages()[0];
+        let folder =
+            |parent, name: &str| inside.put(storage, parent, FormatCode::ASSOCIATION, name, b"").unwrap();
+        let music = folder(ObjectHandle::ROOT, "Music");
+        let mut paths = Vec::new();
+        for album in 0..FOLDERS {
+            let at = folder(music, &format!("Album {album}"));
+            for song in 0..IN_FOLDER {
+                let name = format!("{song}.mp3");
+                inside.put(storage, at, FormatCode::MP3, &name, b"song").unwrap();
+                paths.push(path(&format!("Music/Album {album}/{name}")));
+            }
+        }
+        let player = open(&simulated).await.unwrap();
+        let before = inside.transactions();
+        let begun = std::time::Instant::now();
+        let told = player.storage().facts(paths.clone()).await.unwrap();
+        let (taken, listing) = (begun.elapsed(), inside.transactions() - before);
+        println!("{profile}: {} objects by {listing} transactions in {taken:?}", paths.len());
+        assert!(told.iter().all(Option::is_some), "{profile}");
+        assert!(listing <= most, "{profile}: {listing} transactions");
+        // what was listed isn't asked for again
+        player.storage().facts(paths).await.unwrap();
+        assert_eq!(inside.transactions() - before, listing, "{profile}");
+    }
 }

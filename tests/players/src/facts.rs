@@ -17,6 +17,8 @@ const FORMATS: [(&str, &[u64]); 5] = [
 /// Everything else that is sound.
 const OTHER_SOUND: [u64; 3] = [0x3007, 0xB901, 0xB903];
 const UNDEFINED: u64 = 0x3000;
+/// Bytes of `WMPInfo.xml`.
+const MARK: u64 = 296;
 /// Space is given in units of so many bytes.
 const CLUSTER: u64 = 32 * 1024;
 
@@ -31,6 +33,8 @@ pub enum Refusal {
     TakesNoFiles,
     /// It lacks an operation that nothing can be done without.
     Lacks,
+    /// It has no room for the partnership's mark.
+    Full,
     /// It takes no format that music comes in.
     NoFormat,
 }
@@ -44,6 +48,7 @@ impl Refusal {
             Self::ReadOnly => "none of its storages can be written",
             Self::TakesNoFiles => "it knows no operation that sends a file",
             Self::Lacks => "it doesn't know an operation that nothing can be done without",
+            Self::Full => "it has no room for the partnership's mark",
             Self::NoFormat => "it lists no format that music comes in",
         }
     }
@@ -56,6 +61,7 @@ impl Refusal {
             Self::ReadOnly => "can be written",
             Self::TakesNoFiles => "takes no files",
             Self::Lacks => "it doesn't know",
+            Self::Full => "full",
             Self::NoFormat => "no format",
         }
     }
@@ -83,6 +89,8 @@ pub struct Facts {
     /// Extensions of what it plays without listing it: no answer of a player tells that.
     plays_besides: Vec<&'static str>,
     storages: Vec<Value>,
+    /// Whether it has a property for the partner, and keeps it.
+    keeps_partner: bool,
 }
 
 fn numbers(value: &Value) -> Vec<u64> {
@@ -129,9 +137,15 @@ impl Facts {
         let formats = value["formats"].as_array().into_iter().flatten();
         let storages = value["storages"].as_array().cloned().unwrap_or_default();
         let has_medium = |id: u64| id != 0 && StorageId(id as u32).has_medium();
+        let partner = info["device_properties"].as_array().into_iter().flatten().any(|p| p["code"] == 0xD401);
+        let habits = value["habits"].as_array().into_iter().flatten();
+        let forgets = habits.into_iter().any(|habit| habit == "forgets-device-properties");
+        let operations = numbers(&info["operations"]);
+        let settable = operations.contains(&0x1015) && operations.contains(&0x1016);
         Ok(Self {
+            keeps_partner: partner && settable && !forgets,
             class: value["class"].as_str().unwrap_or("-").to_owned(),
-            operations: numbers(&info["operations"]),
+            operations,
             formats: formats.filter_map(|format| format["code"].as_u64()).collect(),
             plays_besides: plays_besides(&value),
             is_android: info["vendor_extension_desc"]
@@ -172,8 +186,15 @@ impl Facts {
         if self.storages.is_empty() {
             return Some(Refusal::NoStorage);
         }
-        let writable = self.storages.iter().any(|storage| storage["access"].as_u64().unwrap_or(0) == 0);
-        if writable { None } else { Some(Refusal::ReadOnly) }
+        let writable = self.storages.iter().filter(|storage| storage["access"].as_u64().unwrap_or(0) == 0);
+        let number = |storage: &Value, key: &str| storage[key].as_u64();
+        // the largest is chosen, and of those that are as large the first
+        let chosen = writable.min_by_key(|storage| {
+            (std::cmp::Reverse(number(storage, "capacity").unwrap_or(0)), number(storage, "id"))
+        });
+        let Some(chosen) = chosen else { return Some(Refusal::ReadOnly) };
+        let is_full = number(chosen, "free_bytes").is_some_and(|free| free < MARK);
+        (is_full && !self.keeps_partner && self.lists(&[UNDEFINED])).then_some(Refusal::Full)
     }
 
     /// Whether a track with this extension is for it. What lists no sound at all doesn't say, and Android's list is the

@@ -1,5 +1,6 @@
 //! Synchronises with a player of every profile, the project's own and those of a directory, and prints a line for each and
-//! a table by class. With `--faults` it then has each fault strike at each transaction of a small synchronisation.
+//! a table by class. With `--faults` it then has each fault strike at each transaction of a small synchronisation, and at some
+//! of a large one's; with `--mutants` players that nobody has seen are synchronised too.
 //!
 //! It must not stop at a file that is no profile: that is told, and the others go on.
 
@@ -26,6 +27,10 @@ const USAGE: &str = "usage: players [--tracks N] [--faults] [--fault-tracks N] [
 /// Of different classes: classic with all operations, without lists, a phone, files for playlists, and one that can neither
 /// rename nor list whole folders.
 const FAULTY: [&str; 5] = ["classic", "classic-no-lists", "phone", "playlist-files", "minimal"];
+
+/// Each fault strikes at each transaction of a small synchronisation; of the large one it strikes at one in so many, for
+/// what a large one has besides is more of the same.
+const LARGE_STEP: usize = 701;
 
 /// Lines of one failure that are shown.
 const MOST_LINES: usize = 4;
@@ -129,6 +134,7 @@ fn main() -> ExitCode {
     }
     if arguments.faults {
         failed += sweep(&candidates, arguments.fault_tracks, arguments.fault_step);
+        failed += sweep(&candidates, arguments.tracks, arguments.fault_step.saturating_mul(LARGE_STEP));
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -304,8 +310,9 @@ fn sweep(candidates: &[Candidate], tracks: usize, step: usize) -> usize {
         });
         let bad = failed.load(Ordering::Relaxed) - before;
         println!(
-            "swept    {profile}: {} faults at {transactions} transactions, {bad} failed",
-            Fault::ALL.len()
+            "swept    {profile}: {tracks} tracks, {} faults at {} of {transactions} transactions each, {bad} failed",
+            Fault::ALL.len(),
+            usize::try_from(transactions).unwrap_or(usize::MAX).div_ceil(step)
         );
     }
     let (runs, struck, failed) = (runs.into_inner(), struck.into_inner(), failed.into_inner());

@@ -138,6 +138,11 @@ fn toggle(list: &mut Value, random: &mut Random, is_it: impl Fn(&Value) -> bool,
     }
 }
 
+/// What a list of the profile holds; nothing where it has no such list.
+fn each<'a>(profile: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
+    profile.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
 fn operations(value: &mut Value, random: &mut Random) {
     for _ in 0..=random.below(6) {
         let code = random.of(&OPERATIONS);
@@ -145,7 +150,7 @@ fn operations(value: &mut Value, random: &mut Random) {
         if [0x100C, 0x100D, 0x1007, 0x1009, 0x100B].contains(&code) && !random.once_in(8) {
             continue;
         }
-        let list = &mut value["device_info"]["operations"];
+        let Some(list) = value["device_info"].get_mut("operations") else { return };
         toggle(list, random, |item| item.as_u64() == Some(u64::from(code)), json!(code));
     }
 }
@@ -160,14 +165,15 @@ fn formats(value: &mut Value, random: &mut Random) {
             json!({ "code": code, "properties": random.below(sets) })
         };
         let is = |item: &Value| item["code"].as_u64() == Some(u64::from(code));
-        toggle(&mut value["formats"], random, is, made);
+        let Some(list) = value.get_mut("formats") else { return };
+        toggle(list, random, is, made);
     }
 }
 
 /// Which properties objects of a format have.
 fn sets(value: &mut Value, random: &mut Random) {
     let count = value["props"].as_array().map_or(0, Vec::len);
-    for set in value["property_sets"].as_array_mut().into_iter().flatten() {
+    for set in each(value, "property_sets") {
         for _ in 0..random.below(4) {
             let index = random.below(count);
             if count > 0 {
@@ -178,7 +184,7 @@ fn sets(value: &mut Value, random: &mut Random) {
 }
 
 fn properties(value: &mut Value, random: &mut Random) {
-    for property in value["props"].as_array_mut().into_iter().flatten() {
+    for property in each(value, "props") {
         if !random.once_in(4) {
             continue;
         }
@@ -199,7 +205,7 @@ fn properties(value: &mut Value, random: &mut Random) {
 }
 
 fn storages(value: &mut Value, random: &mut Random) {
-    let Some(storages) = value["storages"].as_array_mut() else { return };
+    let Some(storages) = value.get_mut("storages").and_then(Value::as_array_mut) else { return };
     if random.once_in(2) {
         let number = storages.len() as u64 + 1;
         let capacity = random.of(&[1u64 << 20, 1 << 27, 1 << 31, 1 << 40]);
@@ -232,8 +238,9 @@ fn device(value: &mut Value, random: &mut Random) {
         2 => {
             let code = random.of(&[0x5001_u16, 0xD401, 0xD402, 0xD406, 0xD407]);
             let is = |item: &Value| item["code"].as_u64() == Some(u64::from(code));
-            let list = &mut value["device_info"]["device_properties"];
-            toggle(list, random, is, json!({ "code": code }));
+            if let Some(list) = value["device_info"].get_mut("device_properties") {
+                toggle(list, random, is, json!({ "code": code }));
+            }
         }
         3 => value["usb"]["in_maxpacket"] = json!(random.of(&[8, 64, 512, 1024])),
         4 => value["sync_partner"] = json!(random.of(&["Longhorn Sync Engine", "\u{4d49}\u{5243}", "{}"])),
