@@ -18,6 +18,8 @@ pub(crate) struct Config {
     pub(crate) folders: Vec<Folder>,
     /// Whether players are looked for with udev.
     pub(crate) udev: bool,
+    /// Whether what is sent to MTP players is read back and compared.
+    pub(crate) read_back: bool,
     /// How long a change of a library has to rest before players follow.
     pub(crate) settle: Duration,
     /// How long an unused library agent goes on running.
@@ -40,6 +42,7 @@ impl Default for Config {
         Self {
             folders: Vec::new(),
             udev: true,
+            read_back: false,
             settle: Duration::from_secs(3),
             linger: Duration::from_secs(30),
             level: tracing::Level::INFO,
@@ -50,8 +53,9 @@ impl Default for Config {
 impl Config {
     /// Takes over every key that a file sets.
     fn merge(&mut self, file: ConfigFile) {
-        let ConfigFile { folder, hardware, engine, library, log } = file;
+        let ConfigFile { folder, hardware, players, engine, library, log } = file;
         let HardwareTable { udev } = hardware;
+        let PlayersTable { read_back } = players;
         let EngineTable { settle_seconds } = engine;
         let LibraryTable { linger_seconds } = library;
         let LogTable { level } = log;
@@ -61,6 +65,7 @@ impl Config {
             self.folders = folders.into_iter().map(folder).collect();
         }
         self.udev = udev.unwrap_or(self.udev);
+        self.read_back = read_back.unwrap_or(self.read_back);
         self.settle = settle_seconds.map_or(self.settle, |seconds| Duration::from_secs(seconds.0));
         self.linger = linger_seconds.map_or(self.linger, |seconds| Duration::from_secs(seconds.0));
         self.level = level.map_or(self.level, |level| level.0);
@@ -74,6 +79,8 @@ struct ConfigFile {
     folder: Option<Vec<FolderTable>>,
     #[serde(default)]
     hardware: HardwareTable,
+    #[serde(default)]
+    players: PlayersTable,
     #[serde(default)]
     engine: EngineTable,
     #[serde(default)]
@@ -93,6 +100,12 @@ struct FolderTable {
 #[serde(deny_unknown_fields)]
 struct HardwareTable {
     udev: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct PlayersTable {
+    read_back: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -139,6 +152,7 @@ mod tests {
     fn the_shipped_file_lists_every_default() {
         let file: ConfigFile = toml::from_str(&uncommented()).unwrap();
         assert!(file.hardware.udev.is_some());
+        assert!(file.players.read_back.is_some());
         assert!(file.engine.settle_seconds.is_some());
         assert!(file.library.linger_seconds.is_some());
         assert!(file.log.level.is_some());
@@ -146,6 +160,7 @@ mod tests {
         let mut config = Config {
             folders: vec![Folder { path: "/nowhere".into(), name: None }],
             udev: false,
+            read_back: true,
             settle: Duration::MAX,
             linger: Duration::MAX,
             level: tracing::Level::TRACE,

@@ -9,7 +9,7 @@ mod common;
 mod simulated_player;
 
 use conformance::Subject;
-use simulated_player::{open, path, put, simulated};
+use simulated_player::{open, open_with, path, put, simulated};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,6 +120,25 @@ async fn a_player_that_knows_late_what_it_has_is_asked_again() {
     let player = open(&simulated(file.path().to_str().unwrap())).await.unwrap();
     let written = put(&*player, "a.mp3", b"four").await.unwrap();
     assert_eq!(written.facts.size, 4);
+}
+
+#[tokio::test]
+async fn what_was_sent_is_read_back_when_that_is_asked_for() {
+    let file = with_habits("phone", r#""keeps-other-bytes""#);
+    for (profile, read_back, right) in [
+        (file.path().to_str().unwrap(), false, true),
+        (file.path().to_str().unwrap(), true, false),
+        ("phone", true, true),
+    ] {
+        let simulated = simulated(profile);
+        let player = open_with(&simulated, read_back).await.unwrap();
+        let put = put(&*player, "Music/a.mp3", b"four").await;
+        let there = simulated.player().objects().iter().any(|object| object.size == 4);
+        assert_eq!((put.is_ok(), there), (right, right), "{profile}, {read_back}: {put:?}");
+        if let Err(error) = put {
+            assert_eq!(error, PlayerError::VerifyFailed("Music/a.mp3".into()));
+        }
+    }
 }
 
 #[tokio::test]

@@ -64,6 +64,8 @@ pub enum Habit {
     SessionFirst,
     /// An object that was just sent is empty when it is first asked about.
     SizeLate,
+    /// The last byte of what is sent is kept as another one, though all is said to be well.
+    KeepsOtherBytes,
 }
 
 /// Something that goes wrong once.

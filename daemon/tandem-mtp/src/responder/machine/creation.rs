@@ -178,6 +178,12 @@ impl Machine {
         }
         if incoming.whole {
             let sent = self.receiving.take();
+            if let (Some(sent), Some(last), true) =
+                (sent, received.checked_sub(1), self.has(Habit::KeepsOtherBytes))
+            {
+                let kept = self.tree.read(sent, last, 1)?;
+                self.tree.write(sent, last, &kept.iter().map(|byte| !byte).collect::<Vec<u8>>())?;
+            }
             if self.has(Habit::SizeLate) {
                 self.late.extend(sent);
             }
