@@ -236,7 +236,8 @@ def open_device(name, usb):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or not os.path.isdir(sys.argv[1]):
+    if len(sys.argv) < 2 or not os.path.isdir(sys.argv[1]):
         sys.exit("say which directory is the player")
     identity = {"canonical-name": Variant("s", "directory:" + os.path.realpath(sys.argv[1]))}
-    asyncio.run(Provider("org.example.PythonPlayer", "Python player", open_device, [identity]).run())
+    provider = Provider("org.example.PythonPlayer", open_device, [identity])
+    asyncio.run(provider.run("Python player" if "--register" in sys.argv else None))

@@ -282,9 +282,7 @@ impl Device for Directory {
 
     fn set_references(&self, playlist: Handle, references: &[Handle]) -> Result<(), Error> {
         let file = self.references_file(playlist)?;
-        if !file.exists() {
-            return Err(Error::NotSupported("that is no playlist".to_owned()));
-        }
+        file.metadata().map_err(|_| Error::NotSupported("that is no playlist".to_owned()))?;
         let id = |&handle| Ok(self.entry(handle)?.persistent_id + "\n");
         self.remember(&file, &references.iter().map(id).collect::<Result<String, Error>>()?)
     }
@@ -295,5 +293,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = PathBuf::from(path).canonicalize()?;
     let player = Identity::named(format!("directory:{}", path.to_str().ok_or("its path is no UTF-8")?));
     let provider = Provider::new("org.example.DirectoryPlayer", "/org/example/DirectoryPlayer", Directories);
-    Ok(provider.announce(player).register("Directory player").run(Bus::Session)?)
+    let provider = provider.announce(player);
+    let register = std::env::args().any(|argument| argument == "--register");
+    Ok(if register { provider.register("Directory player") } else { provider }.run(Bus::Session)?)
 }

@@ -10,12 +10,13 @@ import select
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from dbus_next import BusType, Message, MessageFlag, MessageType, Variant
+from dbus_next import BusType, Message, MessageFlag, MessageType, SignatureTree, Variant
 from dbus_next.aio import MessageBus
 
 PROVIDER, DAEMON, BUS = "org.tandemd.Provider1", "org.tandemd.Sync1", "org.freedesktop.DBus"
 MARK = "WMDM/SyncRelationshipID"
 STANDARD = {f"{BUS}.Peer": {"Ping": ("", "")},
+            f"{BUS}.Introspectable": {"Introspect": ("", "s")},
             f"{BUS}.Properties": {"Get": ("ss", "v"), "GetAll": ("s", "a{sv}"), "Set": ("ssv", "")}}
 
 # Of each interface: its methods, what they take and what they answer.
@@ -51,6 +52,19 @@ def need(holds, word, text):
 def string(value, name):
     need(isinstance(value, Variant) and value.signature == "s", "InvalidArgument", f"{name} has to be a text")
     return value.value
+
+
+def introspection(*interfaces):
+    """What an object has, as D-Bus tells it; the daemon looks at the interfaces' names."""
+    def args(signature, direction):
+        types = (each.signature for each in SignatureTree(signature).types)
+        return "".join(f'<arg type="{each}" direction="{direction}"/>' for each in types)
+    told = "<node>"
+    for interface in interfaces:
+        methods = (f'<method name="{name}">{args(takes, "in")}{args(answers, "out")}</method>'
+                   for name, (takes, answers) in METHODS[interface].items())
+        told += f'<interface name="{interface}">{"".join(methods)}</interface>'
+    return told + "</node>"
 
 
 class Device:
@@ -106,11 +120,13 @@ class Device:
 class Provider:
     """A provider on the session bus: `open_device` makes a `Device` of an identity and a descriptor or `None`."""
 
-    def __init__(self, bus_name, title, open_device, announced):
-        self.bus_name, self.title, self.open_device, self.announced = bus_name, title, open_device, announced
+    def __init__(self, bus_name, open_device, announced):
+        self.bus_name, self.open_device, self.announced = bus_name, open_device, announced
         self.root, self.devices, self.last, self.tasks = "/" + bus_name.replace(".", "/"), {}, 0, set()
 
-    async def run(self):
+    async def run(self, title=None):
+        """Serves until the bus is gone, and registers with the daemon when it has a title."""
+        self.title = title
         self.opening = asyncio.Lock()
         # a thread for each call that may be under way: transfers wait for the daemon
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
@@ -123,12 +139,17 @@ class Provider:
         for identity in self.announced:
             await self.bus.send(Message.new_signal(self.root, PROVIDER, "DeviceArrived", "a{sv}", [identity]))
         await self.register()
-        await self.bus.wait_for_disconnect()
+        try:
+            await self.bus.wait_for_disconnect()
+        except EOFError:
+            pass  # that is how the end of the bus looks
 
     def call(self, destination, path, interface, member, signature, body):
         return self.bus.call(Message(destination, path, interface, member, signature=signature, body=body))
 
     async def register(self):
+        if self.title is None:
+            return
         body = [self.title, self.root, {"UseExtendedWmdm": Variant("u", 1)}]
         place = "/" + DAEMON.replace(".", "/")
         reply = await self.call(DAEMON, place, f"{DAEMON}.Services", "RegisterProvider", "soa{sv}", body)
@@ -189,6 +210,8 @@ class Provider:
         need(takes == message.signature, f"{BUS}.Error.InvalidArgs", f"it takes {takes!r}")
         if message.interface == PROVIDER:
             answer = await getattr(self, message.member)(message, *message.body)
+        elif is_root and message.member == "Introspect":
+            answer = introspection(PROVIDER)
         elif message.interface == f"{BUS}.Peer" or is_root:
             answer = {} if message.member == "GetAll" else None
         else:
@@ -219,6 +242,11 @@ class Provider:
             need(arguments[1] in values, f"{BUS}.Error.UnknownProperty", arguments[1])
             need(message.member == "Get", f"{BUS}.Error.PropertyReadOnly", arguments[1])
             return values[arguments[1]]
+        if kind == "Introspectable" and handle is not None:
+            device.Storage_Properties(handle)
+            return introspection(*(f"{PROVIDER}.{each}" for each in ("Storage", "Object")[:2 if handle else 1]))
+        if kind == "Introspectable":
+            return introspection(f"{PROVIDER}.Device")
         need((kind == "Device") == (handle is None) and (kind, handle) != ("Object", 0),
              f"{BUS}.Error.UnknownInterface", f"{message.path} has no {message.interface}")
         method = getattr(device, f"{kind}_{message.member}")

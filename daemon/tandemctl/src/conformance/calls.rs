@@ -96,6 +96,13 @@ impl Provider {
     proxy!(storage, StorageProxy<'static>);
     proxy!(object, ObjectProxy<'static>);
 
+    /// What an object tells of itself.
+    pub(crate) async fn introspect(&self, path: &OwnedObjectPath) -> Result<String, Fault> {
+        let builder = fdo::IntrospectableProxy::builder(&self.connection).destination(self.bus_name.clone());
+        let proxy = builder.path(path.clone()).build().await?;
+        self.ask(async { proxy.introspect().await.map_err(zbus::Error::from) }).await
+    }
+
     /// A call that is no transfer.
     pub(crate) async fn ask<T>(&self, call: impl Future<Output = zbus::Result<T>>) -> Result<T, Fault> {
         match tokio::time::timeout(PROMPT, call).await {

@@ -2,6 +2,7 @@
 
 use super::session::create_device;
 use super::{Check, Fault, Problem, Provider, Session, Target, Verdict, check, ensure, offered, refused};
+use dbus_interfaces::provider::{DEVICE, OBJECT, PROVIDER, STORAGE};
 use std::collections::HashMap;
 use std::time::Duration;
 use zbus::{OwnedObjectPath, OwnedVariant, Variant, connection};
@@ -27,6 +28,11 @@ pub(super) fn checks() -> Vec<Check> {
             "objects lie below the root object",
             "publish devices and storages below the root object's path",
             below_root
+        ),
+        check!(
+            "each object tells which interfaces it has",
+            "serve org.freedesktop.DBus.Introspectable: a root object with Provider1, a device with its Device, folders and files with Storage and Object, a root storage with Storage alone",
+            introspection
         ),
         check!(
             "another caller is told that the device is busy",
@@ -100,6 +106,26 @@ async fn below_root(session: &mut Session) -> Verdict {
     let prefix = format!("{}/", root.trim_end_matches('/'));
     for path in [&session.device, &session.storage, &session.folder] {
         ensure(path.as_str().starts_with(&prefix), || format!("`{path}` doesn't lie below `{root}`"))?;
+    }
+    Ok(())
+}
+
+async fn introspection(session: &mut Session) -> Verdict {
+    let objects: [(&OwnedObjectPath, &[&str]); 4] = [
+        (&session.provider.root, &[PROVIDER]),
+        (&session.device, &[DEVICE]),
+        (&session.storage, &[STORAGE]),
+        (&session.folder, &[STORAGE, OBJECT]),
+    ];
+    for (path, wanted) in objects {
+        let document = session.provider.introspect(path).await?;
+        for interface in [PROVIDER, DEVICE, STORAGE, OBJECT] {
+            let has = document.contains(&format!("\"{interface}\""));
+            ensure(has == wanted.contains(&interface), || {
+                let word = if has { "has" } else { "lacks" };
+                format!("`{path}` {word} `{interface}`, as it tells")
+            })?;
+        }
     }
     Ok(())
 }

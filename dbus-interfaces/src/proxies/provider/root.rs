@@ -10,6 +10,8 @@ use zbus::proxy;
 ///
 /// Errors are `org.tandemd.Provider1.Error.` and a word: `InterfaceDead` (the object is gone, with its device or by itself), `NotSupported` (the device can't do that), `NoSpace` (it does not fit), `Exists` (the name is taken), `NotFound` (what an argument names isn't there), `Busy` (not now; the same call may succeed later), `InvalidArgument` (the call itself is wrong), `Failed` (anything else). The message says what was wrong, with the value. D-Bus's own `UnknownObject` is taken for `InterfaceDead`, and `UnknownMethod`, `UnknownInterface` and `UnknownProperty` for `NotSupported`.
 ///
+/// Every object has `org.freedesktop.DBus.Introspectable`: the daemon asks it which of the interfaces an object has.
+///
 /// A call that fails has changed nothing, except where a method says otherwise. A call that succeeds is lasting: when it has answered, a pulled cable or a power cut doesn't undo it.
 ///
 /// Calls may come at any time, several at once, for several devices. A provider answers each within 10 seconds, the two transfers of `org.tandemd.Provider1.Object` excepted, and answers while a transfer is under way. Where the device itself can do one thing at a time, calls wait for each other within that time, or fail with `Busy`.
