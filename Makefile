@@ -79,7 +79,7 @@ TANDEM_PROFILES ?= ../shared/data/players
 test-players: ## a synchronisation with a player of every profile, with unseen ones, then with each fault at each transaction
 	@$(call install_packages,$(packages_build))
 	$(CARGO) build --locked -p players
-	"$(CARGO_TARGET_DIR)/debug/players" --mutants 500 --faults $(wildcard $(TANDEM_PROFILES))
+	TMPDIR="$${TMPDIR:-$$(test -w /dev/shm && echo /dev/shm || echo /tmp)}" "$(CARGO_TARGET_DIR)/debug/players" --mutants 500 --faults $(wildcard $(TANDEM_PROFILES))
 
 .PHONY: test-providers
 test-providers: ## service providers: the conformance suite, both examples, synchronisations through them
