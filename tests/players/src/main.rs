@@ -30,7 +30,7 @@ const FAULTY: [&str; 5] = ["classic", "classic-no-lists", "phone", "playlist-fil
 
 /// Each fault strikes at each transaction of a small synchronisation; of the large one it strikes at one in so many, for
 /// what a large one has besides is more of the same.
-const LARGE_STEP: usize = 701;
+const LARGE_STEP: usize = 53;
 
 /// Lines of one failure that are shown.
 const MOST_LINES: usize = 4;
@@ -274,7 +274,7 @@ fn strangers(profiles: &[String], arguments: &Arguments) -> usize {
 
 fn sweep(candidates: &[Candidate], tracks: usize, step: usize) -> usize {
     let begun = Instant::now();
-    let pool = Pool::new(tracks + 1);
+    let pool = Pool::new(tracks + (tracks / 20).max(1));
     let (runs, struck, failed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     for candidate in candidates.iter().filter(|candidate| FAULTY.contains(&candidate.profile.as_str())) {
         let (profile, text) = (&*candidate.profile, &*candidate.text);
