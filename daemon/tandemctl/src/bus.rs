@@ -10,7 +10,7 @@ use crate::select::select;
 use dbus_interfaces::names::{BUS_NAME, DEVICE, PLAYLIST};
 use dbus_interfaces::proxies::{DeviceProxy, LibraryProxy, PlaylistProxy, ServicesProxy};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zbus::proxy::{CacheProperties, MethodFlags};
 use zbus::{Connection, ObjectPath, OwnedObjectPath, connection, fdo};
 
@@ -19,6 +19,10 @@ pub(crate) const AT_ONCE: usize = 32;
 
 /// How much longer a call may take where polkit may have to ask somebody for a password.
 const PASSWORD: Duration = Duration::from_secs(120);
+
+/// How long a device that is being set up is waited for at most, and how long until it is asked again.
+const SETTING_UP: Duration = Duration::from_secs(10);
+const ASKED_AGAIN: Duration = Duration::from_millis(200);
 
 /// The daemon as this program sees it.
 #[derive(Clone)]
@@ -66,6 +70,11 @@ impl Client {
     /// Whether this is the session bus.
     pub(crate) fn is_session(&self) -> bool {
         self.bus == Bus::Session
+    }
+
+    /// How long the daemon may take to answer a call.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
     }
 
     /// All properties of one of the daemon's objects.
@@ -133,6 +142,33 @@ impl Client {
     /// # Errors
     /// As any call.
     pub(crate) async fn ask<B>(&self, device: &Device, method: &'static str, body: &B) -> Result<(), Error>
+    where
+        B: serde::Serialize + zbus::DynamicType,
+    {
+        self.once_set_up(|| self.ask_now(device, method, body)).await
+    }
+
+    /// Makes a call that a device can't take while it is being set up, as all are when the daemon has just been started,
+    /// again until it can; no longer than a call may take.
+    ///
+    /// # Errors
+    /// As the call.
+    pub(crate) async fn once_set_up<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let end = Instant::now() + self.limit.min(SETTING_UP);
+        loop {
+            match call().await {
+                Err(Error::Refused { word, .. }) if word == "Initializing" && Instant::now() < end => {
+                    tokio::time::sleep(ASKED_AGAIN).await;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn ask_now<B>(&self, device: &Device, method: &'static str, body: &B) -> Result<(), Error>
     where
         B: serde::Serialize + zbus::DynamicType,
     {

@@ -1,7 +1,7 @@
 //! When has the run that `Start` asked for ended? Pure: it is told what was announced and read, in order, and keeps
 //! no time itself.
 //!
-//! `Start` is no error when there is nothing to do, joins a run that is on, and a run may be over before its answer
+//! `Start` begins a run when there is nothing to do too, joins a run that is on, and a run may be over before its answer
 //! arrives. The daemon announces `synchronizing` and then `stopped` for each run.
 
 /// What is known of the run.
@@ -9,14 +9,14 @@
 pub(crate) enum Phase {
     /// `Start` hasn't been answered yet.
     Starting,
-    /// Accepted, and no run is to be seen: one may be about to begin, or there may be nothing to do.
+    /// Accepted, and no run is to be seen: one is about to begin, perhaps behind something else.
     Unclear,
     /// It runs.
     Running,
     /// It has ended.
     Ended,
-    /// There was nothing to do, and no run.
-    Idle,
+    /// No run has begun for as long as it was waited for.
+    NotBegun,
     /// The device went away.
     Gone,
 }
@@ -24,7 +24,7 @@ pub(crate) enum Phase {
 impl Phase {
     /// Whether nothing more is to be waited for.
     pub(crate) fn is_over(self) -> bool {
-        matches!(self, Self::Ended | Self::Idle | Self::Gone)
+        matches!(self, Self::Ended | Self::NotBegun | Self::Gone)
     }
 }
 
@@ -93,10 +93,10 @@ impl Run {
         };
     }
 
-    /// The wait for a run to begin is over: there was nothing to do.
+    /// The wait for a run to begin is over.
     pub(crate) fn waited(&mut self) {
         if self.phase == Phase::Unclear {
-            self.phase = Phase::Idle;
+            self.phase = Phase::NotBegun;
         }
     }
 
@@ -168,7 +168,7 @@ mod tests {
         run.state("stopped");
         assert_eq!(run.phase(), Phase::Unclear);
         run.waited();
-        assert_eq!(run.phase(), Phase::Idle);
+        assert_eq!(run.phase(), Phase::NotBegun);
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
         run.state("stopped");
         assert_eq!(run.phase(), Phase::Unclear);
         run.waited();
-        assert_eq!(run.phase(), Phase::Idle);
+        assert_eq!(run.phase(), Phase::NotBegun);
     }
 
     proptest! {

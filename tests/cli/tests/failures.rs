@@ -82,7 +82,6 @@ async fn a_hostile_name_does_not_drive_the_terminal() {
 async fn refusals_have_their_codes() {
     for (word, code) in [
         ("NotConnected", 6),
-        ("Initializing", 6),
         ("NotAuthorized", 4),
         ("PartnershipNotExist", 1),
         ("ManualDevice", 1),

@@ -38,13 +38,33 @@ async fn a_run_is_seen_to_end_whenever_the_answer_comes() {
 
 #[tokio::test]
 async fn nothing_to_do_ends_too() {
-    let fake = one(Device::new("a", "Sansa").partnered(1).with("SyncItemCount", 3u32)).await;
+    let device = Device::new("a", "Sansa").partnered(1).with("SyncItemCount", 3u32);
+    let fake = one(device.with("LastSyncChangeCount", 0u32)).await;
+    fake.script("a", "Start", &[&[Step::Reply], RUN.as_slice()].concat());
     let ended = fake.ctl(&["sync", "Sansa"]).await;
     assert_eq!(
         (ended.code, ended.stdout.as_str()),
         (0, "Sansa: in step, nothing to do; 3 items on it.\n"),
         "{ended:?}"
     );
+}
+
+#[tokio::test]
+async fn a_run_that_does_not_begin_is_not_called_done() {
+    let fake = one(Device::new("a", "Sansa").partnered(1).with("SyncItemCount", 3u32)).await;
+    let ended = fake.ctl(&["--timeout", "1", "sync", "Sansa"]).await;
+    assert_eq!((ended.code, ended.stdout.contains("in step,")), (1, false), "{ended:?}");
+    assert!(ended.stderr.contains("no run has begun"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_device_that_is_being_set_up_is_waited_for() {
+    let fake = one(Device::new("a", "Sansa").partnered(1)).await;
+    fake.script("a", "Start", &[Step::Refuse("Initializing", "Sansa is still being set up")]);
+    let ended = fake.ctl(&["sync", "--no-wait", "Sansa"]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "Sansa is being synchronised.\n"), "{ended:?}");
+    fake.script("a", "Preview", &[Step::Refuse("Initializing", "Sansa is still being set up")]);
+    assert_eq!(fake.ctl(&["preview", "Sansa"]).await.code, 0);
 }
 
 #[tokio::test]
@@ -241,6 +261,27 @@ async fn the_end_of_a_partnership_is_awaited() {
     fake.script("a", "DeletePartnership", &fails);
     let ended = fake.ctl(&["unpartner", "--remove-content", "Sansa"]).await;
     assert_eq!((ended.code, ended.stderr.contains("could not be ended: why")), (1, true), "{ended:?}");
+
+    let stays = [
+        Step::Reply,
+        Step::Error("", "device-write-failed", "2 files stay: `a.mp3`"),
+        Step::Set("PartnershipIndex", Variant::U32(0)),
+        Step::Unpartnered(true, "", ""),
+    ];
+    let fake = one(Device::new("a", "Sansa").partnered(1)).await;
+    fake.script("a", "DeletePartnership", &stays);
+    let ended = fake.ctl(&["unpartner", "--remove-content", "Sansa"]).await;
+    assert_eq!((ended.code, ended.stderr.contains("2 files stay")), (5, true), "{ended:?}");
+
+    let fake = one(Device::new("a", "Sansa").partnered(1)).await;
+    let told = [
+        Step::Reply,
+        Step::Error("", "device-write-failed", "the player is read-only"),
+        Step::Unpartnered(false, "Failed", "the owner is told why"),
+    ];
+    fake.script("a", "DeletePartnership", &told);
+    let ended = fake.ctl(&["unpartner", "--remove-content", "Sansa"]).await;
+    assert_eq!((ended.code, ended.stderr.contains("the player is read-only")), (1, true), "{ended:?}");
 
     fake.script("a", "DeletePartnership", &[Step::Refuse("NotConnected", "Sansa is not connected")]);
     let ended = fake.ctl(&["unpartner", "--remove-content", "Sansa"]).await;

@@ -44,7 +44,8 @@ impl Item {
 
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let device = context.client.find_device(&args.device.device).await?;
-    let answer = context.client.device_proxy(&device).await?.preview().await?;
+    let proxy = context.client.device_proxy(&device).await?;
+    let answer = context.client.once_set_up(async || Ok(proxy.preview().await?)).await?;
     let items = answer.into_iter().map(|item| read(&Properties::new(item))).collect::<Result<Vec<_>, _>>()?;
     if context.output.json {
         context.output.document(&items)?;

@@ -11,6 +11,10 @@ use serde_json::json;
 /// So many items that are left as they are on the device are told of one by one.
 const TOLD: usize = 5;
 
+/// Why a run that was accepted is not waited for any longer.
+const NOT_BEGUN: &str = "no run has begun: the device is still busy with something else, or the run was stopped; `tandemctl \
+                         status` tells, and --timeout allows it longer";
+
 /// How a run came out.
 pub(super) struct Summary {
     phase: Phase,
@@ -29,7 +33,7 @@ impl Summary {
         let recorded = items.iter().find(|item| item.media.is_empty() && !item.is_synchronized());
         let recorded = recorded.map(|item| (item.result.clone(), item.message.clone()));
         let failure = match phase {
-            Phase::Idle => None,
+            Phase::NotBegun => Some(("timed-out".to_owned(), NOT_BEGUN.to_owned())),
             Phase::Gone => Some(followed.failure.clone().unwrap_or_else(|| {
                 ("device-removed".to_owned(), "the device was unplugged before the run had ended".to_owned())
             })),
@@ -68,7 +72,6 @@ impl Summary {
             (Some((word, _)), _) if word == "device-removed" => "removed",
             (Some(_), _) => "failed",
             (None, _) if self.errors > 0 || self.no_fit > 0 => "partial",
-            (None, Phase::Idle) => "idle",
             (None, _) if self.unchanged => "idle",
             (None, _) => "complete",
         }

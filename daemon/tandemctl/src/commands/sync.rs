@@ -13,11 +13,7 @@ use crate::progress::Progress;
 use crate::run::{Phase, Run};
 use crate::select::select;
 use serde_json::json;
-use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
-
-/// How long after `Start` was accepted a run may take to be announced; after that there was nothing to do.
-const BEGINNING: Duration = Duration::from_secs(3);
 
 /// Bring devices in step with your playlists, and wait until they are
 ///
@@ -111,7 +107,7 @@ pub(super) async fn transfer(context: &Context, device: Device, media: &[String]
     let output = Output { quiet: context.output.quiet || context.output.json, json: false, ..context.output };
     let mut wait = Wait::new(context, output).await?;
     wait.begin(&device, Call::Transfer(media)).await?;
-    let deadline = Instant::now() + BEGINNING;
+    let deadline = Instant::now() + context.client.limit();
     while !wait.followed[0].run.phase().is_over() {
         wait.step(&mut interrupt, deadline).await?.map_or(Ok(()), |Interrupted| Err(wait.detached()))?;
     }
@@ -256,7 +252,7 @@ impl<'a> Wait<'a> {
     }
 
     async fn wait(mut self, interrupt: &mut Interrupt, stop: bool) -> Result<Exit, Error> {
-        let deadline = Instant::now() + BEGINNING;
+        let deadline = Instant::now() + self.context.client.limit();
         let mut interrupted = false;
         loop {
             self.report_ended().await?;
@@ -274,7 +270,7 @@ impl<'a> Wait<'a> {
         Ok(if interrupted { Exit::Interrupted } else { Exit::of_all(self.codes) })
     }
 
-    /// Waits for what happens next. At the deadline, a run of which nothing was seen counts as none.
+    /// Waits for what happens next. At the deadline, a run of which nothing was seen has not begun.
     async fn step(
         &mut self,
         interrupt: &mut Interrupt,

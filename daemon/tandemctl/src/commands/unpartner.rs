@@ -5,9 +5,10 @@ use super::wait::{Wait, forgotten};
 use crate::device::Device;
 use crate::error::{Error, Exit};
 use crate::events::Event;
+use crate::output::complain;
 use crate::output::text::safe;
 use serde_json::json;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use zbus::Variant;
@@ -37,6 +38,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let options = HashMap::from([("remove-content", Variant::from(args.remove_content))]);
     let asked = wait.events.during(client.ask(&device, "DeletePartnership", &(options,))).await;
     asked.map_err(|error| if args.remove_content { not_removed(&device, error) } else { error })?;
+    let why = RefCell::new(String::new());
     let device = if args.no_wait || !had_one {
         let path = device.path.clone();
         wait.events.during(client.device(path)).await.or_else(|error| gone(device, error))?
@@ -46,8 +48,14 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         }
         let complete = Cell::new(false);
         let failed = |event: &Event| match event {
+            // the owner alone is told why, and before everybody hears that it ended
+            Event::DeviceSyncError { media, message, .. } if media.is_empty() => {
+                why.replace(message.clone());
+                None
+            }
             Event::DeletePartnershipComplete { success: false, error, message } => {
-                Some(Error::refused(error, message))
+                let why = why.take();
+                Some(Error::refused(error, if why.is_empty() { message } else { &why }))
             }
             Event::DeletePartnershipComplete { .. } => {
                 complete.set(true);
@@ -55,8 +63,10 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
             }
             _ => None,
         };
-        // the event comes last; a device that was absent may be forgotten before it
-        let done = |device: &Device| complete.get() || !has_partnership(device) && device.safe_to_remove;
+        // the event comes last, behind what could not be deleted; a device that was absent may be forgotten before it
+        let done = |device: &Device| {
+            complete.get() || !args.remove_content && !has_partnership(device) && device.safe_to_remove
+        };
         wait.until(device, "is still being cleared; its partnership ends after that", done, failed).await?
     };
     let label = device.label();
@@ -67,7 +77,12 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     };
     let value = json!({"device": device.id, "status": device.status, "ended": had_one});
     context.output.done(&value, &line)?;
-    Ok(Exit::Ok)
+    let stays = why.take();
+    if stays.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    complain(&stays);
+    Ok(Exit::Partial)
 }
 
 fn has_partnership(device: &Device) -> bool {
