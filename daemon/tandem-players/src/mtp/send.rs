@@ -46,7 +46,9 @@ impl Session {
         };
         match done {
             Ok((known, hash)) => {
-                let persistent_id = self.persistent_id(&request.path, known).await?;
+                // what is there is there, though a session is lost before its id is told
+                let asked = self.persistent_id(&request.path, known).await;
+                let persistent_id = asked.unwrap_or_else(|_| request.path.as_str().to_owned());
                 Ok(Written { facts: known.facts, hash, persistent_id, made_folders })
             }
             Err(error) => {
