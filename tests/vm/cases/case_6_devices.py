@@ -3,10 +3,12 @@ is `case_8_mtp.py`'s matter.
 
 A device's log and usbmon tell what arrives, not who sent it. The kernel's and udev's part is told from the daemon's by
 when it comes: it is over when udev has settled, and it is the same while the daemon is masked. What the daemon does it
-does again when it starts anew, and then nothing may arrive at a device that it must not touch.
+does again when it starts anew, and then nothing may arrive at a device that it must not touch; but what it asks a device that
+only its own descriptors can tell of, it asks once ever.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +50,20 @@ def _microsoft_2() -> dict[str, Any]:
     return {"code": 0x42, "features": [{"compatible": "WINUSB", "properties": [guids]}]}
 
 
+def _for_a_provider(made: MadePlayer) -> MadePlayer:
+    """The player under the id that it has as one for a service provider."""
+    made.id = made.id.replace("mtp-", "pap-", 1)
+    return made
+
+
+def _count(requests: list[dict[str, Any]]) -> Counter[str]:
+    """How often each request arrived; kernel and probe may overtake each other."""
+    return Counter(
+        f"{own['type']:02X}{own['request']:02X} {own['value']:04X} {own['index']:04X} {own['length']:04X}"
+        for own in requests
+    )
+
+
 def _process(bench: Bench) -> str:
     """Which process the daemon is; it must have had nothing to complain of."""
     said = bench.guest.check("journalctl --sync; journalctl -q -o cat --no-pager -u tandemd -p warning")
@@ -72,15 +88,14 @@ def _seen(bench: Bench, player: Player, *, mtp: bool) -> dict[str, str]:
 
 
 def _come_and_go(
-    bench: Bench, plug: Callable[[int], Player], *, mtp: bool = True, served: bool = True
+    bench: Bench, plug: Callable[[int], Player], *, mtp: bool = True
 ) -> list[dict[str, str]]:
-    """Two at once, unplugged one after the other, and one again; on the bus while they are there, if they are served.
-    Their properties."""
+    """Two at once, unplugged one after the other, and one again; on the bus while they are there. Their properties."""
     bench.guest.check("systemctl start tandemd")
     before = _process(bench)
 
     def is_listed(*there: Player) -> None:
-        wanted = {player.id for player in there} if served else set()
+        wanted = {player.id for player in there}
         end = time.monotonic() + 60
         while (listed := _listed(bench)) != wanted:
             if time.monotonic() > end:
@@ -149,26 +164,66 @@ def case_a_player_that_says_nothing(bench: Bench) -> None:
 
 
 def case_players_of_all_speeds(bench: Bench) -> None:
-    """Players with the descriptors 2.0, which libmtp doesn't know: any device of its vendor's, to udev."""
+    """Players with the descriptors 2.0, which libmtp doesn't know: any device of its vendor's, to udev; to the daemon they
+    are for a service provider, and for manual transfer as long as there is none."""
     speeds = (("full", 0x0201, "12"), ("super", 0x0320, "5000"), ("high", 0x0210, "480"))
 
     def plug(number: int) -> MadePlayer:
         speed, usb, _ = speeds[number]
         described = _described(f"S{number}", speed=speed, usb=usb, microsoft_2=_microsoft_2())
-        made = MadePlayer(bench.guest, f"made{number}", described)
+        made = _for_a_provider(MadePlayer(bench.guest, f"made{number}", described))
         own = players.properties(bench.guest, made.serial)
         told = bench.guest.check(f"cat {own['SYSFS']}/speed").strip()
         assert told == speeds[number][2], (told, speeds[number])
+        found = bench.wait_for(made.id, status="manual-device")
+        assert found["kind"] == "provider", found
         fetch = {"do": "control", "type": 0xC0, "request": 0x42, "value": 0, "index": 7, "length": 1024}
         (answer,) = do(bench.guest, own, fetch)
         assert PLAYER_INTERFACE.encode("utf-16-le").hex() in answer, answer
+        # one model, asked when the first came; the other request is this case's own
+        asked = sum(request["request"] == 0x42 for request in made.requests())
+        assert asked == (2 if number == 0 else 1), made.requests()
         return made
 
-    _come_and_go(bench, plug, mtp=False, served=False)
+    _come_and_go(bench, plug, mtp=False)
+
+
+def case_a_device_is_asked_once(bench: Bench) -> None:
+    """One that only its descriptors 1.0 can tell of: with the daemon exactly the documented requests arrive, once; another of
+    the same model gets none, nor does either when the daemon starts again."""
+    described = _described("A0", microsoft_1=_microsoft_1("WINUSB"))
+
+    def plug(number: int) -> MadePlayer:
+        made = MadePlayer(bench.guest, f"asked{number}", described | {"serial": f"A{number}"})
+        players.properties(bench.guest, made.serial)
+        return _for_a_provider(made)
+
+    bench.guest.check("systemctl mask --now --runtime tandemd")
+    without = plug(0)
+    others = _count(without.requests())
+    without.unplug()
+    players.gone(bench.guest, without.serial)
+    bench.guest.check("systemctl unmask --runtime tandemd && systemctl start tandemd")
+    first = plug(1)
+    bench.wait_for(first.id, status="manual-device")
+    asked = ("8006 03EE 0000 0012", "C021 0000 0004 0010", "C021 0000 0004 0028", "C121 0000 0005 000A", "C121 0000 0005 008E")
+    if (came := _count(first.requests()) - others) != Counter(asked):
+        raise Failed(f"other requests than the documented ones arrived: {came}; without the daemon: {others}")
+    second = plug(2)
+    bench.wait_for(second.id, status="manual-device")
+    assert _count(second.requests()) == others, (second.requests(), others)
+
+    both = [players.properties(bench.guest, made.serial) for made in (first, second)]
+    traffic = Traffic(bench.guest)
+    bench.guest.check("systemctl restart tandemd")
+    for made in (first, second):
+        bench.wait_for(made.id, status="manual-device")
+    for own in both:
+        assert traffic.of(own) == [], (own["ID_SERIAL"], traffic.of(own))
 
 
 def case_what_is_no_player_is_left_alone(bench: Bench) -> None:
-    """A camera, a device that other software owns, one with no interface for MTP: nothing is sent to them, neither when
+    """A camera, a device that other software owns, one that is for something else: nothing is sent to them, neither when
     they are plugged in, nor when the daemon starts and they are there, nor when a stick comes."""
     still_image = {"class": [6, 1, 1], "name": "PTP", "endpoints": ENDPOINTS}
     named = {"class": [0xFF, 0xFF, 0], "name": "MTP", "endpoints": ENDPOINTS}
@@ -176,7 +231,7 @@ def case_what_is_no_player_is_left_alone(bench: Bench) -> None:
         "camera": _described("C1", configurations=[{"interfaces": [still_image]}]),
         # a programmer, which may not be asked anything
         "instrument": _described("I1", vendor=0x03EB, configurations=[{"interfaces": [named]}]),
-        "other": _described("O1", usb=0x0210, microsoft_2=_microsoft_2()),
+        "reader": _untouchable()[14],
     }
 
     def arrive(suffix: str) -> dict[str, MadePlayer]:
@@ -216,6 +271,54 @@ def case_what_is_no_player_is_left_alone(bench: Bench) -> None:
     for own in all_of_them:
         do(bench.guest, own, ASK_NAME)
         assert traffic.of(own), own["ID_SERIAL"]
+
+
+def _untouchable() -> list[dict[str, Any]]:
+    """Devices that may not be asked what they are, though they would tell that they are players."""
+    own = {"class": [0xFF, 0, 0], "name": "Player", "endpoints": ENDPOINTS}
+    one_way = own | {"endpoints": ENDPOINTS[:1]}
+    of_others = [(0x0670, 1), (0x0765, 0x5020), (0x085C, 0x0300), (0x0971, 0x2000), (0x04A9, 0x2206), (0x04A9, 0x22FF)]
+    of_others += [(0x04A9, 0x3113), (0x03F0, 0xC511), (0x0CF3, 0x9271), (0x03EB, 0x2104), (0x0471, 0x083F)]
+    of_others += [(0x1DB2, 0x0600), (0x1395, 0x0280)]
+    described = [{"vendor": vendor, "product": product} for vendor, product in of_others]
+    # for something else by one of several interfaces
+    for number in (0x0B, 0x0D, 0x0E, 0x0F, 0xDC, 0xE0, 0xFE):
+        other = {"class": [number, 0, 0], "number": 1, "endpoints": []}
+        described.append({"configurations": [{"interfaces": [own, other]}]})
+    described += [{"class": [number, 0, 0]} for number in (0x01, 0x03, 0x05, 0x07, 0x0B, 0x0E, 0x0F, 0xDC, 0xE0, 0xFE)]
+    # with nothing that a player could be served over
+    for number in (0x01, 0x02, 0x05, 0x06, 0x0A, 0x0B, 0x0D, 0x0E, 0x0F, 0x10, 0x11, 0x12, 0xDC, 0xE0, 0xEF, 0xFE, 0xFF):
+        described.append({"configurations": [{"interfaces": [one_way | {"class": [number, 0, 0]}]}]})
+    described += [{"configurations": [{"interfaces": [{"class": [3, 0, n], "endpoints": ENDPOINTS[:1]}]}]} for n in range(3)]
+    return [
+        _described(f"N{n}", usb=0x0210, microsoft_1=_microsoft_1("WINUSB"), microsoft_2=_microsoft_2()) | own
+        for n, own in enumerate(described)
+    ]
+
+
+@thorough
+def case_fifty_that_may_not_be_asked(bench: Bench) -> None:
+    """None of fifty devices gets a request when the daemon starts and they are there."""
+    described = _untouchable()
+    assert len(described) == 50, len(described)
+    for first in range(0, len(described), 7):
+        bench.guest.check("systemctl stop tandemd")
+        made = [MadePlayer(bench.guest, f"no{first}-{n}", own) for n, own in enumerate(described[first : first + 7])]
+        all_of_them = [players.properties(bench.guest, one.serial) for one in made]
+        bench.guest.check("udevadm settle")
+        logged = [one.log() for one in made]
+        traffic = Traffic(bench.guest)
+        bench.guest.check("systemctl start tandemd")
+        umtp = _umtp_player(bench, 0)
+        bench.wait_for(umtp.id)
+        for own in all_of_them:
+            assert traffic.of(own) == [], (own["ID_SERIAL"], traffic.of(own))
+        assert [one.log() for one in made] == logged
+        assert _listed(bench) == {umtp.id}, bench.devices()
+        traffic.end()
+        for player in [*made, umtp]:
+            player.unplug()
+            players.gone(bench.guest, player.serial)
 
 
 @thorough

@@ -25,6 +25,10 @@ class Traffic:
         address = f":{int(properties['BUSNUM'])}:{int(properties['DEVNUM']):03}:"
         return [line for line in self._guest.check(f"cat {SEEN}").splitlines() if address in line]
 
+    def end(self) -> None:
+        """Stops reading, so that somebody else can."""
+        self._guest.check(f"systemctl stop {UNIT}")
+
 
 def do(guest: Guest, properties: dict[str, str], *steps: dict[str, Any]) -> list[Any]:
     """Has root take steps with a device, one after the other (`devices/usbfs.py` tells of them); what came of each."""
