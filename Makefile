@@ -87,6 +87,7 @@ test-providers: ## service providers: the conformance suite, both examples, sync
 	@$(MAKE) --no-print-directory build PROFILE=debug
 	$(CARGO) build --locked -p dbus-interfaces --examples
 	$(CARGO) test --locked -p tandem-provider -p providers
+	$(CARGO) test --locked -p conformance -p scenario --test provider --test providers
 
 histories ?= 1000000
 cycles ?= 10000

@@ -1,6 +1,7 @@
 //! A message bus of a test's own: a `dbus-daemon` with nothing on it, gone when the value is dropped. It never touches
 //! the machine's buses, and starts no services by itself.
 
+use futures_util::StreamExt;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -124,6 +125,29 @@ impl Drop for PrivateBus {
         self.process.kill().ok();
         self.process.wait().ok();
     }
+}
+
+/// Starts the process of a service, and returns when its name is on the bus.
+///
+/// # Panics
+/// When it ends before that, or takes longer than [`crate::LIMIT`].
+pub async fn started(
+    bus: &PrivateBus,
+    bus_name: &str,
+    command: &mut tokio::process::Command,
+) -> tokio::process::Child {
+    let connection = bus.connect().await;
+    let proxy = zbus::fdo::DBusProxy::new(&connection).await.unwrap_or_else(|error| panic!("{error}"));
+    let owners = proxy.receive_name_owner_changed_with_args(&[(0, bus_name)]).await;
+    let mut owners = owners.unwrap_or_else(|error| panic!("{error}"));
+    command.env("DBUS_SESSION_BUS_ADDRESS", bus.address()).stdin(Stdio::null()).kill_on_drop(true);
+    let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    tokio::select! {
+        change = owners.next() => assert!(change.is_some(), "the bus ended"),
+        status = process.wait() => panic!("{command:?} ended: {status:?}"),
+        () = tokio::time::sleep(crate::LIMIT) => panic!("{command:?} did not take its name"),
+    }
+    process
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod tree;
 
 pub use appears::{appears, file_appears_in};
 pub use audio::Tags;
-pub use bus::PrivateBus;
+pub use bus::{PrivateBus, started};
 pub use client::{Events, property, set_property, wait_for_property};
 pub use daemon::{Daemon, DaemonBuilder, Refused};
 pub use mount::Mount;

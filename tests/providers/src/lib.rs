@@ -4,5 +4,6 @@
 mod memory;
 mod suite;
 
+pub use kit::started;
 pub use memory::{Flaw, Memory};
-pub use suite::{Report, conformance, on_bus, started};
+pub use suite::{Report, conformance, on_bus};

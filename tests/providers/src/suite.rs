@@ -1,12 +1,10 @@
 //! The conformance suite as a function, and providers as processes.
 
-use futures_util::StreamExt;
 use kit::{LIMIT, PrivateBus, program};
 use serde::Deserialize;
 use std::process::Stdio;
 use tandem_provider::{Driver, Identity, Provider, Serving};
-use tokio::process::{Child, Command};
-use zbus::fdo::DBusProxy;
+use tokio::process::Command;
 
 /// What became of one check.
 #[derive(Debug, Deserialize)]
@@ -58,25 +56,6 @@ pub async fn conformance(bus: &PrivateBus, bus_name: &str) -> Report {
         .unwrap_or_else(|error| panic!("{error}: {}\n{said}", String::from_utf8_lossy(&output.stdout)));
     report.code = output.status.code();
     report
-}
-
-/// Starts a provider's process, and returns when its name is on the bus.
-///
-/// # Panics
-/// When it ends before that, or takes longer than [`LIMIT`].
-pub async fn started(bus: &PrivateBus, bus_name: &str, command: &mut Command) -> Child {
-    let connection = bus.connect().await;
-    let proxy = DBusProxy::new(&connection).await.unwrap_or_else(|error| panic!("{error}"));
-    let owners = proxy.receive_name_owner_changed_with_args(&[(0, bus_name)]).await;
-    let mut owners = owners.unwrap_or_else(|error| panic!("{error}"));
-    command.env("DBUS_SESSION_BUS_ADDRESS", bus.address()).stdin(Stdio::null()).kill_on_drop(true);
-    let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    tokio::select! {
-        change = owners.next() => assert!(change.is_some(), "the bus ended"),
-        status = process.wait() => panic!("{command:?} ended: {status:?}"),
-        () = tokio::time::sleep(LIMIT) => panic!("{command:?} did not take its name"),
-    }
-    process
 }
 
 /// Serves a provider with one announced device from this process.

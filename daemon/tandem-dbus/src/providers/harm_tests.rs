@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 const OWN: (&str, &[u8]) = ("Music/own.mp3", b"the user's own");
 const TEMPORARY: &str = ".tandem/0123456789abcdef0123456789abcdef.part";
-const HARMS: [Harm; 10] = [
+const HARMS: [Harm; 9] = [
     Harm::Hang,
     Harm::Late,
     Harm::DieBefore,
@@ -28,7 +28,6 @@ const HARMS: [Harm; 10] = [
     Harm::Nonsense,
     Harm::Lie,
     Harm::Refuse("Failed"),
-    Harm::Refuse("NotFound"),
     Harm::Refuse("InterfaceDead"),
     Harm::Refuse("NotSupported"),
 ];
@@ -249,6 +248,17 @@ async fn nobody_to_serve_a_device_is_said_with_the_remedy() {
     file("UseExtendedWmdm = 1");
     let told = reason(None).await;
     assert!(told.contains("can't start it") && told.contains("`org.example.P`"), "{told}");
+}
+
+#[tokio::test]
+async fn an_installed_provider_that_runs_already_needs_no_service_file() {
+    let bus = PrivateBus::start();
+    let fake = Fake::enter(&bus, &fake_device()).await;
+    fake.connection.request_name("org.example.Running").await.unwrap();
+    let name = zbus::names::OwnedBusName::try_from("org.example.Running").unwrap();
+    let at = ProviderBus::At(bus.address().to_owned());
+    let link = super::link::Link::open(&at, &name).await.unwrap();
+    assert_eq!(link.owner(), fake.name.as_str());
 }
 
 #[tokio::test]

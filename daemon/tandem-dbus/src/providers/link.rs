@@ -36,7 +36,6 @@ pub(crate) enum ProviderBus {
     /// On this bus.
     Kind(BusKind),
     /// On the bus at this address.
-    #[cfg(test)]
     At(String),
 }
 
@@ -46,7 +45,6 @@ impl ProviderBus {
         let builder = match self {
             Self::Kind(BusKind::System) => connection::Builder::system(),
             Self::Kind(BusKind::Session) => connection::Builder::session(),
-            #[cfg(test)]
             Self::At(address) => connection::Builder::address(address.as_str()),
         };
         builder.build().await
@@ -94,11 +92,15 @@ impl Link {
             .map_err(|error| Fault::of(&error))?;
         let changes = MessageStream::for_match_rule(rule, &connection, None);
         let changes = changes.await.map_err(|error| Fault::of(&error))?;
-        if let BusName::WellKnown(name) = &**name {
-            let start = proxy.start_service_by_name(name.clone(), 0);
-            tokio::time::timeout(ACTIVATION, start).await.map_err(|_| Fault::Late)?.map_err(told)?;
-        }
-        let owner = proxy.get_name_owner((**name).clone()).await.map_err(told)?;
+        let owner = match (proxy.get_name_owner((**name).clone()).await, &**name) {
+            // a bus starts only what it has a service file for, even if that runs already
+            (Err(zbus::fdo::Error::NameHasNoOwner(_)), BusName::WellKnown(well_known)) => {
+                let start = proxy.start_service_by_name(well_known.clone(), 0);
+                tokio::time::timeout(ACTIVATION, start).await.map_err(|_| Fault::Late)?.map_err(told)?;
+                proxy.get_name_owner((**name).clone()).await.map_err(told)?
+            }
+            (owner, _) => owner.map_err(told)?,
+        };
         let gone = CancellationToken::new();
         let watch = tokio::spawn(watch(changes, owner.clone(), gone.clone()));
         let standing = Standing { gone, hung: Arc::default() };

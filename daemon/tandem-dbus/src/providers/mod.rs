@@ -60,6 +60,12 @@ impl ServiceProviders {
         Self { bus: ProviderBus::Kind(kind), registry: Arc::new(Registry::new(directories)) }
     }
 
+    /// The same, on the bus at this address.
+    #[must_use]
+    pub fn at(address: &str, directories: Vec<PathBuf>) -> Self {
+        Self { bus: ProviderBus::At(address.to_owned()), registry: Arc::new(Registry::new(directories)) }
+    }
+
     /// Opens devices through them.
     #[must_use]
     pub fn opener(&self) -> Arc<dyn Providers> {

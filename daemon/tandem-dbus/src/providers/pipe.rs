@@ -1,21 +1,27 @@
-//! Bytes on their way to a provider and back, through a pipe: hashed while they go, stoppable, a few buffers of them in
-//! memory however large the file is.
+//! Bytes on their way to a provider and back: hashed while they go, stoppable, a few buffers of them in memory however large
+//! the file is. They go there through a socket, which takes more at once than a pipe, and come back through a pipe.
 //!
-//! The pipe's other end is the provider's: nothing here waits for it longer than its patience.
+//! The other end is the provider's: nothing here waits for it longer than its patience.
 
 use std::io;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::player::{Source, Transfer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
 use xxhash_rust::xxh3::Xxh3;
 
 /// How long a provider may take nothing out of a pipe, or put nothing in.
 pub(super) const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+
+/// Bytes that are on the way to a provider at most; the system may have a lower limit.
+const MOST_ON_THE_WAY: usize = 1024 * 1024;
 
 /// Bytes that are read at once, where the provider's parameters don't say.
 const CHUNK: usize = 256 * 1024;
@@ -83,10 +89,13 @@ pub(super) fn again(source: &Source) -> Result<Source, PlayerError> {
     }
 }
 
-/// A pipe whose writing end is ours, and the end that a provider reads.
-pub(super) fn to_provider() -> io::Result<(pipe::Sender, io::PipeReader)> {
-    let (reader, writer) = io::pipe()?;
-    Ok((pipe::Sender::from_owned_fd(writer.into())?, reader))
+/// A socket whose writing end is ours, and the end that a provider reads, which can't be written.
+pub(super) fn to_provider() -> io::Result<(UnixStream, OwnedFd)> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    rustix::net::sockopt::set_socket_send_buffer_size(&ours, MOST_ON_THE_WAY)?;
+    theirs.shutdown(Shutdown::Write)?;
+    ours.set_nonblocking(true)?;
+    Ok((UnixStream::from_std(ours)?, theirs.into()))
 }
 
 /// A pipe whose reading end is ours, and the end that a provider writes.
@@ -95,7 +104,7 @@ pub(super) fn from_provider() -> io::Result<(pipe::Receiver, io::PipeWriter)> {
     Ok((pipe::Receiver::from_owned_fd(reader.into())?, writer))
 }
 
-/// Sends `size` bytes of a source into a pipe and closes it; tells their hash. The next piece is read while one is taken.
+/// Sends `size` bytes of a source to a provider and closes its end; tells their hash. The next piece is read while one is taken.
 ///
 /// # Errors
 /// `Removed` when the provider closed its end, `TimedOut` when it takes nothing.
@@ -103,7 +112,7 @@ pub(super) async fn send(
     source: Source,
     size: u64,
     chunk: Option<u32>,
-    mut pipe: pipe::Sender,
+    mut socket: UnixStream,
     transfer: &Transfer,
 ) -> Result<u128, PlayerError> {
     let most = chunk.and_then(|chunk| usize::try_from(chunk).ok()).unwrap_or(CHUNK);
@@ -121,7 +130,7 @@ pub(super) async fn send(
             return if whole { Ok(reading.hash.digest128()) } else { Err(PlayerError::SourceChanged) };
         }
         let (following, ()) =
-            tokio::try_join!(read_next(reading, spare, most), put(&mut pipe, &piece, transfer))?;
+            tokio::try_join!(read_next(reading, spare, most), put(&mut socket, &piece, transfer))?;
         (next, spare) = (following, piece);
     }
 }
@@ -139,13 +148,13 @@ async fn read_next(
     read.map_err(|error| PlayerError::Source(error.to_string()))
 }
 
-async fn put(pipe: &mut pipe::Sender, mut piece: &[u8], transfer: &Transfer) -> Result<(), PlayerError> {
+async fn put(socket: &mut UnixStream, mut piece: &[u8], transfer: &Transfer) -> Result<(), PlayerError> {
     while !piece.is_empty() {
         if transfer.is_cancelled() {
             return Err(PlayerError::Cancelled);
         }
         let late = |_| PlayerError::TimedOut("taking a file's bytes".to_owned());
-        let count = timeout(PATIENCE, pipe.write(piece)).await.map_err(late)?;
+        let count = timeout(PATIENCE, socket.write(piece)).await.map_err(late)?;
         let count = count.map_err(|_| PlayerError::Removed)?;
         transfer.add(count as u64);
         piece = &piece[count..];
@@ -189,10 +198,11 @@ mod tests {
     use xxhash_rust::xxh3::xxh3_128;
 
     #[tokio::test]
-    async fn what_goes_through_the_pipe_is_what_is_hashed() {
+    async fn what_goes_is_what_is_hashed() {
         for length in [0usize, 1, 512, 5000, 300_000] {
             let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
-            let (sender, mut reader) = to_provider().unwrap();
+            let (sender, reader) = to_provider().unwrap();
+            let mut reader = std::fs::File::from(reader);
             let taken = std::thread::spawn(move || {
                 let mut taken = Vec::new();
                 reader.read_to_end(&mut taken).unwrap();
@@ -219,9 +229,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_provider_that_takes_nothing_is_given_up() {
         let (sender, _reader) = to_provider().unwrap();
-        let bytes = vec![0; 1 << 20];
-        let transfer = Transfer::default();
-        let sent = send(Source::Bytes(bytes.into()), 1 << 20, None, sender, &transfer).await;
+        // more than fits on the way
+        let size = 16 * MOST_ON_THE_WAY;
+        let source = Source::Bytes(vec![0; size].into());
+        let sent = send(source, size as u64, None, sender, &Transfer::default()).await;
         assert!(matches!(sent, Err(PlayerError::TimedOut(_))), "{sent:?}");
         let (receiver, _writer) = from_provider().unwrap();
         let received = receive(receiver, 1, |_| {}, None).await;

@@ -183,7 +183,7 @@ impl Session {
         Ok((known, hash))
     }
 
-    /// Sends bytes through a pipe; tells their hash once the provider has answered that the device has them.
+    /// Sends bytes; tells their hash once the provider has answered that the device has them.
     async fn pour(
         &self,
         request: &WriteRequest,
@@ -192,9 +192,9 @@ impl Session {
     ) -> Result<u128, PlayerError> {
         let about = request.path.as_str();
         let told = |fault: Fault| fault.told("writing a file", about);
-        let no_pipe = |error| PlayerError::Other(format!("a pipe can't be made: {error}"));
-        let (sender, theirs) = pipe::to_provider().map_err(no_pipe)?;
-        let body = (Fd::from(std::os::fd::OwnedFd::from(theirs)), request.size);
+        let no_socket = |error| PlayerError::Other(format!("a socket can't be made: {error}"));
+        let (sender, theirs) = pipe::to_provider().map_err(no_socket)?;
+        let body = (Fd::from(theirs), request.size);
         let member = (OBJECT, "WriteOnClearChannel");
         let call = async move { self.call::<_, u64>(object, member, &body, TRANSFER).await };
         let mut call = std::pin::pin!(call);
