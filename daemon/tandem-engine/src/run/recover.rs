@@ -6,6 +6,7 @@ use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::journal::Journal;
 use super::ours::{self, can_be, clear};
+use super::temporary::short_name;
 use std::sync::Arc;
 use tandem_model::library::{Library, Resolved};
 use tandem_model::manifest::{Entry, Intent, Origin, Outcome};
@@ -56,6 +57,7 @@ pub(crate) async fn recover(
     };
     for (intent, what) in pending {
         let known = |id: i64| entries.iter().find(|entry| entry.id == id);
+        let what = under_its_name(storage, what).await?;
         outcomes.push(match what {
             Intent::Write { path, temporary, size, modified_ns, replaces, origin } => {
                 let sent = ObjectFacts { size, modified_ns };
@@ -71,6 +73,17 @@ pub(crate) async fn recover(
     storage.settle(recovery.paths).await?;
     journal.commit(outcomes, Vec::new()).await?;
     Ok(true)
+}
+
+/// The intent with the temporary name under which its file is found now: after a power cut, FAT may have the short one alone.
+async fn under_its_name(storage: &dyn Storage, mut what: Intent) -> Result<Intent, RunError> {
+    let (Intent::Write { temporary: name, .. } | Intent::Delete { aside: name, .. }) = &mut what;
+    if let Some(short) = short_name(name).filter(|_| storage.is_atomic())
+        && let [None, Some(_)] = storage.facts(vec![name.clone(), short.clone()]).await?[..]
+    {
+        *name = short;
+    }
+    Ok(what)
 }
 
 /// What recovering works with.
