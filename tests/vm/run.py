@@ -4,8 +4,8 @@
     tests/vm/run.py [--profile release|debug] [--all] [PATTERN…]
 
 A pattern is a part of a case's name, or a shell pattern for all of it. Without one the core cases run, and with `--all`
-those that take longer too. Of a case that fails, journal, console and
-QEMU's messages stay below `tests/vm/cache/failed/CASE/`.
+those that take longer too, but for the few that take so long that they have to be named. Of a case that fails, journal,
+console and QEMU's messages stay below `tests/vm/cache/failed/CASE/`.
 """
 
 import argparse
@@ -41,10 +41,12 @@ def all_cases() -> list[tuple[str, Case]]:
 
 
 def chosen(patterns: list[str], thorough: bool) -> list[tuple[str, Case]]:
-    """The cases that fit one of the patterns; without a pattern all, or all but those that take longer."""
+    """The cases that fit one of the patterns; without a pattern the core cases, and with `thorough` those that take
+    longer."""
     cases = all_cases()
     if not patterns:
-        return [case for case in cases if thorough or not hasattr(case[1], "thorough")]
+        slow = {"by_name"} if thorough else {"by_name", "thorough"}
+        return [case for case in cases if not slow & vars(case[1]).keys()]
     return [case for case in cases if any(fnmatch.fnmatch(case[0], p) or p in case[0] for p in patterns)]
 
 
@@ -94,7 +96,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="also the cases that take longer")
     parser.add_argument("--list", action="store_true", help="only list the cases")
     arguments = parser.parse_args()
-    cases = chosen(arguments.patterns, arguments.all or arguments.list)
+    cases = chosen(arguments.patterns or ["*"] * arguments.list, arguments.all)
     if not cases:
         print(f"no case fits {' '.join(arguments.patterns)}; --list lists them", file=sys.stderr)
         return 2

@@ -86,16 +86,18 @@ def case_units_and_policies(bench: Bench) -> None:
 
 
 def case_services_restart_in_the_middle(bench: Bench) -> None:
-    """udev, UDisks2, polkit and the daemon itself start anew while a run goes on; the stick comes in step."""
+    """udev, UDisks2, polkit and the daemon itself start anew while a run goes on, and who asked for it is killed; the stick
+    comes in step."""
     stick = bench.stick("stick", size="512M")
     bench.guest.plug("stick", stick, serial="A1")
     bench.wait_for("STICK")
     bench.make_music(count=5, size=40_000_000)
     bench.ctl("partner STICK --playlist All")
-    bench.ctl("sync STICK --no-wait")
+    killed = bench.guest.run("timeout -s KILL 1 tandemctl sync STICK", user="ann", session=True)
+    assert killed.code in (137, -9), killed
     for service in ("systemd-udevd", "udisks2", "polkit"):
         bench.guest.check(f"systemctl restart {service}")
-        bench.device("STICK")
+        assert bench.device("STICK")["sync_state"] == "synchronizing", service
     bench.guest.check("systemctl restart tandemd")
     bench.wait_for("STICK")
     bench.ctl("sync STICK", limit=300)

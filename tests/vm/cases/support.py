@@ -30,6 +30,12 @@ def thorough(case: Case) -> Case:
     return case
 
 
+def by_name(case: Case) -> Case:
+    """Marks a case that takes so long that only those run it who name it."""
+    case.by_name = True  # type: ignore[attr-defined]
+    return case
+
+
 @dataclass
 class Bench:
     """A guest and the folder of this case on the host."""

@@ -226,11 +226,21 @@ class Guest:
 
     def plug(self, name: str, image: pathlib.Path, *, port: str = "usb.0/1", serial: str = "", read_only: bool = False) -> None:
         """Plugs a stick with this content into a port (`controller.0/number`)."""
-        self.qmp(
-            "blockdev-add",
-            **{"node-name": name, "driver": "raw", "read-only": read_only},
-            file={"driver": "file", "filename": str(image.resolve()), "read-only": read_only},
-        )
+        file = {"driver": "file", "filename": str(image.resolve()), "read-only": read_only}
+        self._plug(name, {"file": file, "read-only": read_only}, port, serial)
+
+    def plug_served(self, name: str, server: pathlib.Path, *, port: str = "usb.0/1", serial: str = "") -> None:
+        """Plugs a stick whose content another program serves over NBD."""
+        self._plug(name, {"file": _served(server)}, port, serial)
+
+    def attach_served(self, name: str, server: pathlib.Path) -> None:
+        """Adds a disk of the machine's own that another program serves over NBD; it is `/dev/disk/by-id/virtio-NAME`."""
+        self.qmp("blockdev-add", **{"node-name": name, "driver": "raw", "file": _served(server)})
+        self.qmp("device_add", driver="virtio-blk-pci", id=name, drive=name, serial=name)
+        self.until(f"test -b /dev/disk/by-id/virtio-{name}", "the kernel sees the disk")
+
+    def _plug(self, name: str, block: dict[str, Any], port: str, serial: str) -> None:
+        self.qmp("blockdev-add", **{"node-name": name, "driver": "raw"} | block)
         bus, _, number = port.partition("/")
         options = {"driver": "usb-storage", "id": name, "drive": name, "bus": bus, "port": number, "removable": True}
         self.qmp("device_add", **options, **({"serial": serial} if serial else {}))
@@ -247,3 +257,7 @@ class Guest:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.1)
+
+
+def _served(server: pathlib.Path) -> dict[str, Any]:
+    return {"driver": "nbd", "server": {"type": "unix", "path": str(server)}}

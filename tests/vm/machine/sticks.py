@@ -30,8 +30,13 @@ def blank(path: pathlib.Path, size: str = "64M") -> pathlib.Path:
 
 
 def put(path: pathlib.Path, name: str, content: bytes) -> None:
-    """Puts a file of the user's own at the root of a FAT stick."""
+    """Puts a file of the user's own on a FAT stick."""
     subprocess.run(["mcopy", "-i", str(path), "-", f"::{name}"], input=content, check=True)
+
+
+def make_folder(path: pathlib.Path, name: str) -> None:
+    """Makes a folder on a FAT stick."""
+    subprocess.run(["mmd", "-i", str(path), f"::{name}"], check=True)
 
 
 def files(path: pathlib.Path, into: pathlib.Path) -> dict[str, bytes]:
