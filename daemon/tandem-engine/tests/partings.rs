@@ -5,11 +5,13 @@
 
 mod support;
 
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use rustix::io::Errno;
 use std::fs::File;
 use std::path::Path;
 use support::{OWNER, World};
 use tandem_engine::Setting;
-use tandem_model::error::RequestError;
+use tandem_model::error::{ItemError, RequestError};
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, PlaylistId};
 use tandem_model::manifest::Intent;
@@ -183,4 +185,40 @@ async fn what_may_be_another_file_system_settles_nothing() {
         assert!(world.player("player").join(".tandem/1.part").exists());
         world.unplug("player").await;
     }
+}
+
+/// Makes a file one that nobody can delete, or one as any other; `false` where this system or user can't.
+fn set_immutable(path: &Path, immutable: bool) -> bool {
+    let file = File::open(path).unwrap();
+    let flags = ioctl_getflags(&file).map(|flags| match immutable {
+        true => flags | IFlags::IMMUTABLE,
+        false => flags - IFlags::IMMUTABLE,
+    });
+    match flags.and_then(|flags| ioctl_setflags(&file, flags)) {
+        Ok(()) => true,
+        Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOTTY) => false,
+        Err(error) => panic!("{}: {error}", path.display()),
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_deleted_is_told() {
+    let (mut world, device) = in_step().await;
+    let place = world.player("player").join(PLACE);
+    if !set_immutable(&place, true) {
+        eprintln!(
+            "skipped: a file that can't be deleted: only root can make one, and not on every file system"
+        );
+        return;
+    }
+    world.engine.delete_partnership(&device, true).await.unwrap();
+    let told = world.wait_for(|event| matches!(event, EngineEvent::SyncError { .. })).await;
+    assert!(set_immutable(&place, false));
+    let EngineEvent::SyncError { media, error, message, .. } = told else { unreachable!() };
+    assert_eq!((&*media, error), ("", ItemError::DeviceWriteFailed));
+    assert!(message.contains("1 of the files"), "{message}");
+    world
+        .wait_for(|event| matches!(event, EngineEvent::DeletePartnershipComplete { result: Ok(()), .. }))
+        .await;
+    assert!(place.exists());
 }

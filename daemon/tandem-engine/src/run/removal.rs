@@ -20,13 +20,14 @@ use tracing::{debug, warn};
 /// Entries deleted between two records.
 const GROUP: usize = 64;
 
-/// Deletes from the device everything that this partnership put there and that is still as it was.
+/// Deletes from the device everything that this partnership put there and that is still as it was; in words for the user
+/// what could not be deleted.
 pub(crate) async fn remove_content(
     parts: &Parts,
     player: &dyn Player,
     relationship: Guid,
     transfer: &Arc<Transfer>,
-) -> Result<(), RunError> {
+) -> Result<Option<String>, RunError> {
     let storage = player.storage();
     let journal = Journal::open(&parts.manifests, relationship).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
@@ -40,12 +41,20 @@ pub(crate) async fn remove_content(
     };
     let present = entries.into_iter().filter(|entry| entry.state == EntryState::Present).collect();
     // nobody comes back for what stays, so what was refused is asked for twice
-    let refused = removal.remove(present).await?;
-    for entry in removal.remove(refused).await? {
+    let refused = removal.remove(present).await?.into_iter().map(|(entry, _)| entry).collect();
+    let stays = removal.remove(refused).await?;
+    for (entry, _) in &stays {
         warn!(id = entry.id, "a file of an ended partnership stays on the device");
     }
     remove_folders(&journal, &*storage, HashSet::new()).await?;
-    Ok(storage.flush().await?)
+    storage.flush().await?;
+    Ok(stays.first().map(|(_, error)| {
+        format!(
+            "{} of the files that were put on the device could not be deleted and stay there, one because of: {error}; \
+             delete them yourself",
+            stays.len()
+        )
+    }))
 }
 
 /// What removing works with.
@@ -57,8 +66,8 @@ struct Removal<'a> {
 }
 
 impl Removal<'_> {
-    /// Deletes the files of these entries, and tells for which that was refused.
-    async fn remove(&self, entries: Vec<Entry>) -> Result<Vec<Entry>, RunError> {
+    /// Deletes the files of these entries, and tells for which that was refused, and why.
+    async fn remove(&self, entries: Vec<Entry>) -> Result<Vec<(Entry, PlayerError)>, RunError> {
         let mut refused = Vec::new();
         for group in entries.chunks(GROUP) {
             if self.transfer.is_cancelled() {
@@ -79,7 +88,7 @@ impl Removal<'_> {
                     Err(error) if error.ends_run() => return Err(error.into()),
                     Err(error) => {
                         debug!(id = entry.id, "a file was not deleted: {}", error.item_error().as_str());
-                        refused.push(entry.clone());
+                        refused.push((entry.clone(), error));
                         Outcome::Abandoned { intent }
                     }
                 });

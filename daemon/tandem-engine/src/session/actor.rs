@@ -66,7 +66,8 @@ pub(super) enum Done {
     Run(Box<RunReport>),
     Estimated(Result<(u64, u64), RequestError>),
     Created(Result<jobs::Created, RequestError>),
-    Deleted(Result<(), RequestError>),
+    /// In words for the user what was to be deleted and stays.
+    Deleted(Result<Option<String>, RequestError>),
     Previewed,
     Ejected(Result<(), RequestError>),
     Renamed(Result<(), RequestError>),

@@ -153,18 +153,19 @@ pub(crate) async fn create_partnership(
     Ok(Created { library, opened: player })
 }
 
-/// Ends a partnership on a device that is there.
+/// Ends a partnership on a device that is there; in words for the user what was to be deleted and stays.
 pub(crate) async fn delete_partnership(
     bench: Bench,
     partnership: Partnership,
     remove: bool,
     transfer: Arc<Transfer>,
-) -> Result<(), RequestError> {
+) -> Result<Option<String>, RequestError> {
     let player = bench.open().await?;
     let ended = async {
+        let mut stays = None;
         if remove {
             let removed = remove_content(&bench.parts, &*player, partnership.relationship, &transfer).await;
-            removed.map_err(|error| RequestError::Failed(error.message))?;
+            stays = removed.map_err(|error| RequestError::Failed(error.message))?;
         } else {
             settle_flight(&bench.parts, &*player, partnership.relationship).await;
         }
@@ -175,13 +176,14 @@ pub(crate) async fn delete_partnership(
             player.set_mark(Mark { relationship: Guid::ZERO, ..ours }).await?;
         }
         let device = bench.device.clone();
-        bench.ledger.change(move |record| Ok(end(record, &device, false))).await
+        bench.ledger.change(move |record| Ok(end(record, &device, false))).await.map(|_| stays)
     };
     let ended = ended.await;
     let closed = player.close(Close::Release).await;
-    ended?;
+    let stays = ended?;
     forget_manifest(&bench.parts, &bench.ledger, partnership.relationship).await;
-    Ok(closed?)
+    closed?;
+    Ok(stays)
 }
 
 /// Ends a partnership with a device that is away; its mark is taken for ours when it comes back.

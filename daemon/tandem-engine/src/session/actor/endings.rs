@@ -282,11 +282,15 @@ impl Session {
         }
     }
 
-    async fn deleted(&mut self, result: Result<(), RequestError>) {
-        if let Err(error) = &result {
-            self.forget_removal().await;
-            let message = format!("the partnership could not be ended: {error}");
-            self.whole_run_failed(ItemError::DeviceWriteFailed, message).await;
+    async fn deleted(&mut self, result: Result<Option<String>, RequestError>) {
+        match &result {
+            Ok(None) => {}
+            Ok(Some(stays)) => self.whole_run_failed(ItemError::DeviceWriteFailed, stays.clone()).await,
+            Err(error) => {
+                self.forget_removal().await;
+                let message = format!("the partnership could not be ended: {error}");
+                self.whole_run_failed(ItemError::DeviceWriteFailed, message).await;
+            }
         }
         self.show_record().await;
         if self.partnership().is_none() {
@@ -294,7 +298,7 @@ impl Session {
             self.fingerprint = None;
         }
         self.publisher.update(|snapshot| snapshot.safe_to_remove = true).await;
-        self.announce_deleted(result).await;
+        self.announce_deleted(result.map(|_| ())).await;
         self.happen(Event::JobEnded).await;
     }
 }
