@@ -10,7 +10,7 @@ use tandem_model::id::Uid;
 use tandem_model::snapshot::Snapshot;
 
 /// Attributes that can be read. `true`: only with a partnership with the caller's library.
-const READABLE: [(&str, bool); 25] = [
+const READABLE: [(&str, bool); 26] = [
     ("AutoSyncDefaultRules", true),
     ("BackgroundSyncState", true),
     ("Connected", false),
@@ -36,10 +36,11 @@ const READABLE: [(&str, bool); 25] = [
     ("SyncPercentComplete", false),
     ("SyncRelationship", false),
     ("TotalSpace", false),
+    ("Verify", true),
 ];
 
 /// Attributes that can be set.
-const SETTABLE: [&str; 8] = [
+const SETTABLE: [&str; 9] = [
     "AllowMassDeletion",
     "AutoSyncDefaultRules",
     "BackgroundSyncState",
@@ -48,6 +49,7 @@ const SETTABLE: [&str; 8] = [
     "PercentSpaceReserved",
     "SyncFilter",
     "SyncOnConnect",
+    "Verify",
 ];
 
 /// Characters that a friendly name may have at most.
@@ -102,6 +104,7 @@ fn value(snapshot: &Snapshot, caller: Uid, status: Status, name: &str) -> String
         "SyncPercentComplete" => snapshot.progress.to_string(),
         "SyncRelationship" => relationship(status).to_owned(),
         "TotalSpace" => snapshot.total_space.to_string(),
+        "Verify" => boolean::write(snapshot.verify),
         // PreferredAudio, PreferredPhoto, PreferredVideo: the one storage that is synchronised to
         _ => "0".to_owned(),
     }
@@ -142,6 +145,7 @@ pub(crate) fn set(snapshot: &Snapshot, name: &str, value: &str) -> Result<Settin
         "PercentSpaceReserved" => percent(number(name, value, u8::MAX, "0 to 95")?.into())?,
         "SyncFilter" => Setting::SyncFilter(sync_filter(value)?),
         "SyncOnConnect" => Setting::SyncOnConnect(boolean::read(name, value)?),
+        "Verify" => Setting::Verify(boolean::read(name, value)?),
         _ => return Err(unsettable(name)),
     };
     if !matches!(setting, Setting::FriendlyName(_)) {

@@ -30,6 +30,7 @@ fn partnered() -> Snapshot {
     snapshot.last_sync =
         LastSync { time: 1_700_000_000, error_count: 1, no_fit_count: 2, item_count: 30, change_count: 4 };
     snapshot.percent_space_reserved = 5;
+    snapshot.verify = true;
     snapshot
 }
 
@@ -62,6 +63,7 @@ fn the_owner_reads_every_attribute() {
         ("SyncPercentComplete", "0"),
         ("SyncRelationship", "2"),
         ("TotalSpace", "0"),
+        ("Verify", "True"),
     ];
     assert_eq!(expected.map(|(name, _)| name), READABLE.map(|(name, _)| name));
     for (name, value) in expected {
@@ -107,6 +109,7 @@ fn settings_are_read_as_wmp_writes_them() {
         ("SyncFilter", "0xff", Setting::SyncFilter("0xFF".to_owned())),
         ("SyncFilter", "5", Setting::SyncFilter("5".to_owned())),
         ("SyncOnConnect", "True", Setting::SyncOnConnect(true)),
+        ("Verify", "false", Setting::Verify(false)),
     ];
     for (name, value, setting) in cases {
         assert_eq!(set(&snapshot, name, value), Ok(setting), "{name}");

@@ -35,6 +35,9 @@ pub enum Setting {
     SyncOnConnect(bool),
     /// `true` assigns the default set anew; needs a partnership.
     AutoSyncDefaultRules(bool),
+    /// Whether what is copied is read back and compared; `false` also forgets that the device once held something else
+    /// than was sent. Needs a partnership.
+    Verify(bool),
     /// For the next run; needs a partnership.
     SyncFilter(String),
     /// While the daemon runs; needs a partnership.

@@ -89,7 +89,8 @@ impl Manager {
         let device = description.id.clone();
         let partnership = self.ledger.partnership(&device);
         let mut snapshot = Snapshot::absent(description);
-        session::show_record(&mut snapshot, known, partnership.as_ref());
+        let verify = self.parts.options.verify;
+        session::show_record(&mut snapshot, known, partnership.as_ref(), verify);
         let context = session::Context {
             parts: Arc::clone(&self.parts),
             ledger: Arc::clone(&self.ledger),

@@ -17,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 pub struct EngineOptions {
     /// How long the library and the settings must have been quiet before a change of them starts a run.
     pub settle: Duration,
+    /// What is copied is read back from every device and compared.
+    pub verify: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { settle: Duration::from_secs(3) }
+        Self { settle: Duration::from_secs(3), verify: false }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a run would do, item by item, as `Preview` shows it. It looks at names on the device and changes nothing.
 
 use crate::plan::names::numbered;
-use crate::plan::{Deletion, LeftOut, TrackWrite, guard};
+use crate::plan::{Deletion, LeftOut, MetadataUpdate, TrackWrite, guard};
 use crate::run::error::RunError;
 use crate::run::playlists::{self, PlaylistChanges};
 use crate::run::prepare::Prepared;
@@ -76,6 +76,7 @@ pub(crate) async fn items(
         objection.filter(|_| !allow_mass_deletion).map(whole_run).into_iter().collect();
     items.extend(plan.deletions.iter().map(|deletion| deleted(&prepared, deletion)));
     items.extend(plan.writes.iter().map(|write| written(&prepared, write, &names)));
+    items.extend(plan.updates.iter().map(|update| updated(&prepared, update)));
     items.extend(plan.left_out.iter().map(|left_out| skipped(&prepared, left_out)));
     items.extend(playlist_items(&changes, &names));
     Ok(items)
@@ -129,6 +130,16 @@ fn written(prepared: &Prepared, write: &TrackWrite, names: &Names) -> PreviewIte
             Some(_) => reason.to_owned(),
             None => format!("`{}` and all names like it are taken by other files", write.path),
         },
+    }
+}
+
+fn updated(prepared: &Prepared, update: &MetadataUpdate) -> PreviewItem {
+    PreviewItem {
+        action: Action::UpdateMetadata,
+        media: prepared.library.tracks[update.track as usize].uri.0.to_string(),
+        destination: prepared.entries[update.entry].path.to_string(),
+        size: 0,
+        reason: "only its tags have changed, and the device takes those without the file".to_owned(),
     }
 }
 

@@ -119,6 +119,10 @@ impl Agent {
             Request::Hash(tracks) => {
                 Answer::Hashes(files::hash(&self.index, &tracks[..tracks.len().min(HASH_BATCH)]))
             }
+            Request::TrackHashes(tracks) => {
+                let tracks = &tracks[..tracks.len().min(HASH_BATCH)];
+                Answer::TrackHashes(files::track_hashes(&self.index, tracks))
+            }
             Request::SetFolders(folders) => {
                 self.set_folders(folders.into_iter().map(PathBuf::from).collect())?
             }

@@ -2,6 +2,7 @@
 //!
 //! Only what is in the index and below a folder of the library is opened, through no link, and only regular files.
 
+use crate::audio;
 use crate::failure::{Failure, Result};
 use crate::index::Index;
 use crate::scan::walk::Root;
@@ -9,12 +10,18 @@ use crate::text;
 use rusqlite::OptionalExtension;
 use rustix::fs::FileType;
 use rustix::io::Errno;
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use tandem_library::uri;
 use tandem_model::error::LibraryError;
 use tandem_model::id::TrackId;
+use tandem_model::library::TrackHashes;
 use xxhash_rust::xxh3::Xxh3;
+
+/// Bytes that are read at once.
+const BUFFER: usize = 128 * 1024;
 
 /// Opens a track for reading.
 pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
@@ -48,19 +55,54 @@ pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
 
 /// XXH3-128 of each track's bytes; `None` where it can't be read to its end.
 pub(crate) fn hash(index: &Index, tracks: &[TrackId]) -> Vec<Option<u128>> {
-    let mut buffer = vec![0; 128 * 1024];
-    tracks
-        .iter()
-        .map(|track| hash_one(&mut std::fs::File::from(open(index, *track).ok()?), &mut buffer))
-        .collect()
+    let mut buffer = vec![0; BUFFER];
+    tracks.iter().map(|track| hash_one(&mut File::from(open(index, *track).ok()?), &mut buffer)).collect()
 }
 
-fn hash_one(file: &mut std::fs::File, buffer: &mut [u8]) -> Option<u128> {
+fn hash_one(file: &mut File, buffer: &mut [u8]) -> Option<u128> {
     let mut hasher = Xxh3::new();
+    read_through(file, buffer, |_, bytes| hasher.update(bytes))?;
+    Some(hasher.digest128())
+}
+
+/// Hashes of each track's bytes, with and without its tags; `None` where it can't be read to its end.
+pub(crate) fn track_hashes(index: &Index, tracks: &[TrackId]) -> Vec<Option<TrackHashes>> {
+    let mut buffer = vec![0; BUFFER];
+    tracks.iter().map(|track| hash_parts(&mut File::from(open(index, *track).ok()?), &mut buffer)).collect()
+}
+
+fn hash_parts(file: &mut File, buffer: &mut [u8]) -> Option<TrackHashes> {
+    let size = file.metadata().ok()?.len();
+    let read = |at: u64, bytes: &mut [u8]| file.read_exact_at(bytes, at).is_ok();
+    let parts = audio::parts(&read, size);
+    let (mut whole, mut audio) = (Xxh3::new(), Xxh3::new());
+    let mut ahead = parts.iter().flatten().peekable();
+    read_through(file, buffer, |at, bytes| {
+        whole.update(bytes);
+        let end = at + bytes.len() as u64;
+        while let Some(&part) = ahead.peek().filter(|part| part.start < end) {
+            let within = |position: u64| usize::try_from(position.clamp(at, end) - at).unwrap_or(bytes.len());
+            audio.update(&bytes[within(part.start)..within(part.end)]);
+            if part.end > end {
+                // the rest comes with the next bytes
+                break;
+            }
+            ahead.next();
+        }
+    })?;
+    Some(TrackHashes { whole: whole.digest128(), audio: parts.is_some().then(|| audio.digest128()) })
+}
+
+/// Hands over all bytes of a file, with their positions; `None` when it can't be read to its end.
+fn read_through(file: &mut File, buffer: &mut [u8], mut take: impl FnMut(u64, &[u8])) -> Option<()> {
+    let mut at = 0;
     loop {
         match file.read(buffer) {
-            Ok(0) => return Some(hasher.digest128()),
-            Ok(count) => hasher.update(&buffer[..count]),
+            Ok(0) => return Some(()),
+            Ok(count) => {
+                take(at, &buffer[..count]);
+                at += count as u64;
+            }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(_) => return None,
         }

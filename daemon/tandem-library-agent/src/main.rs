@@ -3,6 +3,7 @@
 
 mod agent;
 mod answers;
+mod audio;
 mod failure;
 mod files;
 mod folders;

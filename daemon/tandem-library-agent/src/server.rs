@@ -117,7 +117,7 @@ impl Requests {
                 Some(ToAgent::Request { id, request }) => {
                     let media = waiting.remove(&id).unwrap_or_default();
                     let turn = match request {
-                        Request::Hash(_) => Some(self.hashes.clone()),
+                        Request::Hash(_) | Request::TrackHashes(_) => Some(self.hashes.clone()),
                         Request::Open(_) => Some(self.opens.clone()),
                         _ => None,
                     };

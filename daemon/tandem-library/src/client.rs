@@ -16,7 +16,7 @@ use std::time::Duration;
 use tandem_model::BoxFuture;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, PlaylistId, TrackId};
-use tandem_model::library::{ImportedPlaylist, Library, LibraryState, OpenedTrack, Resolved};
+use tandem_model::library::{ImportedPlaylist, Library, LibraryState, OpenedTrack, Resolved, TrackHashes};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo};
 use tokio::sync::watch;
 
@@ -215,6 +215,19 @@ impl Library for Client {
             for batch in tracks.chunks(HASH_BATCH) {
                 match self.call(Request::Hash(batch.to_vec()), Vec::new(), LONG).await?.answer {
                     Answer::Hashes(hashes) if hashes.len() == batch.len() => all.extend(hashes),
+                    _ => return Err(unexpected("hashes are missing")),
+                }
+            }
+            Ok(all)
+        })
+    }
+
+    fn track_hashes(&self, tracks: Vec<TrackId>) -> Outcome<'_, Vec<Option<TrackHashes>>> {
+        Box::pin(async move {
+            let mut all = Vec::with_capacity(tracks.len());
+            for batch in tracks.chunks(HASH_BATCH) {
+                match self.call(Request::TrackHashes(batch.to_vec()), Vec::new(), LONG).await?.answer {
+                    Answer::TrackHashes(hashes) if hashes.len() == batch.len() => all.extend(hashes),
                     _ => return Err(unexpected("hashes are missing")),
                 }
             }

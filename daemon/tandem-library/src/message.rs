@@ -9,16 +9,16 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, PlaylistId, TrackId};
-use tandem_model::library::LibraryState;
+use tandem_model::library::{LibraryState, TrackHashes};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, Track};
 
 /// Grows with every change of a message. Daemon and agent are installed together, so there is no negotiation.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// About how many bytes of a long list go into one frame.
 pub const PART_BYTES: usize = 48 * 1024;
 
-/// How many tracks one [`Request::Hash`] may name.
+/// How many tracks one [`Request::Hash`] or [`Request::TrackHashes`] may name.
 pub const HASH_BATCH: usize = 8;
 
 /// A path as bytes.
@@ -78,6 +78,7 @@ pub enum Request {
     Resolve(Vec<PlaylistId>),
     Open(TrackId),
     Hash(Vec<TrackId>),
+    TrackHashes(Vec<TrackId>),
 }
 
 /// From the agent to the daemon.
@@ -133,6 +134,8 @@ pub enum Answer {
     Opened,
     /// One for each track asked for.
     Hashes(Vec<Option<u128>>),
+    /// One for each track asked for.
+    TrackHashes(Vec<Option<TrackHashes>>),
     /// Ends a resolution; tracks and playlists came in parts.
     Resolved {
         /// The generation that it is true of.

@@ -151,6 +151,26 @@ pub trait Library: Send + Sync {
 
     /// XXH3-128 of each of these tracks' bytes; `None` where one can't be read.
     fn hash(&self, tracks: Vec<TrackId>) -> BoxFuture<'_, Result<Vec<Option<u128>>, LibraryError>>;
+
+    /// Hashes of each of these tracks' bytes, with and without tags; `None` where one can't be read.
+    fn track_hashes(
+        &self,
+        tracks: Vec<TrackId>,
+    ) -> BoxFuture<'_, Result<Vec<Option<TrackHashes>>, LibraryError>> {
+        Box::pin(async move {
+            let whole = self.hash(tracks).await?.into_iter();
+            Ok(whole.map(|whole| whole.map(|whole| TrackHashes { whole, audio: None })).collect())
+        })
+    }
+}
+
+/// Hashes of a track's file, read once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackHashes {
+    /// XXH3-128 of all its bytes.
+    pub whole: u128,
+    /// XXH3-128 of what in them isn't tags; `None` where it isn't known which that is.
+    pub audio: Option<u128>,
 }
 
 /// Everybody's libraries. A library's agent runs while somebody holds what `open` returned.

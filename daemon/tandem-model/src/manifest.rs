@@ -49,6 +49,8 @@ pub struct Entry {
     pub source_modified_ns: i64,
     /// XXH3-128 of its bytes.
     pub hash: u128,
+    /// XXH3-128 of what in them isn't tags; `None`: not known.
+    pub audio_hash: Option<u128>,
     /// What is true of it.
     pub state: EntryState,
 }
@@ -78,6 +80,15 @@ pub enum Intent {
         /// The name that it is moved to, to be looked at before it is gone.
         aside: DevicePath,
     },
+    /// Tell the device what the tags of an entry's file say now; its bytes stay.
+    UpdateMetadata {
+        /// The entry.
+        entry: i64,
+        /// The source's size now.
+        size: u64,
+        /// The source's modification time now, nanoseconds since 1970.
+        modified_ns: i64,
+    },
 }
 
 /// What came of an intent.
@@ -93,6 +104,8 @@ pub enum Outcome {
         facts: ObjectFacts,
         /// XXH3-128 of its bytes.
         hash: u128,
+        /// XXH3-128 of what in them isn't tags; `None`: not known.
+        audio_hash: Option<u128>,
     },
     /// A run was cut, and a file of the right size is under the final name. Whether it has the bytes that were sent is
     /// not known, so the source's time isn't recorded (it is 0): the next plan compares the bytes with the source's.
@@ -105,6 +118,23 @@ pub enum Outcome {
         facts: ObjectFacts,
         /// XXH3-128 of its bytes.
         hash: u128,
+    },
+    /// The device goes by the new tags.
+    MetadataUpdated {
+        /// The intent.
+        intent: i64,
+        /// What the device tells of the file now.
+        facts: ObjectFacts,
+    },
+    /// A run was cut, or the device takes no new tags: the file is still ours, and whether it has them isn't known. The
+    /// source's time isn't recorded (it is 0), nor what of the bytes isn't tags, if the device `refused`: it is replaced.
+    MetadataUnknown {
+        /// The intent.
+        intent: i64,
+        /// What the device tells of the file now.
+        facts: ObjectFacts,
+        /// The device takes no tags alone for this file.
+        refused: bool,
     },
     /// The entry's file is gone for good, and so is the entry: it was to be deleted, or replaced by one that never came.
     Deleted {
@@ -131,6 +161,13 @@ pub enum Correction {
         size: u64,
         /// The source's modification time, nanoseconds since 1970.
         modified_ns: i64,
+    },
+    /// The user moved the entry's file on the device: it is here now.
+    Place {
+        /// The entry.
+        entry: i64,
+        /// Where it is.
+        path: DevicePath,
     },
     /// The entry's state is this now.
     State {

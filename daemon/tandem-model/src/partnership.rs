@@ -81,6 +81,9 @@ pub struct Partnership {
     /// Whether the default set of playlists is what is assigned.
     #[serde(default)]
     pub auto_sync_default_rules: bool,
+    /// What is copied is read back from the device and compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verify: bool,
     /// The user wants its content removed from the device, and the partnership to end then.
     #[serde(default)]
     pub removing: bool,
@@ -93,6 +96,10 @@ pub struct Partnership {
     /// The last runs, the newest last; at most [`REMEMBERED_RUNS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<PastRun>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn yes() -> bool {
@@ -121,6 +128,9 @@ pub struct KnownDevice {
     /// Relationships of ended partnerships whose manifests are kept until what was in flight on this device is settled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsettled: Vec<Guid>,
+    /// When it last held something else than was sent, seconds since 1970; 0: never. What is copied is read back since.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub verify_failed: u64,
     /// When it was last connected, seconds since 1970.
     #[serde(default)]
     pub last_seen: u64,

@@ -60,6 +60,9 @@ pub struct Snapshot {
     pub supports_photo: bool,
     /// MIME types that it declares.
     pub formats: Vec<String>,
+    /// What is copied is read back from the device and compared: by the user's wish, by configuration, or because the
+    /// device has once held something else than was sent.
+    pub verify: bool,
     /// WMP's `SyncFilter` for the next run.
     pub sync_filter: String,
     /// WMP's `BackgroundSyncState`, while the daemon runs.
@@ -97,6 +100,7 @@ impl Snapshot {
             supports_video: false,
             supports_photo: false,
             formats: Vec::new(),
+            verify: false,
             sync_filter: "0xFF".to_owned(),
             background_sync_state: 255,
         }

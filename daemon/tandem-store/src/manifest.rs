@@ -161,9 +161,21 @@ fn take_intent(transaction: &Transaction<'_>, id: i64) -> Result<Intent, Refusal
     taken.map_or_else(|| request(format!("there is no pending intent {id}")), |(_, intent)| Ok(intent))
 }
 
+/// Takes a change of tags out of the journal: its entry, and the source's size and time.
+fn take_update(transaction: &Transaction<'_>, id: i64) -> Result<(Entry, u64, i64), Refusal> {
+    match take_intent(transaction, id)? {
+        Intent::UpdateMetadata { entry, size, modified_ns } => {
+            Ok((find(transaction, entry)?, size, modified_ns))
+        }
+        Intent::Write { .. } | Intent::Delete { .. } => {
+            request(format!("intent {id} is not to change tags, and can't end with changed ones"))
+        }
+    }
+}
+
 fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusal> {
     match outcome {
-        Outcome::Written { intent: id, persistent_id, facts, hash }
+        Outcome::Written { intent: id, persistent_id, facts, hash, .. }
         | Outcome::Found { intent: id, persistent_id, facts, hash } => {
             let Intent::Write { origin, path, size, modified_ns, replaces, .. } =
                 take_intent(transaction, *id)?
@@ -179,6 +191,10 @@ fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusa
                 source_size: size,
                 source_modified_ns: if matches!(outcome, Outcome::Found { .. }) { 0 } else { modified_ns },
                 hash: *hash,
+                audio_hash: match outcome {
+                    Outcome::Written { audio_hash, .. } => *audio_hash,
+                    _ => None,
+                },
                 state: EntryState::Present,
             };
             match replaces {
@@ -193,7 +209,25 @@ fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusa
             Intent::Write { replaces: None, .. } => {
                 request(format!("intent {id} is to write a new file, and can't end with a deleted one"))
             }
+            Intent::UpdateMetadata { .. } => {
+                request(format!("intent {id} is to change tags, and can't end with a deleted file"))
+            }
         },
+        Outcome::MetadataUpdated { intent: id, facts } => {
+            let (entry, size, modified_ns) = take_update(transaction, *id)?;
+            update(
+                transaction,
+                &Entry { facts: *facts, source_size: size, source_modified_ns: modified_ns, ..entry },
+            )
+        }
+        Outcome::MetadataUnknown { intent: id, facts, refused } => {
+            let (entry, size, _) = take_update(transaction, *id)?;
+            let audio_hash = entry.audio_hash.filter(|_| !refused);
+            update(
+                transaction,
+                &Entry { facts: *facts, source_size: size, source_modified_ns: 0, audio_hash, ..entry },
+            )
+        }
         Outcome::Abandoned { intent } => take_intent(transaction, *intent).map(drop),
     }
 }
@@ -210,7 +244,7 @@ fn next_number(transaction: &Transaction<'_>, table: &str) -> Result<i64, Refusa
 
 fn insert(transaction: &Transaction<'_>, entry: &Entry) -> Result<(), Refusal> {
     let query = format!(
-        "INSERT INTO entries ({ENTRY_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+        "INSERT INTO entries ({ENTRY_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
     );
     Ok(rows::write_entry(&mut *transaction.prepare_cached(&query)?, entry)?)
 }
@@ -218,7 +252,7 @@ fn insert(transaction: &Transaction<'_>, entry: &Entry) -> Result<(), Refusal> {
 /// Puts an entry in the place of the one with its number.
 fn update(transaction: &Transaction<'_>, entry: &Entry) -> Result<(), Refusal> {
     let query = format!(
-        "UPDATE entries SET ({ENTRY_COLUMNS}) = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) WHERE id = ?1"
+        "UPDATE entries SET ({ENTRY_COLUMNS}) = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) WHERE id = ?1"
     );
     Ok(rows::write_entry(&mut *transaction.prepare_cached(&query)?, entry)?)
 }
@@ -226,7 +260,7 @@ fn update(transaction: &Transaction<'_>, entry: &Entry) -> Result<(), Refusal> {
 fn intend(transaction: &Transaction<'_>, intent: &Intent) -> Result<i64, Refusal> {
     let entry = match intent {
         Intent::Write { replaces, .. } => *replaces,
-        Intent::Delete { entry, .. } => Some(*entry),
+        Intent::Delete { entry, .. } | Intent::UpdateMetadata { entry, .. } => Some(*entry),
     };
     if let Some(entry) = entry {
         find(transaction, entry)?;
@@ -267,6 +301,10 @@ fn apply(transaction: &Transaction<'_>, correction: &Correction) -> Result<(), R
                 Entry { origin: origin.clone(), source_size: *size, source_modified_ns: *modified_ns, ..old };
             update(transaction, &new)
         }
+        Correction::Place { entry, path } => {
+            let old = find(transaction, *entry)?;
+            update(transaction, &Entry { path: path.clone(), ..old })
+        }
         Correction::State { entry, state } => {
             let old = find(transaction, *entry)?;
             update(transaction, &Entry { state: *state, ..old })
@@ -282,6 +320,7 @@ fn apply(transaction: &Transaction<'_>, correction: &Correction) -> Result<(), R
                 source_size: *size,
                 source_modified_ns: *modified_ns,
                 hash: *hash,
+                audio_hash: None,
                 state: EntryState::Foreign,
             },
         ),

@@ -63,7 +63,7 @@ impl SqliteManifests {
             Look::Odd(what) => Some(what),
         };
         let in_sqlite = |error| store_error(path, &error);
-        let connection = schema::open_file(path).map_err(in_sqlite)?;
+        let mut connection = schema::open_file(path).map_err(in_sqlite)?;
         let (application, format) = schema::identity(&connection).map_err(in_sqlite)?;
         if application != APPLICATION || format == 0 {
             return Err(damaged(path, odd.unwrap_or("it is a database, but not a manifest").to_owned()));
@@ -71,6 +71,9 @@ impl SqliteManifests {
         if format > FORMAT {
             let path = path.display().to_string();
             return Err(StoreError::TooNew { path, found: format, supported: FORMAT });
+        }
+        if format < FORMAT {
+            schema::upgrade(&mut connection).map_err(in_sqlite)?;
         }
         schema::set_up(&connection).map_err(in_sqlite)?;
         if (odd.is_some() || suspected)

@@ -3,7 +3,7 @@
 //!
 //! A row is guarded by a checksum because SQLite has none: a changed path would be a stranger's file to delete.
 
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Row, Statement, params};
 use tandem_model::id::{MediaUri, PlaylistId};
 use tandem_model::manifest::{Entry, EntryState, Intent, Origin};
@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// An entry's columns, in the order in which they are read and written.
 pub(crate) const ENTRY_COLUMNS: &str = "id, origin_kind, origin, path, persistent_id, size, modified_ns, source_size, \
-                                        source_modified_ns, hash, state, checksum";
+                                        source_modified_ns, hash, audio_hash, state, checksum";
 
 /// An intent's columns, in the order in which they are read and written.
 pub(crate) const INTENT_COLUMNS: &str =
@@ -32,6 +32,7 @@ pub(crate) const FOREIGN: i64 = 3;
 
 const WRITE: i64 = 0;
 const DELETE: i64 = 1;
+const UPDATE_METADATA: i64 = 2;
 
 /// XXH3-64 over fields, each with its length before it, so that no two rows run together into one.
 struct Checksum(Xxh3);
@@ -99,7 +100,7 @@ fn state(code: i64) -> Option<EntryState> {
 
 fn entry_checksum(entry: &Entry, size: i64, source_size: i64) -> i64 {
     let (kind, origin) = origin_fields(&entry.origin);
-    Checksum::new()
+    let checksum = Checksum::new()
         .number(entry.id)
         .number(kind)
         .text(origin)
@@ -109,9 +110,12 @@ fn entry_checksum(entry: &Entry, size: i64, source_size: i64) -> i64 {
         .number(entry.facts.modified_ns)
         .number(source_size)
         .number(entry.source_modified_ns)
-        .hash(entry.hash)
-        .number(state_code(entry.state))
-        .value()
+        .hash(entry.hash);
+    let checksum = match entry.audio_hash {
+        Some(audio_hash) => checksum.hash(audio_hash),
+        None => checksum,
+    };
+    checksum.number(state_code(entry.state)).value()
 }
 
 fn intent_checksum(id: i64, intent: &Intent, size: i64) -> i64 {
@@ -133,6 +137,13 @@ fn intent_checksum(id: i64, intent: &Intent, size: i64) -> i64 {
         Intent::Delete { entry, aside } => {
             Checksum::new().number(id).number(DELETE).number(*entry).text(aside.as_str()).value()
         }
+        Intent::UpdateMetadata { entry, modified_ns, .. } => Checksum::new()
+            .number(id)
+            .number(UPDATE_METADATA)
+            .number(*entry)
+            .number(size)
+            .number(*modified_ns)
+            .value(),
     }
 }
 
@@ -164,6 +175,10 @@ fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<u128> {
     Ok(u128::from_be_bytes(bytes))
 }
 
+fn optional_hash(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u128>> {
+    if row.get_ref(column)? == ValueRef::Null { Ok(None) } else { hash(row, column).map(Some) }
+}
+
 fn row_origin(row: &Row<'_>, kind_column: usize) -> rusqlite::Result<Origin> {
     let kind = row.get(kind_column)?;
     origin(kind, row.get(kind_column + 1)?)
@@ -180,7 +195,7 @@ fn compare(row: &Row<'_>, column: usize, checksum: i64) -> rusqlite::Result<()> 
 
 /// Reads an entry from a row of `ENTRY_COLUMNS`.
 pub(crate) fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let code = row.get(10)?;
+    let code = row.get(11)?;
     let entry = Entry {
         id: row.get(0)?,
         origin: row_origin(row, 1)?,
@@ -190,9 +205,10 @@ pub(crate) fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         source_size: size(row, 7)?,
         source_modified_ns: row.get(8)?,
         hash: hash(row, 9)?,
-        state: state(code).ok_or_else(|| bad(10, Type::Integer, format!("there is no state {code}")))?,
+        audio_hash: optional_hash(row, 10)?,
+        state: state(code).ok_or_else(|| bad(11, Type::Integer, format!("there is no state {code}")))?,
     };
-    compare(row, 11, entry_checksum(&entry, row.get(5)?, row.get(7)?))?;
+    compare(row, 12, entry_checksum(&entry, row.get(5)?, row.get(7)?))?;
     Ok(entry)
 }
 
@@ -211,6 +227,7 @@ pub(crate) fn write_entry(statement: &mut Statement<'_>, entry: &Entry) -> rusql
         source_size,
         entry.source_modified_ns,
         entry.hash.to_be_bytes(),
+        entry.audio_hash.map(u128::to_be_bytes),
         state_code(entry.state),
         entry_checksum(entry, size, source_size),
     ])?;
@@ -232,6 +249,10 @@ pub(crate) fn read_intent(row: &Row<'_>) -> rusqlite::Result<(i64, Intent)> {
             (intent, row.get(7)?)
         }
         DELETE => (Intent::Delete { entry: row.get(2)?, aside: path(row, 6)? }, 0),
+        UPDATE_METADATA => {
+            let (entry, modified_ns) = (row.get(2)?, row.get(8)?);
+            (Intent::UpdateMetadata { entry, size: size(row, 7)?, modified_ns }, row.get(7)?)
+        }
         kind => return Err(bad(1, Type::Integer, format!("there is no intent of kind {kind}"))),
     };
     let id = row.get(0)?;
@@ -265,6 +286,23 @@ pub(crate) fn write_intent(statement: &mut Statement<'_>, id: i64, intent: &Inte
             let checksum = intent_checksum(id, intent, 0);
             let aside = aside.as_str();
             statement.execute(params![id, DELETE, entry, none, none, none, aside, none, none, checksum])?;
+        }
+        Intent::UpdateMetadata { entry, size, modified_ns } => {
+            let none = None::<i64>;
+            let size = stored_size(*size)?;
+            let checksum = intent_checksum(id, intent, size);
+            statement.execute(params![
+                id,
+                UPDATE_METADATA,
+                entry,
+                none,
+                none,
+                none,
+                none,
+                size,
+                modified_ns,
+                checksum
+            ])?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// The format that this version writes, and the newest that it reads; `PRAGMA user_version`.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// `PRAGMA application_id` of our files: "TNDM".
 pub(crate) const APPLICATION: i32 = 0x544e_444d;
@@ -29,6 +29,7 @@ CREATE TABLE entries (
     source_size INTEGER NOT NULL,
     source_modified_ns INTEGER NOT NULL,
     hash BLOB NOT NULL,
+    audio_hash BLOB,
     state INTEGER NOT NULL,
     checksum INTEGER NOT NULL
 ) STRICT;
@@ -83,6 +84,14 @@ pub(crate) fn identity(connection: &Connection) -> rusqlite::Result<(i32, u32)> 
     Ok((application, format))
 }
 
+/// Makes a file of format 1 one of format 2, in one step: what of an entry's bytes isn't tags is not known there.
+pub(crate) fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch("ALTER TABLE entries ADD COLUMN audio_hash BLOB")?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
 /// Sets the connection up: a commit that returned survives a power cut, and memory stays bounded.
 pub(crate) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
@@ -94,7 +103,7 @@ pub(crate) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     // the tables and columns that we rely on; a file without them is not a manifest
     for statement in [
         "SELECT id, origin_kind, origin, path, persistent_id, size, modified_ns, source_size, source_modified_ns, hash, \
-         state, checksum FROM entries LIMIT 0",
+         audio_hash, state, checksum FROM entries LIMIT 0",
         "SELECT id, kind, entry, origin_kind, origin, path, temporary, size, modified_ns, checksum FROM intents LIMIT 0",
         "SELECT path FROM folders LIMIT 0",
         "SELECT position, media, error, message FROM results LIMIT 0",

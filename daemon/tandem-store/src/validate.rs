@@ -102,6 +102,7 @@ pub(crate) mod tests {
                     ended_relationship: ended.map(Guid),
                     made_mark: last_seen % 2 == 0,
                     unsettled: ended.map(Guid).into_iter().collect(),
+                    verify_failed: last_seen % 3,
                     last_seen,
                     total_space: last_seen / 3,
                 }
@@ -140,6 +141,7 @@ pub(crate) mod tests {
                 percent_space_reserved: settings.1,
                 sync_on_connect: settings.2,
                 auto_sync_default_rules: settings.3,
+                verify: settings.3,
                 removing: settings.2,
                 last_sync: LastSync {
                     time: last.0,
@@ -182,6 +184,7 @@ pub(crate) mod tests {
             percent_space_reserved: 5,
             sync_on_connect: true,
             auto_sync_default_rules: false,
+            verify: false,
             removing: false,
             last_sync: LastSync::default(),
             assignments: vec![Assignment { playlist: PlaylistId("p".to_owned()), priority: 1 }],

@@ -1,7 +1,7 @@
 //! WMP's attributes of a device, by name. Names are taken without regard to case; which values do is for the daemon.
 
 /// Attributes that can be read.
-pub(crate) const READABLE: [&str; 25] = [
+pub(crate) const READABLE: [&str; 26] = [
     "AutoSyncDefaultRules",
     "BackgroundSyncState",
     "Connected",
@@ -27,6 +27,7 @@ pub(crate) const READABLE: [&str; 25] = [
     "SyncPercentComplete",
     "SyncRelationship",
     "TotalSpace",
+    "Verify",
 ];
 
 /// Attributes that can be set and not read.

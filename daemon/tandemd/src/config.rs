@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) read_back: bool,
     /// How long a change of a library has to rest before players follow.
     pub(crate) settle: Duration,
+    /// Whether what is copied is read back from every player.
+    pub(crate) verify: bool,
     /// How long an unused library agent goes on running.
     pub(crate) linger: Duration,
     /// The least important messages that are logged.
@@ -44,6 +46,7 @@ impl Default for Config {
             udev: true,
             read_back: false,
             settle: Duration::from_secs(3),
+            verify: false,
             linger: Duration::from_secs(30),
             level: tracing::Level::INFO,
         }
@@ -56,7 +59,7 @@ impl Config {
         let ConfigFile { folder, hardware, players, engine, library, log } = file;
         let HardwareTable { udev } = hardware;
         let PlayersTable { read_back } = players;
-        let EngineTable { settle_seconds } = engine;
+        let EngineTable { settle_seconds, verify } = engine;
         let LibraryTable { linger_seconds } = library;
         let LogTable { level } = log;
         if let Some(folders) = folder {
@@ -67,6 +70,7 @@ impl Config {
         self.udev = udev.unwrap_or(self.udev);
         self.read_back = read_back.unwrap_or(self.read_back);
         self.settle = settle_seconds.map_or(self.settle, |seconds| Duration::from_secs(seconds.0));
+        self.verify = verify.unwrap_or(self.verify);
         self.linger = linger_seconds.map_or(self.linger, |seconds| Duration::from_secs(seconds.0));
         self.level = level.map_or(self.level, |level| level.0);
     }
@@ -112,6 +116,7 @@ struct PlayersTable {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct EngineTable {
     settle_seconds: Option<Seconds<3600>>,
+    verify: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -153,7 +158,7 @@ mod tests {
         let file: ConfigFile = toml::from_str(&uncommented()).unwrap();
         assert!(file.hardware.udev.is_some());
         assert!(file.players.read_back.is_some());
-        assert!(file.engine.settle_seconds.is_some());
+        assert!(file.engine.settle_seconds.is_some() && file.engine.verify.is_some());
         assert!(file.library.linger_seconds.is_some());
         assert!(file.log.level.is_some());
         assert_eq!(file.folder.as_ref().map(Vec::len), Some(0), "`folder` is shown with its empty default");
@@ -162,6 +167,7 @@ mod tests {
             udev: false,
             read_back: true,
             settle: Duration::MAX,
+            verify: true,
             linger: Duration::MAX,
             level: tracing::Level::TRACE,
         };

@@ -165,7 +165,7 @@ fn parts(config: &Config, places: &Places, libraries: Arc<AgentLibraries>, playe
         libraries,
         clock: Arc::new(SystemClock),
         new_guid: Arc::new(new_guid),
-        options: EngineOptions { settle: config.settle },
+        options: EngineOptions { settle: config.settle, verify: config.verify },
     }
 }
 

@@ -238,7 +238,7 @@ pub trait Device {
     ///
     /// One of WMP's string-typed attributes, relative to the caller's library. WMP's getItemInfo.
     ///
-    /// AutoSyncDefaultRules, BackgroundSyncState, PercentSpaceReserved, SkippedFiles, SyncFilter and SyncOnConnect need a partnership with the caller's library, else they fail with `PartnershipNotExist`. A device for manual transfer only fails with `ManualDevice` whatever the name.
+    /// AutoSyncDefaultRules, BackgroundSyncState, PercentSpaceReserved, SkippedFiles, SyncFilter, SyncOnConnect and Verify need a partnership with the caller's library, else they fail with `PartnershipNotExist`. A device for manual transfer only fails with `ManualDevice` whatever the name.
     ///
     /// AutoSyncDefaultRules is `True` while the default set of playlists is assigned, which `CreatePartnership` describes; setting it to `True` assigns the set anew in place of what is assigned, and any other assignment makes it `False`.
     ///
@@ -246,9 +246,11 @@ pub trait Device {
     ///
     /// SyncFilter is what the next run takes: a sum of 1 (music), 2 (video), 4 (pictures) and 8 (nothing is fetched from the device), or `0xFF` or `0x07`, which both stand for everything. It is `0xFF` at first and again after each run. A run whose filter has no music leaves the device as it is.
     ///
+    /// Verify, which is not WMP's, is `True` where what is copied is read back from the device and compared: because it was set so, because the daemon is configured so, or because the device once held something else than was sent. What isn't there as it was sent is sent once more, and then reported as `verify-failed`. Setting it to `False` also forgets what the device once did.
+    ///
     /// # Arguments
     ///
-    /// * `name` - AutoSyncDefaultRules, BackgroundSyncState, Connected, FreeSpace, FriendlyName, LastSyncErrorCount, LastSyncNoFitCount, LastSyncTime, Name, PercentSpaceReserved, PreferredAudio, PreferredPhoto, PreferredVideo, SerialNumber, SkippedFiles, SupportsAudio, SupportsPhoto, SupportsVideo, SyncFilter, SyncIndex, SyncItemCount, SyncOnConnect, SyncPercentComplete, SyncRelationship or TotalSpace.
+    /// * `name` - AutoSyncDefaultRules, BackgroundSyncState, Connected, FreeSpace, FriendlyName, LastSyncErrorCount, LastSyncNoFitCount, LastSyncTime, Name, PercentSpaceReserved, PreferredAudio, PreferredPhoto, PreferredVideo, SerialNumber, SkippedFiles, SupportsAudio, SupportsPhoto, SupportsVideo, SyncFilter, SyncIndex, SyncItemCount, SyncOnConnect, SyncPercentComplete, SyncRelationship, TotalSpace or Verify.
     /// * `value` - Numbers in decimal, booleans as `True` and `False`, LastSyncTime in RFC 3339 and empty for never; SkippedFiles `1` or `0`; PreferredAudio, PreferredPhoto and PreferredVideo the number of the storage that is synchronised to, counted from 0; SyncRelationship is 0 none, 1 manual, 2 with the caller's library, 3 with another.
     fn get_item_info(&self, name: &str) -> zbus::Result<String>;
 
@@ -258,7 +260,7 @@ pub trait Device {
     ///
     /// # Arguments
     ///
-    /// * `name` - AutoSyncDefaultRules, BackgroundSyncState (while the daemon runs), FriendlyName, IncludeSkippedFiles (the next run copies skipped files again), PercentSpaceReserved, SyncFilter (for the next run), SyncOnConnect, or AllowMassDeletion (`True`: the next run may delete what the guard against mass deletion stopped: more than half, and more than 20, of the tracks that were put on the device, or anything while the library looks wrong).
+    /// * `name` - AutoSyncDefaultRules, BackgroundSyncState (while the daemon runs), FriendlyName, IncludeSkippedFiles (the next run copies skipped files again), PercentSpaceReserved, SyncFilter (for the next run), SyncOnConnect, Verify, or AllowMassDeletion (`True`: the next run may delete what the guard against mass deletion stopped: more than half, and more than 20, of the tracks that were put on the device, or anything while the library looks wrong).
     /// * `value` - As `GetItemInfo` gives it; booleans are read without regard to case; IncludeSkippedFiles takes the empty value.
     fn set_item_info(&self, name: &str, value: &str) -> zbus::Result<()>;
 

@@ -77,7 +77,7 @@ impl Stage {
             libraries: Arc::new(OneShelf(Arc::clone(&shelf))),
             clock: Arc::new(SystemClock),
             new_guid: Arc::new(|| Guid(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)) | 1 << 100)),
-            options: EngineOptions { settle: Duration::from_millis(20) },
+            options: EngineOptions { settle: Duration::from_millis(20), ..EngineOptions::default() },
         };
         let started = Engine::start(parts, Inputs { presence: arrivals, stop: stop.clone() }).await;
         let started = started.expect("an empty record can be read");

@@ -6,6 +6,7 @@ use crate::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tandem_model::id::Guid;
+use tandem_model::manifest::Entry;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Mark, ObjectFacts, Space};
 
@@ -38,6 +39,10 @@ pub(crate) struct Node {
     pub(crate) owner: Owner,
     /// Where the user put it; empty for ours.
     pub(crate) home: String,
+    /// Its lasting id.
+    pub(crate) id: u64,
+    /// The title that the device was told.
+    pub(crate) title: String,
 }
 
 /// All names on a device.
@@ -86,6 +91,12 @@ pub(crate) struct Device {
     pub(crate) clock_ns: i64,
     /// Decides what a cut leaves.
     pub(crate) random: Random,
+    /// The number of the last lasting id.
+    pub(crate) last_id: u64,
+    /// What is copied here is read back.
+    pub(crate) is_read_back: bool,
+    /// The next write keeps something else than was sent.
+    pub(crate) lies: bool,
 }
 
 impl Device {
@@ -109,6 +120,9 @@ impl Device {
             zone_ns: 0,
             clock_ns: 1_700_000_000 * SECOND,
             random: Random::new(seed),
+            last_id: 0,
+            is_read_back: false,
+            lies: false,
         }
     }
 
@@ -215,8 +229,38 @@ impl Device {
             self.check_ours(&key, "overwritten");
         }
         let owner = Owner::Tandem(self.writer);
-        let node = Node { path: path.to_owned(), bytes, modified_ns, owner, home: String::new() };
+        let (home, title, id) = (String::new(), String::new(), self.next_id());
+        let node = Node { path: path.to_owned(), bytes, modified_ns, owner, home, id, title };
         self.tree.files.insert(key, node);
+    }
+
+    /// A lasting id that no other file has.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// The device tells of a file's lasting id so.
+    #[must_use]
+    pub(crate) fn persistent_id(&self, node: &Node) -> String {
+        if self.flavour.has_ids() { format!("id {}", node.id) } else { node.path.clone() }
+    }
+
+    /// The file of this entry, where it was put or where its lasting id is now.
+    #[must_use]
+    pub(crate) fn place_of(&self, entry: &Entry) -> Option<&Node> {
+        let by_id = || self.tree.files.values().find(|node| self.persistent_id(node) == entry.persistent_id);
+        self.file(entry.path.as_str()).or_else(by_id)
+    }
+
+    /// What was written last as this file is something else all the same.
+    pub(crate) fn spoil(&mut self, path: &str) {
+        let key = self.key(path);
+        if let Some(node) = self.tree.files.get_mut(&key).filter(|node| !node.bytes.is_empty()) {
+            let mut bytes = node.bytes.to_vec();
+            bytes[0] ^= 0xff;
+            node.bytes = bytes.into();
+        }
     }
 
     /// Removes a file for the engine.

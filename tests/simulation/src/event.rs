@@ -20,6 +20,18 @@ pub enum Flavour {
 }
 
 impl Flavour {
+    /// Whether it takes tags apart from bytes.
+    #[must_use]
+    pub fn takes_tags(self) -> bool {
+        self == Self::Mtp
+    }
+
+    /// Whether its files have lasting ids that aren't their paths.
+    #[must_use]
+    pub fn has_ids(self) -> bool {
+        !self.is_atomic()
+    }
+
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Exact, Self::Fat, Self::Mtp, Self::MtpInPlace];
 
@@ -43,6 +55,10 @@ pub enum LibraryEdit {
     MoveAlbum(u8),
     /// A file's tags are others: its bytes and perhaps its size differ.
     Retag { track: u8, longer: bool },
+    /// A file holds other music.
+    Reencode(u8),
+    /// The library lies on a new disk: every file has another place and another time, and the same bytes.
+    NewDisk,
     /// Only the file's time is another.
     Touch(u8),
     /// All files' times are others.
@@ -118,6 +134,8 @@ pub enum Harm {
     Unplug(When),
     /// The daemon is killed.
     Kill(When),
+    /// What is written is kept as something else of the same size, on a player that is read back.
+    Lie,
     /// The user stops the run.
     Stop,
     /// The library changes just then.
@@ -146,6 +164,8 @@ pub enum Event {
     Assign { playlist: u8, priority: u8 },
     /// So many percent are reserved.
     Reserve(u8),
+    /// What is copied is read back, or not.
+    Verify(bool),
     /// Skipped files are copied again with the next run.
     IncludeSkipped,
     /// Another computer has the player from now on.
@@ -202,7 +222,8 @@ fn add(random: &mut Random) -> LibraryEdit {
 }
 
 fn event(random: &mut Random) -> Event {
-    match random.below(40) {
+    match random.below(42) {
+        40..=41 => Event::Verify(true),
         0..=7 => Event::Library(library_edit(random)),
         8..=14 => Event::User(user_edit(random)),
         15..=16 => Event::Assign { playlist: random.byte(), priority: random.byte() % 4 },
@@ -220,7 +241,9 @@ fn event(random: &mut Random) -> Event {
 
 fn library_edit(random: &mut Random) -> LibraryEdit {
     let (one, two) = (random.byte(), random.byte());
-    match random.below(20) {
+    match random.below(23) {
+        20..=21 => LibraryEdit::Reencode(one),
+        22 => LibraryEdit::NewDisk,
         0..=3 => add(random),
         4..=5 => LibraryEdit::Delete(one),
         6..=7 => LibraryEdit::Rename(one),
@@ -272,7 +295,8 @@ fn faults(random: &mut Random) -> Vec<Fault> {
 
 fn harm(random: &mut Random) -> Harm {
     let when = [When::Before, When::Within, When::After][usize::try_from(random.below(3)).unwrap_or(0)];
-    match random.below(20) {
+    match random.below(24) {
+        20..=23 => Harm::Lie,
         0..=1 => Harm::Error,
         2 => Harm::Full,
         3 => Harm::ReadOnly,

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tandem_model::BoxFuture;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, PlaylistId, TrackId, Uid};
-use tandem_model::library::{ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved};
+use tandem_model::library::{
+    ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved, TrackHashes,
+};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind, ResolvedPlaylist, Track};
 use tokio::sync::watch;
 
@@ -30,8 +32,14 @@ pub(crate) struct Song {
     pub(crate) album: String,
     /// Its content.
     pub(crate) bytes: Arc<[u8]>,
+    /// What of that isn't tags, as a number that no other music has.
+    pub(crate) music: u64,
+    /// What its tags say.
+    pub(crate) title: String,
     /// When it was changed last, nanoseconds since 1970.
     pub(crate) modified_ns: i64,
+    /// The disk that it lies on.
+    pub(crate) disk: u64,
     /// Which of the two folders it lies in.
     pub(crate) second_folder: bool,
     /// It can't be opened.
@@ -45,7 +53,8 @@ impl Song {
     #[must_use]
     pub(crate) fn uri(&self) -> String {
         let folder = if self.second_folder { "more" } else { "music" };
-        format!("file:///{folder}/{}/{}/{}", self.artist, self.album, self.file_name)
+        let disk = self.disk;
+        format!("file:///{disk}{folder}/{}/{}/{}", self.artist, self.album, self.file_name)
     }
 
     /// Where it would be put on a player where nothing is in the way.
@@ -68,7 +77,7 @@ impl Song {
             size: self.bytes.len() as u64,
             modified_ns: self.modified_ns,
             mime: self.mime().into(),
-            title: self.file_name.as_str().into(),
+            title: self.title.as_str().into(),
             artist: self.artist.into(),
             album_artist: "".into(),
             album: self.album.as_str().into(),
@@ -87,8 +96,11 @@ pub(crate) struct Shelf {
     /// Which of the two folders are gone.
     pub(crate) unmounted: [bool; 2],
     contents: u64,
+    /// Which music each content holds, by its hash.
+    musics: BTreeMap<u128, u64>,
     last_id: i64,
     clock_ns: i64,
+    disk: u64,
 }
 
 impl Shelf {
@@ -103,6 +115,16 @@ impl Shelf {
         let mut bytes = vec![0; size.max(8)];
         bytes[..8].copy_from_slice(&self.contents.to_le_bytes());
         bytes.into()
+    }
+
+    /// Remembers which music this content holds.
+    fn know(&mut self, song: &Song) {
+        self.musics.insert(crate::device::hash(&song.bytes), song.music);
+    }
+
+    /// The music of the content with this hash.
+    pub(crate) fn music_of(&self, hash: u128) -> Option<u64> {
+        self.musics.get(&hash).copied()
     }
 
     fn tick(&mut self) -> i64 {
@@ -144,12 +166,16 @@ impl Shelf {
             artist: if number % 2 == 0 { "Ann" } else { "Bob" },
             album: if number % 3 == 0 { "Live".to_owned() } else { "Best".to_owned() },
             bytes: self.fresh(usize::from(size)),
+            music: self.contents,
+            title: name,
+            disk: self.disk,
             modified_ns: self.tick(),
             second_folder: number % 5 == 0,
             locked: false,
             playlists,
         };
         if self.is_free(&song) {
+            self.know(&song);
             self.songs.push(song);
         }
     }
@@ -179,7 +205,26 @@ impl Shelf {
                 let Some(size) = self.song(*track).map(|song| song.bytes.len()) else { return };
                 let bytes = self.fresh(if *longer { size + 37 } else { size });
                 if let Some(song) = self.song(*track) {
-                    (song.bytes, song.modified_ns) = (bytes, now);
+                    (song.bytes, song.modified_ns, song.title) = (bytes, now, format!("T{now}"));
+                    let song = song.clone();
+                    self.know(&song);
+                }
+            }
+            LibraryEdit::Reencode(track) => {
+                let Some(size) = self.song(*track).map(|song| song.bytes.len()) else { return };
+                let bytes = self.fresh(size + 5);
+                let music = self.contents;
+                if let Some(song) = self.song(*track) {
+                    (song.bytes, song.modified_ns, song.music) = (bytes, now, music);
+                    let song = song.clone();
+                    self.know(&song);
+                }
+            }
+            LibraryEdit::NewDisk => {
+                self.disk += 1;
+                let disk = self.disk;
+                for song in &mut self.songs {
+                    (song.disk, song.modified_ns) = (disk, song.modified_ns + now % 1009 + 1);
                 }
             }
             LibraryEdit::Touch(track) => {
@@ -367,6 +412,16 @@ impl Library for SimulatedLibrary {
             song.map(|song| crate::device::hash(&song.bytes))
         };
         let hashes = tracks.iter().map(hash).collect();
+        Box::pin(async { Ok(hashes) })
+    }
+    fn track_hashes(&self, tracks: Vec<TrackId>) -> Answer<'_, Vec<Option<TrackHashes>>> {
+        let shelf = self.shelf();
+        let hashes = |id: &TrackId| {
+            let song = shelf.there().find(|song| song.id == id.0 && !song.locked)?;
+            let audio = Some(crate::device::hash(&song.music.to_le_bytes()));
+            Some(TrackHashes { whole: crate::device::hash(&song.bytes), audio })
+        };
+        let hashes = tracks.iter().map(hashes).collect();
         Box::pin(async { Ok(hashes) })
     }
 }

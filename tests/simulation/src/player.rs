@@ -13,7 +13,7 @@ use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{
     Capabilities, Close, Mark, Object, ObjectFacts, Player, PlayerOpener, PlaylistStyle, Space, Storage,
-    Transfer, WriteRequest, Written,
+    Tags, Transfer, WriteRequest, Written,
 };
 use tandem_model::presence::Arrival;
 
@@ -54,6 +54,11 @@ impl Gate {
             Fate::Done => act(&mut self.stage.device(), Way::Whole),
             Fate::Gone => Err(PlayerError::Removed),
             Fate::Dead => std::future::pending().await,
+            Fate::Harmed(Harm::Lie) => {
+                let mut device = self.stage.device();
+                device.lies = device.is_read_back && name == "write";
+                act(&mut device, Way::Whole)
+            }
             Fate::Harmed(harm) => self.harmed(harm, act).await,
         }
     }
@@ -68,6 +73,7 @@ impl Gate {
             Harm::Error => Err(PlayerError::Other("input/output error".to_owned())),
             Harm::Full => Err(PlayerError::Full),
             Harm::ReadOnly => Err(PlayerError::ReadOnly("it turned read-only".to_owned())),
+            Harm::Lie => act(Way::Whole),
             Harm::Short => {
                 drop(act(Way::Failed));
                 Err(PlayerError::Other("it came out short".to_owned()))
@@ -225,6 +231,25 @@ impl Storage for SimulatedStorage {
     }
     fn keeps_exact_times(&self) -> bool {
         self.flavour == Flavour::Exact
+    }
+    fn updates_metadata(&self) -> bool {
+        self.flavour.takes_tags()
+    }
+    fn update_metadata(&self, path: DevicePath, tags: Tags) -> Answer<'_, ObjectFacts> {
+        Box::pin(
+            self.gate.operate("update-metadata", move |device, way| {
+                device.update_metadata(path.as_str(), &tags, way)
+            }),
+        )
+    }
+    fn find(&self, ids: Vec<String>) -> Answer<'_, Vec<Option<DevicePath>>> {
+        Box::pin(self.gate.operate("find", move |device, _| {
+            let place = |id: &String| {
+                let node = device.tree.files.values().find(|node| device.persistent_id(node) == *id)?;
+                DevicePath::parse(&node.path)
+            };
+            Ok(ids.iter().map(place).collect())
+        }))
     }
     fn space(&self) -> Answer<'_, Space> {
         Box::pin(self.gate.operate("space", |device, _| Ok(device.space())))

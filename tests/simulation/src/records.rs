@@ -206,7 +206,11 @@ fn outcome((intent, what): &(i64, Intent)) -> Outcome {
             persistent_id: path.as_str().to_owned(),
             facts: ObjectFacts { size: *size, modified_ns: 6 },
             hash: 7,
+            audio_hash: Some(8),
         },
+        Intent::UpdateMetadata { .. } => {
+            Outcome::MetadataUpdated { intent, facts: ObjectFacts { size: 1, modified_ns: 6 } }
+        }
     }
 }
 
@@ -228,6 +232,7 @@ fn partnerships(count: u8) -> Partnerships {
         ended_relationship: None,
         made_mark: true,
         unsettled: Vec::new(),
+        verify_failed: 0,
         last_seen: 1,
         total_space: 0,
     };
@@ -240,6 +245,7 @@ fn partnerships(count: u8) -> Partnerships {
         percent_space_reserved: 5,
         sync_on_connect: true,
         auto_sync_default_rules: false,
+        verify: false,
         removing: false,
         last_sync: LastSync::default(),
         assignments: vec![Assignment { playlist: PlaylistId("p".to_owned()), priority: 1 }],

@@ -64,6 +64,7 @@ pub(crate) fn record_is_true(device: &Device, entries: &[Entry], in_flight: &BTr
             Some(node) if hash(&node.bytes) == entry.hash => {}
             _ if is_excused => {}
             Some(_) => wrong.push(format!("`{}` is recorded as ours and has other bytes", entry.path)),
+            None if device.place_of(entry).is_some() => {}
             None => wrong.push(format!("`{}` is recorded as there and isn't", entry.path)),
         }
     }
@@ -159,7 +160,9 @@ impl Look<'_> {
             }
             let entry = of_song(song);
             match entry.map(|entry| entry.state) {
-                Some(EntryState::Present) if entry.is_some_and(|entry| entry.hash != hash(&song.bytes)) => {
+                Some(EntryState::Present)
+                    if entry.is_some_and(|entry| !self.is_as_in_library(entry, song)) =>
+                {
                     wrong.push(format!("`{}` is not there as it is in the library", song.uri()));
                 }
                 Some(EntryState::Present) => {
@@ -193,6 +196,14 @@ impl Look<'_> {
             }
         }
         placed
+    }
+
+    /// Whether the device has the song with its bytes, or with other tags that it was told apart from them.
+    fn is_as_in_library(&self, entry: &Entry, song: &Song) -> bool {
+        let is_told = |title: &str| self.device.flavour.takes_tags() && title == song.title;
+        entry.hash == hash(&song.bytes)
+            || self.shelf.music_of(entry.hash) == Some(song.music)
+                && self.device.file(entry.path.as_str()).is_some_and(|node| is_told(&node.title))
     }
 
     /// Clusters that our content may take.

@@ -156,7 +156,8 @@ impl Device {
         // what is found under a name that was about to be written counts as sent, or as a part of it
         let nobody_knows = self.interrupted && !self.flavour.is_atomic();
         let owner = if nobody_knows { Owner::Either } else { Owner::User };
-        let node = Node { path: path.to_owned(), bytes, modified_ns, owner, home: path.to_owned() };
+        let (home, title, id) = (path.to_owned(), String::new(), self.next_id());
+        let node = Node { path: path.to_owned(), bytes, modified_ns, owner, home, id, title };
         self.tree.files.insert(key, node);
     }
 
@@ -196,7 +197,7 @@ impl Device {
         }
     }
 
-    /// The user moves a file of ours to a folder of his own.
+    /// The user moves a file of ours to a folder of his own. Where the device gives it a lasting id it may be found there.
     fn carry_off(&mut self, number: u8) {
         let Some(key) = self.ours(number) else { return };
         let path = format!("Mine/{}", self.tree.files[&key].path.replace('/', "-"));
@@ -206,8 +207,9 @@ impl Device {
         let folders = self.missing_folders(&path).unwrap_or_default();
         self.make_folders(&folders, None);
         self.excuse(&key);
+        let owner = if self.flavour.has_ids() { Owner::Either } else { Owner::User };
         if let Some(mut node) = self.tree.files.remove(&key) {
-            (node.owner, node.path, node.home) = (Owner::User, path.clone(), path.clone());
+            (node.owner, node.path, node.home) = (owner, path.clone(), path.clone());
             let key = self.key(&path);
             self.tree.files.insert(key, node);
         }

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, ObjectFacts, Source, WriteRequest, Written};
+use tandem_model::player::{Expect, ObjectFacts, Source, Tags, WriteRequest, Written};
 
 /// How far an operation gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,41 @@ impl Device {
         let Some(node) = self.file(path) else { return Err(PlayerError::VerifyFailed(path.to_owned())) };
         let made_folders = folders.iter().filter_map(|folder| DevicePath::parse(folder)).collect();
         let hash = crate::device::hash(&node.bytes);
-        Ok(Written { facts: self.facts(node), hash, persistent_id: path.to_owned(), made_folders })
+        let (facts, persistent_id) = (self.facts(node), self.persistent_id(node));
+        let key = self.key(path);
+        if let Some(node) = self.tree.files.get_mut(&key) {
+            node.title = request.tags.title.to_string();
+        }
+        if std::mem::take(&mut self.lies) {
+            self.spoil(path);
+        }
+        Ok(Written { facts, hash, persistent_id, made_folders })
+    }
+
+    /// Tells the tags of a file; half of such devices give it another time with that.
+    ///
+    /// # Errors
+    /// As the contract of players says.
+    pub(crate) fn update_metadata(
+        &mut self,
+        path: &str,
+        tags: &Tags,
+        way: Way,
+    ) -> Result<ObjectFacts, PlayerError> {
+        let key = self.key(path);
+        let gives_time = self.random.once_in(2);
+        self.clock_ns += 3 * SECOND;
+        let now = self.clock_ns;
+        let is_told = way == Way::Whole || self.random.once_in(2);
+        let node = self.tree.files.get_mut(&key).ok_or_else(|| PlayerError::NotFound(path.to_owned()))?;
+        if is_told {
+            node.title = tags.title.to_string();
+            if gives_time {
+                node.modified_ns = now;
+            }
+        }
+        let node = node.clone();
+        Ok(self.facts(&node))
     }
 
     fn write_steps(

@@ -33,6 +33,7 @@ impl StoreGate {
             Fate::Harmed(harm) => harm,
         };
         match harm {
+            Harm::Lie => act(),
             Harm::Error | Harm::Short | Harm::Hang => Err(failed("input/output error")),
             Harm::Full => Err(failed("no space left on device; free some space there")),
             Harm::ReadOnly => Err(failed("read-only file system")),

@@ -30,6 +30,8 @@ pub struct Outcome {
     pub operations: u64,
     /// Names of the operations, in their order.
     pub names: Vec<&'static str>,
+    /// Tracks that count as deleted by the user at the end.
+    pub skipped: usize,
 }
 
 /// Plugs a player in, runs it and pulls it out, over and over, with `look` after each time; each time a song has come or
@@ -135,6 +137,7 @@ impl World {
                 self.assign(usize::from(*playlist) % 3, u32::from(*priority));
             }
             Event::Reserve(percent) => self.reserve(*percent),
+            Event::Verify(verify) => self.verify_from_now_on(*verify),
             Event::IncludeSkipped => {
                 self.includes_skipped = true;
                 if self.is_partnered() {
@@ -214,6 +217,8 @@ impl World {
     /// One connection, from the arrival until nothing happens any more.
     fn run(&mut self, faults: Vec<Fault>) {
         self.host().start();
+        let is_read_back = self.hosts[self.now].snapshot().is_some_and(|known| known.verify);
+        self.stage.device().is_read_back = is_read_back;
         let careful = self.trusted_before(&faults);
         let deleted = if faults.is_empty() { self.deleted_by_user() } else { Vec::new() };
         self.outcome.runs += 1;
@@ -244,6 +249,7 @@ impl World {
         ) {
             return;
         }
+        self.stage.device().is_read_back = false;
         let ordered = self.terms[self.now].playlists();
         let playlists = Some(ordered.iter().map(|&playlist| playlist_id(playlist)).collect());
         let asked =
@@ -283,6 +289,15 @@ impl World {
         if matches!(asked, Some(Ok(()))) {
             self.terms[self.now].reserved = u64::from(percent);
         }
+        self.settle_down();
+    }
+
+    fn verify_from_now_on(&mut self, verify: bool) {
+        self.host().start();
+        if !self.is_partnered() {
+            return;
+        }
+        self.host().ask(async |engine| engine.set(&device_id(), Setting::Verify(verify)).await);
         self.settle_down();
     }
 
@@ -366,7 +381,7 @@ impl World {
         let (entries, pending) = self.hosts[self.now].manifest(partnership.relationship);
         let in_flight = in_flight(&pending);
         let present: Vec<_> = entries.iter().filter(|entry| entry.state == EntryState::Present).collect();
-        let is_gone = |entry: &Entry| device.file(entry.path.as_str()).is_none();
+        let is_gone = |entry: &Entry| device.place_of(entry).is_none();
         if !pending.is_empty() || present.iter().all(|entry| is_gone(entry)) {
             return Vec::new();
         }
@@ -498,6 +513,7 @@ impl World {
         let shelf = self.stage.library.shelf();
         let look = Look { device: &device, shelf: &shelf, entries: &entries, terms: &self.terms[self.now] };
         self.outcome.violations.extend(look.wrong());
+        self.outcome.skipped = entries.iter().filter(|entry| entry.state == EntryState::Skipped).count();
     }
 }
 
@@ -505,7 +521,7 @@ impl World {
 fn in_flight(pending: &[(i64, Intent)]) -> BTreeSet<i64> {
     let entry = |(_, intent): &(i64, Intent)| match intent {
         Intent::Write { replaces, .. } => *replaces,
-        Intent::Delete { entry, .. } => Some(*entry),
+        Intent::Delete { entry, .. } | Intent::UpdateMetadata { entry, .. } => Some(*entry),
     };
     pending.iter().filter_map(entry).collect()
 }

@@ -35,6 +35,7 @@ pub(crate) fn create(record: &mut Partnerships, creation: Creation) -> Result<Pa
         percent_space_reserved: 0,
         sync_on_connect: true,
         auto_sync_default_rules: creation.default_rules,
+        verify: false,
         removing: false,
         last_sync: LastSync::default(),
         assignments: default_assignments(creation.playlists),

@@ -3,7 +3,7 @@
 //! Everything on the device that isn't in the manifest counts as used space and is never named in a step.
 
 use super::names::{Namer, artist_of};
-use super::{Deletion, LeftOut, Plan, PlanInput, TrackWrite};
+use super::{Deletion, LeftOut, MetadataUpdate, Plan, PlanInput, TrackWrite};
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use tandem_model::error::ItemError;
@@ -26,6 +26,8 @@ enum Fate {
     Unseen,
     Keep(usize),
     Write(Option<usize>),
+    /// Only the tags have changed, and the device takes those alone.
+    Update(usize),
     /// The user's own file is what belongs there.
     Foreign,
     LeftOut,
@@ -50,11 +52,15 @@ pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
         let track = &input.library.tracks[position as usize];
         let fate = choose(input, &entries, track, position, &mut budget, &mut plan);
         fates[position as usize] = fate;
-        if matches!(fate, Fate::Keep(_) | Fate::Write(_)) {
+        if matches!(fate, Fate::Keep(_) | Fate::Update(_) | Fate::Write(_)) {
             budget.enter(track);
         }
         match fate {
             Fate::Keep(_) | Fate::Foreign => plan.kept.push(position),
+            Fate::Update(entry) => {
+                plan.kept.push(position);
+                plan.updates.push(MetadataUpdate { track: position, entry });
+            }
             Fate::Write(replaces) => writes.push((position, replaces)),
             Fate::Unseen | Fate::LeftOut => {}
         }
@@ -198,9 +204,14 @@ fn choose(
             &format!("the device does not play {}", track.mime),
         );
     }
+    let is_retagged = input.retagged.contains(&position);
     let (fate, size) = match entry {
         Some(position) if is_current(&input.entries[position], track) => {
             (Fate::Keep(position), taken(input.entries[position].facts.size, input.space))
+        }
+        // where only tags are told, the file stays as it is
+        Some(position) if is_retagged => {
+            (Fate::Update(position), taken(input.entries[position].facts.size, input.space))
         }
         other => (Fate::Write(other), round_up(track.size, budget.cluster)),
     };
@@ -216,7 +227,7 @@ fn is_current(entry: &Entry, track: &Track) -> bool {
 fn deletions(input: &PlanInput<'_>, fates: &[Fate]) -> Vec<Deletion> {
     let mut stays = vec![false; input.entries.len()];
     for fate in fates {
-        if let Fate::Keep(entry) | Fate::Write(Some(entry)) = fate {
+        if let Fate::Keep(entry) | Fate::Update(entry) | Fate::Write(Some(entry)) = fate {
             stays[*entry] = true;
         }
     }

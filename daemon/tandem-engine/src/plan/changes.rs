@@ -2,8 +2,9 @@
 //! song. Pure: it names the candidates and draws the conclusions; others do the reading.
 
 use std::collections::{HashMap, HashSet};
-use tandem_model::library::Resolved;
+use tandem_model::library::{Resolved, TrackHashes};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
+use tandem_model::media::Track;
 
 /// A track and an entry that may be the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,30 +61,58 @@ pub(crate) fn candidates(library: &Resolved, entries: &[Entry]) -> Vec<Candidate
     found
 }
 
-/// What to correct in the record, given the hash of each candidate's track. An entry goes to one track only.
+/// Tracks that are others than when they were put on the device, where it is known what of them wasn't tags.
+pub(crate) fn retag_candidates(library: &Resolved, entries: &[Entry]) -> Vec<Candidate> {
+    let is_known = |entry: &Entry| entry.state == EntryState::Present && entry.audio_hash.is_some();
+    let by_uri: HashMap<&str, usize> = entries
+        .iter()
+        .enumerate()
+        .filter_map(|(position, entry)| match &entry.origin {
+            Origin::Track(uri) if is_known(entry) => Some((&*uri.0, position)),
+            Origin::Track(_) | Origin::Playlist(_) => None,
+        })
+        .collect();
+    let is_other = |track: &Track, entry: usize| {
+        (entries[entry].source_size, entries[entry].source_modified_ns) != (track.size, track.modified_ns)
+    };
+    let candidate = |(track, position): (&Track, u32)| {
+        let entry = by_uri.get(&*track.uri.0).copied().filter(|&entry| is_other(track, entry))?;
+        Some(Candidate { track: position, entry })
+    };
+    library.tracks.iter().zip(0..).filter_map(candidate).collect()
+}
+
+/// What to correct in the record, given the hashes of each candidate's track. An entry goes to one track only. A track
+/// that was moved and has only other tags is known by what isn't tags; its time is left open then.
 pub(crate) fn corrections(
     library: &Resolved,
     entries: &[Entry],
     candidates: &[Candidate],
-    hashes: &HashMap<u32, u128>,
+    hashes: &HashMap<u32, TrackHashes>,
 ) -> Vec<Correction> {
     let mut used_tracks = HashSet::new();
     let mut used_entries = HashSet::new();
     let mut corrections = Vec::new();
     for candidate in candidates {
         let entry = &entries[candidate.entry];
-        let equal = hashes.get(&candidate.track) == Some(&entry.hash);
-        if !equal || used_tracks.contains(&candidate.track) || used_entries.contains(&candidate.entry) {
+        let Some(hashes) = hashes.get(&candidate.track) else { continue };
+        let track = &library.tracks[candidate.track as usize];
+        let is_same = hashes.whole == entry.hash;
+        let is_moved = !matches!(&entry.origin, Origin::Track(uri) if *uri == track.uri);
+        let is_retagged = is_moved && hashes.audio.is_some() && hashes.audio == entry.audio_hash;
+        if !(is_same || is_retagged)
+            || used_tracks.contains(&candidate.track)
+            || used_entries.contains(&candidate.entry)
+        {
             continue;
         }
         used_tracks.insert(candidate.track);
         used_entries.insert(candidate.entry);
-        let track = &library.tracks[candidate.track as usize];
         corrections.push(Correction::Source {
             entry: entry.id,
             origin: Origin::Track(track.uri.clone()),
             size: track.size,
-            modified_ns: track.modified_ns,
+            modified_ns: if is_same { track.modified_ns } else { 0 },
         });
     }
     corrections
@@ -102,9 +131,9 @@ mod tests {
         let entries = [entry(1)];
         let found = candidates(&library, &entries);
         assert_eq!(found, [Candidate { track: 0, entry: 0 }]);
-        let hashes = HashMap::from([(0, entries[0].hash)]);
-        assert_eq!(corrections(&library, &entries, &found, &hashes).len(), 1);
-        assert_eq!(corrections(&library, &entries, &found, &HashMap::from([(0, 7)])), []);
+        let of = |whole| HashMap::from([(0, TrackHashes { whole, audio: None })]);
+        assert_eq!(corrections(&library, &entries, &found, &of(entries[0].hash)).len(), 1);
+        assert_eq!(corrections(&library, &entries, &found, &of(7)), []);
     }
 
     #[test]
@@ -115,5 +144,22 @@ mod tests {
         let entries = [entry(1), entry(2)];
         let found = candidates(&library, &entries);
         assert_eq!(found, [Candidate { track: 0, entry: 0 }]);
+    }
+
+    #[test]
+    fn what_is_not_tags_tells_a_moved_track_with_new_tags_and_which_tracks_have_new_ones() {
+        let mut moved = track(1);
+        moved.uri = tandem_model::id::MediaUri("file:///elsewhere/1.mp3".into());
+        moved.modified_ns += 5;
+        let mut entries = [entry(1), entry(2)];
+        (entries[0].audio_hash, entries[1].audio_hash) = (Some(3), Some(4));
+        let hashes = HashMap::from([(0, TrackHashes { whole: 9, audio: Some(3) })]);
+        let all = library(vec![moved, track(2)]);
+        let found = corrections(&all, &entries, &candidates(&all, &entries), &hashes);
+        assert!(matches!(found[..], [Correction::Source { entry: 1, modified_ns: 0, .. }]), "{found:?}");
+        let mut longer = track(2);
+        longer.size += 9;
+        let all = library(vec![track(1), longer]);
+        assert_eq!(retag_candidates(&all, &entries), [Candidate { track: 1, entry: 1 }]);
     }
 }

@@ -1,7 +1,7 @@
 //! What a run is going to do: a pure function from the library, the manifest, the space and the player's
 //! capabilities to a list of steps. No clock, no randomness, no waiting.
 //!
-//! Order of the steps: deletions, replacements, copies by priority, playlists. What was in flight is cleaned up
+//! Order of the steps: deletions, replacements, copies by priority, metadata changes, playlists. What was in flight is cleaned up
 //! before there is a plan.
 
 mod build;
@@ -14,6 +14,7 @@ mod properties;
 
 pub(crate) use build::build;
 
+use std::collections::HashSet;
 use tandem_model::error::ItemError;
 use tandem_model::library::Resolved;
 use tandem_model::manifest::Entry;
@@ -30,6 +31,9 @@ pub(crate) struct PlanInput<'a> {
     pub(crate) space: Space,
     /// 0 to 95: this share of the storage is left to others.
     pub(crate) percent_reserved: u8,
+    /// Tracks (by position in the library) of which only the tags have changed since they were put on the device, where
+    /// that takes tags apart from the rest.
+    pub(crate) retagged: &'a HashSet<u32>,
     /// What the player can do.
     pub(crate) capabilities: &'a Capabilities,
 }
@@ -43,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) deletes_last: bool,
     /// Files to write: replacements, then copies by priority.
     pub(crate) writes: Vec<TrackWrite>,
+    /// Files whose tags the device is told.
+    pub(crate) updates: Vec<MetadataUpdate>,
     /// Assigned tracks that are not written, with the reason.
     pub(crate) left_out: Vec<LeftOut>,
     /// Tracks (by position in the library) that are on the device already.
@@ -73,6 +79,15 @@ pub(crate) struct TrackWrite {
     pub(crate) replaces: Option<usize>,
     /// The entry's file is deleted first, because old and new don't fit side by side.
     pub(crate) delete_first: bool,
+}
+
+/// One file whose tags the device is told; its bytes stay.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct MetadataUpdate {
+    /// Position of the track in the library.
+    pub(crate) track: u32,
+    /// Position of its entry.
+    pub(crate) entry: usize,
 }
 
 /// One track that is not written.

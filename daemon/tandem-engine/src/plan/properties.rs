@@ -39,6 +39,7 @@ pub(crate) fn entry(number: u32) -> Entry {
         source_size: track.size,
         source_modified_ns: track.modified_ns,
         hash: u128::from(number),
+        audio_hash: None,
         state: EntryState::Present,
     }
 }
@@ -123,6 +124,7 @@ fn plan(case: &Case) -> super::Plan {
         entries: &case.entries,
         space: case.space,
         percent_reserved: case.percent_reserved,
+        retagged: &HashSet::new(),
         capabilities: &capabilities(),
     })
 }

@@ -6,7 +6,7 @@ use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::journal::Journal;
 use super::playlists;
-use super::prepare::plan_aside;
+use super::prepare::{Scope, plan_aside};
 use super::temporary::TemporaryNames;
 use crate::plan::Plan;
 use std::collections::HashMap;
@@ -50,7 +50,13 @@ impl Adoption<'_> {
         capabilities: &Capabilities,
         names: &TemporaryNames,
     ) -> Result<(Resolved, usize), RunError> {
-        let planned = plan_aside(library, Vec::new(), BOUNDLESS, 0, capabilities.clone()).await?;
+        let planned = plan_aside(
+            library,
+            Vec::new(),
+            Scope { space: BOUNDLESS, ..Scope::default() },
+            capabilities.clone(),
+        )
+        .await?;
         let library = planned.library;
         let places: HashMap<u32, DevicePath> =
             planned.plan.writes.into_iter().map(|write| (write.track, write.path)).collect();
@@ -164,6 +170,7 @@ impl Adoption<'_> {
             persistent_id: candidate.path.as_str().to_owned(),
             facts: candidate.facts,
             hash,
+            audio_hash: None,
         };
         let outcomes = adopted.into_iter().zip(numbers).map(written).collect();
         self.journal.commit(outcomes, Vec::new()).await?;

@@ -7,7 +7,7 @@ use tandem_model::manifest::Correction;
 use tandem_model::path::DevicePath;
 
 /// Folders that are recorded as ours and about to be made.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct MadeFolders(Vec<DevicePath>);
 
 impl MadeFolders {
@@ -24,13 +24,15 @@ impl MadeFolders {
         Ok(Self(missing))
     }
 
-    /// Forgets those that were not made after all: somebody else was faster, or no file came.
+    /// Forgets those that were not made after all: somebody else was faster, or no file came. What is wanted `still`, by
+    /// files that were begun meanwhile, is left to those.
     pub(crate) async fn forget_others(
         self,
         prepared: &Prepared,
         made: &[DevicePath],
+        still: &Self,
     ) -> Result<(), RunError> {
-        let made: HashSet<&DevicePath> = made.iter().collect();
+        let made: HashSet<&DevicePath> = made.iter().chain(&still.0).collect();
         let others: Vec<DevicePath> = self.0.into_iter().filter(|folder| !made.contains(folder)).collect();
         if others.is_empty() {
             return Ok(());

@@ -4,6 +4,7 @@
 
 mod adopt;
 pub(crate) mod cancel;
+mod compare;
 pub(crate) mod error;
 mod folders;
 pub(crate) mod journal;
@@ -50,6 +51,8 @@ pub(crate) struct RunInput {
     /// Media that the user named by hand, whatever he did with them on the device before.
     pub(crate) by_hand: HashSet<MediaUri>,
     pub(crate) allow_mass_deletion: bool,
+    /// What is copied is read back and compared.
+    pub(crate) verify: bool,
 }
 
 /// How a run tells of itself while it goes on.
@@ -91,6 +94,8 @@ pub(crate) struct RunReport {
     pub(crate) rows: Vec<ItemResult>,
     /// Bytes of the files that were written.
     pub(crate) written_bytes: u64,
+    /// The device held something else than was sent.
+    pub(crate) verify_failed: bool,
 }
 
 impl RunReport {
@@ -105,6 +110,7 @@ impl RunReport {
             flushed: true,
             rows: Vec::new(),
             written_bytes: 0,
+            verify_failed: false,
         }
     }
 
@@ -124,6 +130,8 @@ pub(crate) struct Results {
     pub(crate) changed_files: u32,
     /// Bytes of the files that were written.
     pub(crate) written_bytes: u64,
+    /// The device held something else than was sent.
+    pub(crate) verify_failed: bool,
 }
 
 impl Results {
@@ -277,8 +285,8 @@ async fn carry_out(
         }
     }
     observer.progress.send_modify(|progress| progress.total = prepared.plan.bytes);
-    transfer::carry_out(prepared, &*input.library, observer, results).await?;
-    playlists::carry_out(prepared, input.parts.clock.now(), observer, results).await?;
+    transfer::carry_out(prepared, &*input.library, observer, results, input.verify).await?;
+    playlists::carry_out(prepared, input.parts.clock.now(), observer, results, input.verify).await?;
     let changed = results.changed_files > 0 || prepared.untidy;
     if changed || removal::is_untidy(prepared).await? {
         removal::tidy_folders(prepared).await?;
@@ -305,11 +313,12 @@ async fn finish(prepared: &mut Prepared, results: Results, report: &mut RunRepor
         Origin::Track(_) | Origin::Playlist(_) => None,
     };
     let there: HashSet<Box<str>> = entries.iter().filter_map(present).collect();
-    let Results { rows, earlier, changed_files, written_bytes } = results;
+    let Results { rows, earlier, changed_files, written_bytes, verify_failed } = results;
     let rows = rows_of(rows, earlier, report.failure.as_ref(), |media| there.contains(media));
     report.take_rows(&rows);
     report.last_sync.change_count = changed_files;
     report.written_bytes = written_bytes;
+    report.verify_failed = verify_failed;
     report.last_sync.item_count = u32::try_from(there.len()).unwrap_or(u32::MAX);
     report.has_skipped_files = entries.iter().any(|entry| entry.state == EntryState::Skipped);
     if let Err(error) = prepared.journal.with(move |manifest| manifest.set_results(&rows)).await {

@@ -89,9 +89,12 @@ pub(crate) async fn carry_out(
     now: u64,
     observer: &Observer,
     results: &mut Results,
+    verify: bool,
 ) -> Result<(), RunError> {
     let Some(style) = &prepared.player.capabilities().playlists else { return Ok(()) };
     let places = on_device(prepared);
+    // a list of references is not kept as it was sent
+    let verify = verify && !style.by_reference;
     let PlaylistChanges { stale, fresh } = changes(&prepared.library, &prepared.entries, style, &places);
     for entry in stale {
         delete(prepared, &entry, observer, results).await?;
@@ -100,7 +103,7 @@ pub(crate) async fn carry_out(
         if observer.transfer.is_cancelled() {
             return Err(RunError::cancelled());
         }
-        write(prepared, file, now, observer, results).await?;
+        write(prepared, file, now, observer, results, verify).await?;
     }
     Ok(())
 }
@@ -132,6 +135,7 @@ async fn write(
     now: u64,
     observer: &Observer,
     results: &mut Results,
+    verify: bool,
 ) -> Result<(), RunError> {
     let PlaylistFile { playlist, path: wanted, replaces, text } = file;
     let mut expect = Expect::Nothing;
@@ -183,15 +187,21 @@ async fn write(
         observer.transfer.set(before);
         let failure = match written {
             Ok(written) => {
-                prepared.storage.settle(vec![path]).await?;
+                prepared.storage.settle(vec![path.clone()]).await?;
+                let hash = if verify {
+                    read_back(prepared, &playlist, &path, written.hash, observer, results).await?
+                } else {
+                    written.hash
+                };
                 let outcome = Outcome::Written {
                     intent,
                     persistent_id: written.persistent_id,
                     facts: written.facts,
-                    hash: written.hash,
+                    hash,
+                    audio_hash: None,
                 };
                 prepared.journal.commit(vec![outcome], Vec::new()).await?;
-                folders.forget_others(prepared, &written.made_folders).await?;
+                folders.forget_others(prepared, &written.made_folders, &MadeFolders::default()).await?;
                 results.written(written.facts);
                 return Ok(());
             }
@@ -214,6 +224,27 @@ async fn write(
         format!("the playlist `{}` could not be written: all names like `{wanted}` are taken", playlist.name);
     results.fail(observer, "", ItemError::NameRejected, message).await;
     Ok(())
+}
+
+/// The hash of what the device has instead of what was sent, which is told of; with another hash than its text has, the
+/// list is written again by the next run.
+async fn read_back(
+    prepared: &Prepared,
+    playlist: &ResolvedPlaylist,
+    path: &DevicePath,
+    sent: u128,
+    observer: &Observer,
+    results: &mut Results,
+) -> Result<u128, RunError> {
+    let found = match prepared.storage.object(path).hash(&observer.transfer).await {
+        Ok(found) if found == sent => return Ok(sent),
+        Err(error) if error.ends_run() => return Err(error.into()),
+        found => found.unwrap_or_default(),
+    };
+    results.verify_failed = true;
+    let error = PlayerError::VerifyFailed(path.as_str().to_owned());
+    results.fail(observer, "", error.item_error(), not_written(playlist, &error)).await;
+    Ok(found)
 }
 
 fn not_written(playlist: &ResolvedPlaylist, error: &PlayerError) -> String {

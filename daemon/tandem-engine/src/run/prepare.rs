@@ -4,18 +4,19 @@
 use super::RunInput;
 use super::adopt::Adoption;
 use super::cancel::unless_cancelled;
+use super::compare::{compare, moved, outdated};
 use super::error::RunError;
 use super::journal::Journal;
-use super::ours::can_be;
 use super::recover::{self, Sources};
 use super::temporary::TemporaryNames;
+use crate::plan::changes::Candidate;
 use crate::plan::{self, Plan, PlanInput, changes};
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
 use std::sync::Arc;
 use tandem_model::error::ItemError;
 use tandem_model::id::{Guid, MediaUri, PlaylistId};
-use tandem_model::library::{Library, Resolved};
+use tandem_model::library::{Library, Resolved, TrackHashes};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
 use tandem_model::partnership::Partnership;
 use tandem_model::player::{Capabilities, Mark, Player, Space, Storage, Transfer};
@@ -93,14 +94,21 @@ pub(crate) async fn prepare(
     }
     let found = unchanged_bytes(&*input.library, &library, &entries, cancel).await?;
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
+    let takes_tags = storage.updates_metadata();
+    let retagged = if takes_tags {
+        unchanged_audio(&*input.library, &library, &mut entries, cancel).await?
+    } else {
+        HashSet::new()
+    };
     let outdated = outdated(&library, &entries);
     apply_or_correct(&journal, &mut entries, outdated, for_run).await?;
     let space = storage.space().await?;
     let percent_reserved = input.partnership.percent_space_reserved;
-    let mut planned = plan_aside(library, entries, space, percent_reserved, capabilities.clone()).await?;
+    let scope = Scope { space, percent_reserved, retagged };
+    let mut planned = plan_aside(library, entries, scope.clone(), capabilities.clone()).await?;
     if for_run && adoption.find_his(&planned.library, &planned.plan).await? {
         let entries = journal.with(|manifest| manifest.entries()).await?;
-        planned = plan_aside(planned.library, entries, space, percent_reserved, capabilities).await?;
+        planned = plan_aside(planned.library, entries, scope, capabilities).await?;
     }
     let Planned { plan, fingerprint, library, entries } = planned;
     let prepared = Prepared {
@@ -128,20 +136,29 @@ pub(crate) struct Planned {
     pub(crate) entries: Vec<Entry>,
 }
 
+/// What a plan is made from besides the library, the manifest and what the player can do.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scope {
+    pub(crate) space: Space,
+    pub(crate) percent_reserved: u8,
+    /// Tracks of which only the tags have changed.
+    pub(crate) retagged: HashSet<u32>,
+}
+
 /// Plans on a thread of its own: a large plan takes a while, and the bus shares this one.
 pub(crate) async fn plan_aside(
     library: Resolved,
     entries: Vec<Entry>,
-    space: Space,
-    percent_reserved: u8,
+    scope: Scope,
     capabilities: Capabilities,
 ) -> Result<Planned, RunError> {
     let planned = tokio::task::spawn_blocking(move || {
         let input = PlanInput {
             library: &library,
             entries: &entries,
-            space,
-            percent_reserved,
+            space: scope.space,
+            percent_reserved: scope.percent_reserved,
+            retagged: &scope.retagged,
             capabilities: &capabilities,
         };
         Planned { plan: plan::build(&input), fingerprint: fingerprint(&library), library, entries }
@@ -186,7 +203,7 @@ impl Place<'_> {
         let mut entries = journal.with(|manifest| manifest.entries()).await?;
         let mut recovered = false;
         if for_run {
-            recovered = recover::recover(journal, storage, &entries, sources).await?;
+            recovered = recover::recover(journal, storage, &entries, sources, input.verify).await?;
             if recovered {
                 entries = journal.with(|manifest| manifest.entries()).await?;
             }
@@ -197,6 +214,8 @@ impl Place<'_> {
         let lost = entries.is_empty()
             && input.partnership.last_sync.item_count > 0
             && journal.with(|manifest| manifest.folders()).await?.is_empty();
+        let moved = moved(storage, &entries).await?;
+        apply_or_correct(journal, &mut entries, moved, for_run).await?;
         let found = compare(storage, &entries).await?;
         let nothing_is_there = found.restored && !marked;
         let other_size = input.known_size != 0 && input.known_size != storage.space().await?.total;
@@ -250,52 +269,37 @@ fn playlists_of(input: &RunInput, question: Question) -> Vec<PlaylistId> {
     playlists
 }
 
-/// What holding the manifest against the device found.
-struct Compared {
-    corrections: Vec<Correction>,
-    /// There were files of ours, and none is there any more.
-    restored: bool,
-}
-
-/// Holds the manifest against the device. Files of ours that are gone were deleted by the user and are skipped from
-/// now on; if all are gone, the device was restored or formatted, and they are forgotten. Files that are others now
-/// are the user's.
-async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<Compared, RunError> {
-    let is_there = |entry: &&Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
-    let there: Vec<&Entry> = entries.iter().filter(is_there).collect();
-    let facts = storage.facts(there.iter().map(|entry| entry.path.clone()).collect()).await?;
-    let mut ours =
-        there.iter().zip(&facts).filter(|(entry, _)| entry.state == EntryState::Present).peekable();
-    let restored = ours.peek().is_some() && ours.all(|(_, now)| now.is_none());
-    let mut corrections = Vec::new();
-    for (entry, now) in there.iter().zip(&facts) {
-        let is_track = matches!(entry.origin, Origin::Track(_));
-        match now {
-            Some(now) if can_be(storage, entry.facts, *now) => {}
-            _ if entry.state == EntryState::Foreign => {
-                corrections.push(Correction::Forget { entry: entry.id });
-            }
-            Some(_) => corrections.push(Correction::State { entry: entry.id, state: EntryState::Disowned }),
-            None if restored || !is_track => corrections.push(Correction::Forget { entry: entry.id }),
-            None => corrections.push(Correction::State { entry: entry.id, state: EntryState::Skipped }),
-        }
-    }
-    Ok(Compared { corrections, restored })
-}
-
-/// The user's own files that are not what belongs there any more.
-fn outdated(library: &Resolved, entries: &[Entry]) -> Vec<Correction> {
-    let mut foreign = entries.iter().filter(|entry| entry.state == EntryState::Foreign).peekable();
-    if foreign.peek().is_none() {
-        return Vec::new();
-    }
-    let wanted: HashMap<&str, (u64, i64)> =
-        library.tracks.iter().map(|track| (&*track.uri.0, (track.size, track.modified_ns))).collect();
-    let belongs = |entry: &&Entry| match &entry.origin {
-        Origin::Track(uri) => wanted.get(&*uri.0) == Some(&(entry.source_size, entry.source_modified_ns)),
-        Origin::Playlist(_) => false,
+/// Tracks (by position) of which only the tags have changed since they were put on the device.
+async fn unchanged_audio(
+    owner: &dyn Library,
+    library: &Resolved,
+    entries: &mut [Entry],
+    cancel: &Transfer,
+) -> Result<HashSet<u32>, RunError> {
+    let candidates = changes::retag_candidates(library, entries);
+    let tracks: Vec<u32> = candidates.iter().map(|candidate| candidate.track).collect();
+    let hashes = track_hashes(owner, library, &tracks, cancel).await?;
+    let is_unchanged = |candidate: &&Candidate| {
+        let audio = hashes.get(&candidate.track).and_then(|hashes| hashes.audio);
+        audio.is_some() && audio == entries[candidate.entry].audio_hash
     };
-    foreign.filter(|entry| !belongs(entry)).map(|entry| Correction::Forget { entry: entry.id }).collect()
+    Ok(candidates.iter().filter(is_unchanged).map(|candidate| candidate.track).collect())
+}
+
+/// Hashes of these tracks' files, as far as they can be read.
+pub(crate) async fn track_hashes(
+    owner: &dyn Library,
+    library: &Resolved,
+    tracks: &[u32],
+    cancel: &Transfer,
+) -> Result<HashMap<u32, TrackHashes>, RunError> {
+    let mut hashes = HashMap::new();
+    for group in tracks.chunks(HASHED_TOGETHER) {
+        let ids = group.iter().map(|&track| library.tracks[track as usize].id).collect();
+        let found = group.iter().zip(unless_cancelled(cancel, owner.track_hashes(ids)).await??);
+        hashes.extend(found.filter_map(|(&track, hashes)| hashes.map(|hashes| (track, hashes))));
+    }
+    Ok(hashes)
 }
 
 /// Files that were only touched or moved keep what they have on the device.
@@ -311,12 +315,7 @@ async fn unchanged_bytes(
     }
     let mut tracks: Vec<u32> = candidates.iter().map(|candidate| candidate.track).collect();
     tracks.dedup();
-    let mut hashes = HashMap::new();
-    for group in tracks.chunks(HASHED_TOGETHER) {
-        let ids = group.iter().map(|&track| library.tracks[track as usize].id).collect();
-        let found = group.iter().zip(unless_cancelled(cancel, owner.hash(ids)).await??);
-        hashes.extend(found.filter_map(|(&track, hash)| hash.map(|hash| (track, hash))));
-    }
+    let hashes = track_hashes(owner, library, &tracks, cancel).await?;
     Ok(changes::corrections(library, entries, &candidates, &hashes))
 }
 
@@ -358,6 +357,11 @@ fn apply(entries: &mut Vec<Entry>, corrections: &[Correction]) {
                     entries[at].origin = origin.clone();
                     entries[at].source_size = *size;
                     entries[at].source_modified_ns = *modified_ns;
+                }
+            }
+            Correction::Place { entry, path } => {
+                if let Some(&at) = position.get(entry) {
+                    entries[at].path = path.clone();
                 }
             }
             Correction::State { entry, state } => {

@@ -42,6 +42,7 @@ pub(crate) async fn recover(
     storage: &dyn Storage,
     entries: &[Entry],
     sources: Option<Sources<'_>>,
+    verify: bool,
 ) -> Result<bool, RunError> {
     let pending = journal.with(|manifest| manifest.pending()).await?;
     if pending.is_empty() {
@@ -52,6 +53,7 @@ pub(crate) async fn recover(
     let mut recovery = Recovery {
         storage,
         sources,
+        verify,
         transfer: Arc::new(Transfer::default()),
         paths: Vec::with_capacity(pending.len()),
     };
@@ -68,6 +70,7 @@ pub(crate) async fn recover(
                 }
             }
             Intent::Delete { entry, aside } => recovery.deleted(intent, aside, known(entry)).await?,
+            Intent::UpdateMetadata { entry, .. } => recovery.updated(intent, known(entry)).await?,
         });
     }
     storage.settle(recovery.paths).await?;
@@ -90,6 +93,8 @@ async fn under_its_name(storage: &dyn Storage, mut what: Intent) -> Result<Inten
 struct Recovery<'a> {
     storage: &'a dyn Storage,
     sources: Option<Sources<'a>>,
+    /// The device may hold something else than was sent.
+    verify: bool,
     transfer: Arc<Transfer>,
     /// Names that were touched, to be made to last.
     paths: Vec<DevicePath>,
@@ -105,7 +110,7 @@ impl Recovery<'_> {
     fn is_there(&mut self, intent: i64, path: DevicePath, facts: ObjectFacts, hash: u128) -> Outcome {
         let persistent_id = path.as_str().to_owned();
         self.paths.push(path);
-        Outcome::Written { intent, persistent_id, facts, hash }
+        Outcome::Written { intent, persistent_id, facts, hash, audio_hash: None }
     }
 
     /// Gives a new file its name that lies whole under its temporary one. Its size and time say that all was sent; that it
@@ -157,8 +162,10 @@ impl Recovery<'_> {
             can_be(self.storage, sent, facts) || (!self.storage.is_atomic() && facts.size == sent.size)
         };
         let arrived = there.filter(|&facts| complete(facts) && old.map(|old| old.facts) != Some(facts));
-        let is_part = there.is_some_and(|facts| facts.size < sent.size);
-        if is_part && old.is_none() && !self.storage.is_atomic() {
+        if !self.storage.is_atomic()
+            && let Some(facts) = there.filter(|facts| facts.size < sent.size)
+            && !self.is_old(&path, facts, old).await?
+        {
             // nobody else had that name when it was recorded; what is larger than what was sent is no part of it
             clear(self.storage, &path, &path, true).await?;
         }
@@ -177,13 +184,26 @@ impl Recovery<'_> {
             return Ok(outcome);
         };
         let hash = object.hash(&self.transfer).await?;
-        if self.storage.is_atomic() {
+        if self.storage.is_atomic() && !self.verify {
             return Ok(self.is_there(intent, path, facts, hash));
         }
         let persistent_id = path.as_str().to_owned();
         self.paths.push(path);
         // a device may tell of the whole size before it has the bytes
         Ok(Outcome::Found { intent, persistent_id, facts, hash })
+    }
+
+    /// Whether what has the final name is still the file that was to be replaced.
+    async fn is_old(
+        &self,
+        path: &DevicePath,
+        there: ObjectFacts,
+        old: Option<&Entry>,
+    ) -> Result<bool, RunError> {
+        match old {
+            Some(old) => Ok(ours::is_entry(self.storage, path, there, old, &self.transfer).await?),
+            None => Ok(false),
+        }
     }
 
     /// What has the final name. Where a replacement deletes before it renames, a cut between the two leaves the name free
@@ -224,6 +244,21 @@ impl Recovery<'_> {
             return Ok(true);
         }
         Ok(ours::is_entry(self.storage, temporary, aside, old, &self.transfer).await?)
+    }
+
+    /// A change of tags that was in flight. The device may have given the file another time with it.
+    async fn updated(&self, intent: i64, entry: Option<&Entry>) -> Result<Outcome, RunError> {
+        let Some(entry) = entry else { return Ok(Outcome::Abandoned { intent }) };
+        let object = self.storage.object(&entry.path);
+        let now = object.facts().await?;
+        let Some(facts) = now.filter(|now| *now != entry.facts && now.size == entry.facts.size) else {
+            return Ok(Outcome::Abandoned { intent });
+        };
+        match object.hash(&self.transfer).await {
+            Ok(hash) if hash == entry.hash => Ok(Outcome::MetadataUnknown { intent, facts, refused: false }),
+            Err(error) if error.ends_run() => Err(error.into()),
+            Ok(_) | Err(_) => Ok(Outcome::Abandoned { intent }),
+        }
     }
 
     /// A deletion that was in flight.

@@ -10,7 +10,7 @@ use super::error::RunError;
 use super::folders::MadeFolders;
 use super::prepare::Prepared;
 use super::{Observer, Results};
-use crate::plan::TrackWrite;
+use crate::plan::{MetadataUpdate, TrackWrite};
 use finishing::{Batch, finish};
 use sending::Item;
 use std::collections::{HashMap, VecDeque};
@@ -33,6 +33,8 @@ pub(crate) const NAME_TRIES: u32 = 100;
 enum Step {
     /// Delete the file of the entry at this position.
     Delete(usize),
+    /// Tell the device the tags of a track whose entry is at this position.
+    UpdateMetadata { track: u32, entry: usize },
     /// Write a track; the position is that of its entry if it replaces one.
     Write { track: u32, path: DevicePath, replaces: Option<usize> },
 }
@@ -42,7 +44,7 @@ impl Step {
     fn written(&self) -> Option<&DevicePath> {
         match self {
             Self::Write { path, .. } => Some(path),
-            Self::Delete(_) => None,
+            Self::Delete(_) | Self::UpdateMetadata { .. } => None,
         }
     }
 }
@@ -53,6 +55,7 @@ pub(crate) async fn carry_out(
     owner: &dyn Library,
     observer: &Observer,
     results: &mut Results,
+    verify: bool,
 ) -> Result<(), RunError> {
     let steps = steps(prepared);
     if steps.is_empty() {
@@ -67,6 +70,7 @@ pub(crate) async fn carry_out(
         again: Vec::new(),
         full_above: u64::MAX,
         opened: None,
+        verify,
     };
     let end = course.carry_out(steps.into()).await;
     let outcomes = std::mem::take(&mut course.outcomes);
@@ -93,6 +97,8 @@ fn steps(prepared: &Prepared) -> Vec<Step> {
         }
         steps.push(Step::Write { track: *track, path: path.clone(), replaces });
     }
+    let update = |update: &MetadataUpdate| Step::UpdateMetadata { track: update.track, entry: update.entry };
+    steps.extend(prepared.plan.updates.iter().map(update));
     if prepared.plan.deletes_last {
         steps.extend(deletions);
     }
@@ -113,6 +119,8 @@ struct Course<'a> {
     full_above: u64,
     /// The next source, opened while the one before it was written.
     opened: Option<(TrackId, Result<OpenedTrack, LibraryError>)>,
+    /// What is sent is read back and compared.
+    verify: bool,
 }
 
 impl Course<'_> {
@@ -127,22 +135,23 @@ impl Course<'_> {
             let after = steps.front();
             let storage = Arc::clone(&self.prepared.storage);
             let mut sending = Batch::default();
-            let (finished, ended) =
-                tokio::join!(finish(storage, sent), self.send_group(&group, after, &mut sending));
-            for step in sending.undone.drain(..).rev() {
+            let finishing = finish(storage, sent, self.read_back());
+            let (finished, ended) = tokio::join!(finishing, self.send_group(&group, after, &mut sending));
+            let (instead, undone) = (sending.instead.drain(..), sending.undone.drain(..));
+            for step in instead.chain(undone).rev() {
                 steps.push_front(step);
             }
+            end = self.take_in(finished, &sending.folders).await.and(ended);
             sent = sending;
-            end = self.take_in(finished).await.and(ended);
         }
-        let finished = finish(Arc::clone(&self.prepared.storage), sent).await;
-        let last = self.take_in(finished).await;
+        let finished = finish(Arc::clone(&self.prepared.storage), sent, self.read_back()).await;
+        let last = self.take_in(finished, &MadeFolders::default()).await;
         end.and(last)?;
         while let Some(item) = self.again.pop() {
             let mut sending = Batch::default();
             let ended = self.send_track(item, None, &mut sending).await;
-            let finished = finish(Arc::clone(&self.prepared.storage), sending).await;
-            self.take_in(finished).await.and(ended)?;
+            let finished = finish(Arc::clone(&self.prepared.storage), sending, self.read_back()).await;
+            self.take_in(finished, &MadeFolders::default()).await.and(ended)?;
         }
         Ok(())
     }
@@ -187,15 +196,20 @@ impl Course<'_> {
                 batch.undone.extend_from_slice(&steps[slot..]);
             }
             if end.is_err() || !batch.undone.is_empty() {
-                batch.outcomes.push(Outcome::Abandoned { intent });
+                // recorded with the next intents: until then a step that is put back in line would be in flight twice
+                self.outcomes.push(Outcome::Abandoned { intent });
                 continue;
             }
             let following = steps.get(slot + 1).or(after);
             end = match step {
                 Step::Delete(entry) => self.delete(*entry, temporary, intent, batch).await,
+                Step::UpdateMetadata { track, entry } => {
+                    self.update_metadata(*track, *entry, intent, batch).await
+                }
                 Step::Write { track, path, replaces } => {
                     let (path, replaces) = (path.clone(), *replaces);
-                    let item = Item { track: *track, path, replaces, intent, temporary, sent: 0 };
+                    let item =
+                        Item { track: *track, path, replaces, intent, temporary, sent: 0, is_second: false };
                     self.send_track(item, following, batch).await
                 }
             };
@@ -207,6 +221,11 @@ impl Course<'_> {
         match step {
             Step::Delete(entry) => {
                 Intent::Delete { entry: self.prepared.entries[*entry].id, aside: name.clone() }
+            }
+            Step::UpdateMetadata { track, entry } => {
+                let track = &self.prepared.library.tracks[*track as usize];
+                let (size, modified_ns) = (track.size, track.modified_ns);
+                Intent::UpdateMetadata { entry: self.prepared.entries[*entry].id, size, modified_ns }
             }
             Step::Write { track, path, replaces } => self.write_intent(*track, path, *replaces, name),
         }

@@ -152,6 +152,7 @@ fn see(
             ended_relationship: None,
             made_mark: false,
             unsettled: Vec::new(),
+            verify_failed: 0,
             last_seen: now,
             total_space: size.unwrap_or_default(),
         }),

@@ -3,6 +3,7 @@
 
 use super::jobs::Bench;
 use super::settings::Passing;
+use super::view;
 use crate::ledger::{Ledger, default_assignments};
 use crate::parts::Parts;
 use crate::run::cancel::unless_cancelled;
@@ -54,9 +55,10 @@ pub(super) async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInp
         parts: Arc::clone(&bench.parts),
         arrival: bench.arrival.clone(),
         device_guid: bench.device_guid(),
-        partnership,
+        partnership: partnership.clone(),
         ended_relationship: known.as_ref().and_then(|known| known.ended_relationship),
-        known_size: known.map_or(0, |known| known.total_space),
+        known_size: known.as_ref().map_or(0, |known| known.total_space),
+        verify: view::reads_back(bench.parts.options.verify, known.as_ref(), &partnership),
         library,
         include_skipped: passing.include_skipped,
         by_hand: passing.by_hand.clone(),

@@ -91,6 +91,13 @@ pub(crate) fn record(record: &mut Partnerships, device: &DeviceId, setting: &Set
             partnership.percent_space_reserved = u8::try_from(*percent).unwrap_or(95);
         }
         Setting::SyncOnConnect(value) => partnership.sync_on_connect = *value,
+        Setting::Verify(value) => {
+            partnership.verify = *value;
+            let known = record.devices.iter_mut().find(|known| known.description.id == *device);
+            if let Some(known) = known.filter(|_| !value) {
+                known.verify_failed = 0;
+            }
+        }
         Setting::AutoSyncDefaultRules(value) => partnership.auto_sync_default_rules = *value,
         Setting::FriendlyName(_)
         | Setting::SyncFilter(_)

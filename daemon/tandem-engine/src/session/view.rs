@@ -6,11 +6,12 @@ use tandem_model::partnership::{KnownDevice, Partnership};
 use tandem_model::player::Mark;
 use tandem_model::snapshot::Snapshot;
 
-/// Puts what is recorded into the snapshot.
+/// Puts what is recorded into the snapshot; with `verify_always` every device is read back.
 pub(crate) fn show_record(
     snapshot: &mut Snapshot,
     known: Option<&KnownDevice>,
     partnership: Option<&Partnership>,
+    verify_always: bool,
 ) {
     if let Some(known) = known {
         let own_name = || snapshot.description.name.clone();
@@ -23,16 +24,24 @@ pub(crate) fn show_record(
             snapshot.sync_on_connect = partnership.sync_on_connect;
             snapshot.auto_sync_default_rules = partnership.auto_sync_default_rules;
             snapshot.last_sync = partnership.last_sync.clone();
+            snapshot.verify = reads_back(verify_always, known, partnership);
         }
         None => {
             snapshot.partnership = None;
             snapshot.percent_space_reserved = 0;
             snapshot.sync_on_connect = true;
             snapshot.auto_sync_default_rules = false;
+            snapshot.verify = false;
             snapshot.last_sync = tandem_model::partnership::LastSync::default();
             snapshot.has_skipped_files = false;
         }
     }
+}
+
+/// Whether what is copied is read back: `always` by configuration, by the user's wish, or because the device once held
+/// something else than was sent.
+pub(crate) fn reads_back(always: bool, known: Option<&KnownDevice>, partnership: &Partnership) -> bool {
+    always || partnership.verify || known.is_some_and(|known| known.verify_failed != 0)
 }
 
 /// How a device stands to this computer, given the record and the mark that it carries.
@@ -87,6 +96,7 @@ mod tests {
             ended_relationship: None,
             made_mark: false,
             unsettled: Vec::new(),
+            verify_failed: 0,
             last_seen: 0,
             total_space: 0,
         };

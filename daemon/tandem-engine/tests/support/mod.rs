@@ -328,7 +328,7 @@ impl World {
             libraries: Arc::new(OneLibrary(Arc::clone(&library))),
             clock: Arc::new(SystemClock),
             new_guid: Arc::new(|| Guid(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)) | 1 << 100)),
-            options: EngineOptions { settle: Duration::from_millis(20) },
+            options: EngineOptions { settle: Duration::from_millis(20), ..EngineOptions::default() },
         };
         let started = Engine::start(parts, Inputs { presence: arrivals, stop: stop.clone() }).await.unwrap();
         let (engine, events, task) = (started.engine, started.events, Some(started.task));

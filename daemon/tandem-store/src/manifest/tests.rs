@@ -95,13 +95,15 @@ impl Model {
     fn is_free(&self, entry: i64) -> bool {
         !self.intents.values().any(|intent| match intent {
             Intent::Write { replaces, .. } => *replaces == Some(entry),
-            Intent::Delete { entry: deleted, .. } => *deleted == entry,
+            Intent::Delete { entry: named, .. } | Intent::UpdateMetadata { entry: named, .. } => {
+                *named == entry
+            }
         })
     }
 
     fn settle(&mut self, outcome: &Outcome, entries: &[Entry]) {
         match outcome {
-            Outcome::Written { intent, persistent_id, facts, hash }
+            Outcome::Written { intent, persistent_id, facts, hash, .. }
             | Outcome::Found { intent, persistent_id, facts, hash } => {
                 let is_known = matches!(outcome, Outcome::Written { .. });
                 let Some(Intent::Write { origin, path, size, modified_ns, replaces, .. }) =
@@ -121,9 +123,23 @@ impl Model {
                     source_size: size,
                     source_modified_ns: if is_known { modified_ns } else { 0 },
                     hash: *hash,
+                    audio_hash: is_known.then_some(!*hash),
                     state: EntryState::Present,
                 };
                 assert_eq!(self.entries.insert(id, entry).is_some(), replaces.is_some());
+            }
+            Outcome::MetadataUpdated { intent, facts } | Outcome::MetadataUnknown { intent, facts, .. } => {
+                let Some(Intent::UpdateMetadata { entry, size, modified_ns }) = self.intents.remove(intent)
+                else {
+                    panic!("the test made an outcome that can't be")
+                };
+                let entry = self.entries.get_mut(&entry).unwrap();
+                let is_known = matches!(outcome, Outcome::MetadataUpdated { .. });
+                (entry.facts, entry.source_size) = (*facts, size);
+                entry.source_modified_ns = if is_known { modified_ns } else { 0 };
+                if matches!(outcome, Outcome::MetadataUnknown { refused: true, .. }) {
+                    entry.audio_hash = None;
+                }
             }
             Outcome::Deleted { intent } => {
                 let Some(Intent::Delete { entry, .. } | Intent::Write { replaces: Some(entry), .. }) =
@@ -153,9 +169,12 @@ fn run_step(
                 let entry =
                     pick(&model.entries, place).filter(|entry| model.is_free(*entry) && !named(*entry));
                 match (&mut intent, entry) {
+                    (Intent::Write { size: size @ 0..5, modified_ns, .. }, Some(entry)) => {
+                        intent = Intent::UpdateMetadata { entry, size: *size, modified_ns: *modified_ns };
+                    }
                     (_, Some(entry)) if delete => intent = Intent::Delete { entry, aside: aside() },
                     (Intent::Write { replaces, .. }, entry) => *replaces = entry,
-                    (Intent::Delete { .. }, _) => (),
+                    (Intent::Delete { .. } | Intent::UpdateMetadata { .. }, _) => (),
                 }
                 chosen.push(intent);
             }
@@ -174,9 +193,13 @@ fn run_step(
                 outcomes.push(match open.remove(&intent) {
                     _ if what == 0 => Outcome::Abandoned { intent },
                     Some(Intent::Delete { .. }) => Outcome::Deleted { intent },
+                    Some(Intent::UpdateMetadata { .. }) if what == 1 => {
+                        Outcome::MetadataUnknown { intent, facts, refused: hash % 2 == 0 }
+                    }
+                    Some(Intent::UpdateMetadata { .. }) => Outcome::MetadataUpdated { intent, facts },
                     Some(Intent::Write { replaces: Some(_), .. }) if what == 1 => Outcome::Deleted { intent },
                     _ if what == 2 => Outcome::Found { intent, persistent_id, facts, hash },
-                    _ => Outcome::Written { intent, persistent_id, facts, hash },
+                    _ => Outcome::Written { intent, persistent_id, facts, hash, audio_hash: Some(!hash) },
                 });
             }
             manifest.commit(&outcomes, &[]).unwrap();
@@ -204,7 +227,8 @@ fn run_step(
 }
 
 fn names(intent: &Intent, entry: i64) -> bool {
-    matches!(intent, Intent::Write { replaces: Some(named), .. } | Intent::Delete { entry: named, .. } if *named == entry)
+    matches!(intent, Intent::Write { replaces: Some(named), .. } | Intent::Delete { entry: named, .. }
+        | Intent::UpdateMetadata { entry: named, .. } if *named == entry)
 }
 
 fn correct(
@@ -287,7 +311,7 @@ fn write(size: u64) -> Intent {
 
 fn written(intent: i64) -> Outcome {
     let facts = ObjectFacts { size: 0, modified_ns: 0 };
-    Outcome::Written { intent, persistent_id: String::new(), facts, hash: 0 }
+    Outcome::Written { intent, persistent_id: String::new(), facts, hash: 0, audio_hash: None }
 }
 
 #[test]

@@ -80,7 +80,13 @@ fn write(number: usize) -> Intent {
 
 fn written(intent: i64) -> Outcome {
     let facts = ObjectFacts { size: 1000, modified_ns: 7 };
-    Outcome::Written { intent, persistent_id: format!("id {intent}"), facts, hash: u128::MAX - 5 }
+    Outcome::Written {
+        intent,
+        persistent_id: format!("id {intent}"),
+        facts,
+        hash: u128::MAX - 5,
+        audio_hash: Some(7),
+    }
 }
 
 fn fill(manifest: &mut dyn Manifest, count: usize) {
@@ -249,11 +255,33 @@ fn no_flipped_bit_makes_us_own_what_we_did_not_write() {
 #[test]
 fn a_later_format_is_left_alone() {
     let fixture = Fixture::with_entries(1);
-    fixture.sql("PRAGMA user_version = 2");
+    fixture.sql("PRAGMA user_version = 3");
     let bytes = fs::read(fixture.path()).unwrap();
     let result = fixture.store.open(ID).map(drop);
-    assert!(matches!(result, Err(StoreError::TooNew { found: 2, supported: 1, .. })), "{result:?}");
+    assert!(matches!(result, Err(StoreError::TooNew { found: 3, supported: 2, .. })), "{result:?}");
     assert_eq!(fs::read(fixture.path()).unwrap(), bytes);
+}
+
+#[test]
+fn a_manifest_of_the_first_format_is_taken_over() {
+    let fixture = Fixture::new();
+    let mut manifest = fixture.open();
+    let unknown = |outcome| match outcome {
+        Outcome::Written { intent, persistent_id, facts, hash, .. } => {
+            Outcome::Written { intent, persistent_id, facts, hash, audio_hash: None }
+        }
+        other => other,
+    };
+    let numbers = manifest.commit(&[], &[write(1), write(2)]).unwrap();
+    let outcomes: Vec<Outcome> = numbers.into_iter().map(written).map(unknown).collect();
+    manifest.commit(&outcomes, &[]).unwrap();
+    let entries = manifest.entries().unwrap();
+    drop(manifest);
+    fixture.sql("ALTER TABLE entries DROP COLUMN audio_hash; PRAGMA user_version = 1");
+    let mut manifest = fixture.open();
+    assert_eq!(manifest.entries().unwrap(), entries);
+    fill(&mut *manifest, 1);
+    assert_eq!(manifest.entries().unwrap()[2].audio_hash, Some(7));
 }
 
 #[test]

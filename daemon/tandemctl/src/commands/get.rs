@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
                              LastSyncErrorCount, LastSyncNoFitCount, LastSyncTime, Name, PercentSpaceReserved, \
                              PreferredAudio, PreferredPhoto, PreferredVideo, SerialNumber, SkippedFiles, \
                              SupportsAudio, SupportsPhoto, SupportsVideo, SyncFilter, SyncIndex, SyncItemCount, \
-                             SyncOnConnect, SyncPercentComplete, SyncRelationship, TotalSpace. Some need a \
+                             SyncOnConnect, SyncPercentComplete, SyncRelationship, TotalSpace, Verify. Some need a \
                              partnership with your library; without one, they are left out when all are asked for.\n\n\
                              JSON: {device: id, name, value: text}; without a name {device: id, attributes: an object \
                              with a text for each name}."

@@ -129,7 +129,11 @@ mod tests {
     fn later_files_win_key_by_key() {
         let (vendor, admin) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         put(&vendor, "tandemd.toml", "[engine]\nsettle-seconds = 1\n[library]\nlinger-seconds = 1\n");
-        put(&admin, "tandemd.toml", "[engine]\nsettle-seconds = 2\n[hardware]\nudev = false\n");
+        put(
+            &admin,
+            "tandemd.toml",
+            "[engine]\nsettle-seconds = 2\nverify = true\n[hardware]\nudev = false\n",
+        );
         put(
             &vendor,
             "tandemd.toml.d/50-x.toml",
@@ -146,6 +150,7 @@ mod tests {
             udev: false,
             read_back: true,
             settle: Duration::from_secs(3),
+            verify: true,
             linger: Duration::from_secs(1),
             level: tracing::Level::WARN,
         };
@@ -168,7 +173,10 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_their_place_and_what_would_do() {
         let text = error("[engine]\n\nsettel-seconds = 3\n");
-        assert_eq!(text, "/etc/t.toml:3:1: unknown field `settel-seconds`, expected `settle-seconds`");
+        assert_eq!(
+            text,
+            "/etc/t.toml:3:1: unknown field `settel-seconds`, expected `settle-seconds` or `verify`"
+        );
         for (mistake, place, remedy) in [
             ("folders = []", "1:1", "`folder`"),
             ("[log]\nlevel = \"loud\"", "2:9", "`loud` is not a level; use `error`"),
@@ -178,6 +186,7 @@ mod tests {
             ("[engine]\nsettle-seconds = 3601", "2:18", "from 0 to 3600"),
             ("[players]\nread-back = \"yes\"", "2:13", "expected a boolean"),
             ("[hardware]\nudev = 1", "2:8", "expected a boolean"),
+            ("[engine]\nverify = \"yes\"", "2:10", "expected a boolean"),
             ("[[folder]]\nname = \"x\"", "1:1", "missing field `path`"),
             ("[[folder]]\npath = \"music\"", "2:8", "`music` is not an absolute path"),
             ("[[folder]]\npath = \"/m\"\nname = \"\\n\"", "3:8", "can't be a name"),

@@ -95,6 +95,7 @@ async fn judged(exact: bool, off: i64, same_bytes: bool) -> (bool, u32) {
         source_size: 5,
         source_modified_ns: 0,
         hash: 7,
+        audio_hash: None,
         state: EntryState::Present,
     };
     let now = facts_now(&storage, &entry, &Arc::default()).await;

@@ -5,11 +5,14 @@ use super::sending::Item;
 use super::{Course, Step};
 use crate::run::error::RunError;
 use crate::run::folders::MadeFolders;
+use crate::run::prepare::track_hashes;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
+use tandem_model::library::TrackHashes;
 use tandem_model::manifest::Outcome;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Sent, Storage, Written};
+use tandem_model::player::{Sent, Storage, Transfer, Written};
 
 /// How often a track is sent that somebody else's file takes the name from.
 const MOST_SENT: u8 = 3;
@@ -22,6 +25,8 @@ pub(super) struct Batch {
     pub(super) outcomes: Vec<Outcome>,
     /// Steps for which nothing was done yet.
     pub(super) undone: Vec<Step>,
+    /// Steps in the place of others that the device doesn't take.
+    pub(super) instead: Vec<Step>,
     /// Names that changed besides those of what was sent.
     pub(super) touched: Vec<DevicePath>,
     /// Folders that were recorded as about to be made.
@@ -45,9 +50,13 @@ pub(super) struct Finished {
     is_lost: bool,
 }
 
-/// Has the device keep all of a group, under its final names.
-pub(super) async fn finish(storage: Arc<dyn Storage>, batch: Batch) -> Finished {
-    let Batch { sent, outcomes, mut touched, folders, made, is_lost, undone: _ } = batch;
+/// Has the device keep all of a group, under its final names. With `read_back` each file is read from there and compared.
+pub(super) async fn finish(
+    storage: Arc<dyn Storage>,
+    batch: Batch,
+    read_back: Option<Arc<Transfer>>,
+) -> Finished {
+    let Batch { sent, outcomes, mut touched, folders, made, is_lost, undone: _, instead: _ } = batch;
     let (items, sent): (Vec<Item>, Vec<Sent>) = sent.into_iter().unzip();
     touched.extend(items.iter().map(|item| item.path.clone()));
     let finish = async {
@@ -55,23 +64,101 @@ pub(super) async fn finish(storage: Arc<dyn Storage>, batch: Batch) -> Finished 
         if !touched.is_empty() || !made.is_empty() {
             storage.settle(touched).await?;
         }
-        Ok(items.into_iter().zip(written).collect())
+        let mut told: Vec<Told> = items.into_iter().zip(written).collect();
+        if let Some(transfer) = read_back {
+            for (item, written) in &mut told {
+                if let Ok(sent) = written {
+                    let compared = compare(&*storage, &item.path, sent.hash, &transfer).await;
+                    if let Err(error) = compared {
+                        if error.ends_run() {
+                            return Err(error);
+                        }
+                        *written = Err(error);
+                    }
+                }
+            }
+        }
+        Ok(told)
     };
     Finished { files: finish.await, outcomes, folders, made, is_lost }
 }
 
+/// Whether what is on the device is what was sent, byte for byte; what can't be read isn't.
+pub(crate) async fn compare(
+    storage: &dyn Storage,
+    path: &DevicePath,
+    sent: u128,
+    transfer: &Arc<Transfer>,
+) -> Result<(), PlayerError> {
+    match storage.object(path).hash(transfer).await {
+        Ok(found) if found == sent => Ok(()),
+        Err(error) if error.ends_run() => Err(error),
+        Ok(_) | Err(_) => Err(PlayerError::VerifyFailed(path.as_str().to_owned())),
+    }
+}
+
 impl Course<'_> {
-    /// Notes what came of a finished group. When it isn't known to last nothing is: the next run looks at each file.
-    pub(super) async fn take_in(&mut self, finished: Finished) -> Result<(), RunError> {
+    /// What files are read back with, where they are.
+    pub(super) fn read_back(&self) -> Option<Arc<Transfer>> {
+        let is_wanted = self.verify || self.results.verify_failed;
+        is_wanted.then(|| Arc::clone(&self.observer.transfer))
+    }
+
+    /// A file is not on the device as it was sent. What is there instead goes, and the file is sent once more; tells
+    /// whether it will be.
+    pub(super) async fn send_once_more(&mut self, mut item: Item) -> Result<Option<Item>, RunError> {
+        self.results.verify_failed = true;
+        let storage = Arc::clone(&self.prepared.storage);
+        let object = storage.object(&item.path);
+        let there = object.facts().await?;
+        let is_old = item.replaces.is_some_and(|entry| there == Some(self.prepared.entries[entry].facts));
+        if !is_old && item.replaces.take().is_some() {
+            // its entry's file is gone: what comes is a new one
+            let intent = self.write_intent(item.track, &item.path, None, &item.temporary);
+            let deleted = vec![Outcome::Deleted { intent: item.intent }];
+            let numbers = self.prepared.journal.commit(deleted, vec![intent]).await?;
+            item.intent = numbers.first().copied().unwrap_or(item.intent);
+        }
+        if let Some(there) = there.filter(|_| !is_old) {
+            match object.delete(there, item.temporary.clone()).await {
+                Ok(()) | Err(PlayerError::NotFound(_) | PlayerError::Changed(_)) => {}
+                // what lies there is settled by the next run
+                Err(error) => return Err(error.into()),
+            }
+            storage.settle(vec![item.path.clone()]).await?;
+        }
+        if item.is_second {
+            return Ok(Some(item));
+        }
+        item.is_second = true;
+        let size = self.prepared.library.tracks[item.track as usize].size;
+        let bytes = self.observer.transfer.bytes();
+        self.observer.transfer.set(bytes.saturating_sub(size));
+        self.again.push(item);
+        Ok(None)
+    }
+
+    /// What of the files that were written isn't tags, where the device takes those apart from the rest.
+    async fn audio_hashes(&self, files: &[Told]) -> Result<HashMap<u32, TrackHashes>, RunError> {
+        let written = files.iter().filter(|(_, written)| written.is_ok()).map(|(item, _)| item.track);
+        let written: Vec<u32> = written.filter(|_| self.prepared.storage.updates_metadata()).collect();
+        track_hashes(self.owner, &self.prepared.library, &written, &self.observer.transfer).await
+    }
+
+    /// Notes what came of a finished group, while those folders were `begun` by the next. When it isn't known to last nothing is: the next run looks at each file.
+    pub(super) async fn take_in(&mut self, finished: Finished, begun: &MadeFolders) -> Result<(), RunError> {
         let Finished { files, outcomes, folders, made, is_lost } = finished;
         let files = files?;
         self.outcomes.extend(outcomes);
         let mut end = Ok(());
+        let audio_hashes = self.audio_hashes(&files).await?;
         for (item, written) in files {
             let intent = item.intent;
             match written {
                 Ok(Written { facts, hash, persistent_id, .. }) => {
-                    self.outcomes.push(Outcome::Written { intent, persistent_id, facts, hash });
+                    let audio_hash = audio_hashes.get(&item.track).filter(|known| known.whole == hash);
+                    let audio_hash = audio_hash.and_then(|known| known.audio);
+                    self.outcomes.push(Outcome::Written { intent, persistent_id, facts, hash, audio_hash });
                     self.results.written(facts);
                 }
                 Err(PlayerError::Exists(_)) if item.sent < MOST_SENT => {
@@ -81,6 +168,14 @@ impl Course<'_> {
                     self.again.push(item);
                 }
                 Err(error) if error.ends_run() => end = end.and(Err(error.into())),
+                Err(error @ PlayerError::VerifyFailed(_)) => {
+                    self.prepared.untidy = true;
+                    if let Some(item) = self.send_once_more(item).await? {
+                        let outcome = self.failed_write(&item).await?;
+                        self.outcomes.push(outcome);
+                        self.fail(&item, error.item_error(), error.to_string()).await;
+                    }
+                }
                 Err(error) => {
                     // its folders stay for those that may still need them
                     self.prepared.untidy = true;
@@ -91,7 +186,7 @@ impl Course<'_> {
             }
         }
         if !is_lost {
-            folders.forget_others(self.prepared, &made).await?;
+            folders.forget_others(self.prepared, &made, begun).await?;
         }
         end
     }

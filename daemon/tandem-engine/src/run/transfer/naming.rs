@@ -13,7 +13,7 @@ impl Course<'_> {
     pub(super) async fn with_free_names(&mut self, steps: &[Step]) -> Result<Vec<Step>, RunError> {
         let fresh = |step: &Step| match step {
             Step::Write { path, replaces: None, .. } => Some(path.clone()),
-            Step::Write { .. } | Step::Delete(_) => None,
+            Step::Write { .. } | Step::Delete(_) | Step::UpdateMetadata { .. } => None,
         };
         let paths = steps.iter().filter_map(fresh).collect();
         let mut facts = self.prepared.storage.facts(paths).await?.into_iter();

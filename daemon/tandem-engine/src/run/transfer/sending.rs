@@ -29,6 +29,8 @@ pub(super) struct Item {
     pub(super) temporary: DevicePath,
     /// How often it was sent.
     pub(super) sent: u8,
+    /// It wasn't on the device as it was sent, and is sent once more.
+    pub(super) is_second: bool,
 }
 
 enum Attempt {
@@ -80,6 +82,53 @@ impl Course<'_> {
         }
     }
 
+    /// Tells the device what a track's tags say now. Where it takes none after all, the file is replaced.
+    pub(super) async fn update_metadata(
+        &mut self,
+        track: u32,
+        entry: usize,
+        intent: i64,
+        batch: &mut Batch,
+    ) -> Result<(), RunError> {
+        let (storage, track_) = (&*self.prepared.storage, &self.prepared.library.tracks[track as usize]);
+        let entry_ = &self.prepared.entries[entry];
+        let updated = async {
+            let now = ours::facts_now(storage, entry_, &self.observer.transfer).await?;
+            match storage.update_metadata(entry_.path.clone(), tags_of(track_)).await {
+                Err(PlayerError::Unsupported(_)) => {
+                    Ok::<_, PlayerError>((storage.object(&entry_.path).facts().await?.unwrap_or(now), true))
+                }
+                updated => Ok((updated?, false)),
+            }
+        };
+        match updated.await {
+            Ok((facts, false)) => {
+                batch.outcomes.push(Outcome::MetadataUpdated { intent, facts });
+                self.results.changed_files += 1;
+                Ok(())
+            }
+            Ok((facts, true)) => {
+                let unknown = Outcome::MetadataUnknown { intent, facts, refused: true };
+                self.prepared.journal.commit(vec![unknown], Vec::new()).await?;
+                let path = entry_.path.clone();
+                self.prepared.entries[entry].facts = facts;
+                batch.instead.push(Step::Write { track, path, replaces: Some(entry) });
+                Ok(())
+            }
+            Err(error) if error.ends_run() => Err(error.into()),
+            Err(error) => {
+                if let PlayerError::Changed(_) = &error {
+                    ours::disown(&self.prepared.journal, entry_).await?;
+                }
+                batch.outcomes.push(Outcome::Abandoned { intent });
+                let media = track_.uri.0.to_string();
+                let message = format!("the new tags were not told: {error}");
+                self.results.fail(self.observer, &media, error.item_error(), message).await;
+                Ok(())
+            }
+        }
+    }
+
     /// Whether files that were sent would wait for the library to hand out what this step needs.
     pub(super) fn would_wait(&self, step: &Step, batch: &Batch) -> bool {
         let Step::Write { track, .. } = step else { return false };
@@ -114,6 +163,13 @@ impl Course<'_> {
                 }
                 batch.is_lost = matches!(error.error, ItemError::DeviceRemoved | ItemError::TimedOut);
                 Err(error)
+            }
+            Err(Failure::Item(ItemError::VerifyFailed, message)) => {
+                if let Some(item) = self.send_once_more(item).await? {
+                    batch.outcomes.push(self.failed_write(&item).await?);
+                    self.fail(&item, ItemError::VerifyFailed, message).await;
+                }
+                Ok(())
             }
             Err(Failure::Item(error, message)) => {
                 batch.outcomes.push(self.failed_write(&item).await?);

@@ -300,9 +300,10 @@ impl Session {
     pub(super) async fn show_record(&mut self) {
         let known = self.context.ledger.device(&self.device);
         let partnership = self.partnership();
+        let verify = self.context.parts.options.verify;
         self.publisher
             .update(|snapshot| {
-                view::show_record(snapshot, known.as_ref(), partnership.as_ref());
+                view::show_record(snapshot, known.as_ref(), partnership.as_ref(), verify);
                 if partnership.is_none() && snapshot.status == Status::PartnershipExists {
                     snapshot.status = view::status(known.as_ref(), None, None);
                 }

@@ -119,6 +119,7 @@ impl Session {
         }
         let known = self.context.ledger.device(&self.device);
         let partnership = self.partnership();
+        let verify = self.context.parts.options.verify;
         let failure = found.as_ref().err().cloned();
         let status = match &found {
             Ok(found) => found.status,
@@ -151,7 +152,7 @@ impl Session {
                     snapshot.has_skipped_files = found.has_skipped_files;
                 }
                 let skipped = snapshot.has_skipped_files;
-                view::show_record(snapshot, known.as_ref(), partnership.as_ref());
+                view::show_record(snapshot, known.as_ref(), partnership.as_ref(), verify);
                 snapshot.has_skipped_files = skipped;
             })
             .await;
@@ -237,9 +238,10 @@ impl Session {
         if result.is_ok() {
             let known = self.context.ledger.device(&self.device);
             let partnership = self.partnership();
+            let verify = self.context.parts.options.verify;
             self.publisher
                 .update(|snapshot| {
-                    view::show_record(snapshot, known.as_ref(), partnership.as_ref());
+                    view::show_record(snapshot, known.as_ref(), partnership.as_ref(), verify);
                     snapshot.has_skipped_files = false;
                     if partnership.is_some() {
                         snapshot.status = Status::PartnershipExists;

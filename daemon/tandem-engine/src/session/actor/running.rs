@@ -198,6 +198,7 @@ impl Session {
         self.publisher
             .update(|snapshot| {
                 snapshot.last_sync = last_sync;
+                snapshot.verify |= report.verify_failed;
                 snapshot.has_skipped_files = report.has_skipped_files;
                 snapshot.current_item = None;
                 snapshot.rate = 0;
@@ -239,12 +240,17 @@ impl Session {
         let last_sync = LastSync { time, item_count, change_count, ..report.last_sync.clone() };
         let (device, recorded) = (self.device.clone(), last_sync.clone());
         let past = self.past_run(report, &last_sync);
+        let has_lied = report.verify_failed;
         let kept = self.context.ledger.change(move |record| {
             for partnership in
                 record.partnerships.iter_mut().filter(|partnership| partnership.device == device)
             {
                 partnership.last_sync.clone_from(&recorded);
                 partnership.remember(past.clone());
+            }
+            let known = record.devices.iter_mut().find(|known| known.description.id == device);
+            if let Some(known) = known.filter(|_| has_lied) {
+                known.verify_failed = time;
             }
             Ok(())
         });
