@@ -4,6 +4,7 @@
 //! `make bench` builds and runs it; `TMPDIR` says on which file system. Names of measures after it select some of them.
 
 mod copy;
+mod engine;
 mod figures;
 mod others;
 mod scan;
@@ -38,6 +39,9 @@ async fn main() {
     }
     if is_wanted("copy") {
         copy::measure(&mut table).await;
+    }
+    if is_wanted("engine") {
+        engine::measure(&mut table).await;
     }
     print!("\n{table}");
 }

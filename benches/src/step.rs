@@ -21,7 +21,7 @@ pub(crate) async fn measure(table: &mut Table, music: &MusicLibrary, tracks: usi
         &Memory::of(pid).to_string(),
         "≤ 32 MB",
     );
-    let on_player = stage.player.path().join("Music");
+    let on_player = stage.players[0].path().join("Music");
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         theirs.push(others::rsync(&["-a", "--dry-run"], music.dir(), &on_player));

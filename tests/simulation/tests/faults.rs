@@ -36,6 +36,7 @@ fn reference(flavour: Flavour, first: Vec<Fault>, second: Vec<Fault>) -> History
         LibraryEdit::Delete(1),
         LibraryEdit::Retag { track: 2, longer: true },
         LibraryEdit::Retag { track: 3, longer: false },
+        LibraryEdit::Reencode(6),
         LibraryEdit::Rename(4),
         LibraryEdit::Touch(5),
         LibraryEdit::RenamePlaylist(1),
@@ -43,7 +44,7 @@ fn reference(flavour: Flavour, first: Vec<Fault>, second: Vec<Fault>) -> History
         LibraryEdit::Add { playlist: 1, size: 40 },
     ];
     events.extend(changes.map(Event::Library));
-    events.push(Event::User(UserEdit::Change(2)));
+    events.extend([UserEdit::Change(2), UserEdit::Move(0)].map(Event::User));
     events.push(Event::Run(second));
     History { flavour, clusters: 200, seed: 1, events }
 }

@@ -10,19 +10,14 @@ use tandem_model::player::Storage;
 
 /// Files of ours that the user moved on the device, found by the lasting ids that it gave them: what is not where it was
 /// put, and is elsewhere exactly as it was.
-pub(super) async fn moved(storage: &dyn Storage, entries: &[Entry]) -> Result<Vec<Correction>, RunError> {
-    let has_id = |entry: &&Entry| {
-        entry.state == EntryState::Present
-            && !entry.persistent_id.is_empty()
-            && entry.persistent_id != entry.path.as_str()
-    };
-    let known: Vec<&Entry> = entries.iter().filter(has_id).collect();
-    if known.is_empty() {
-        return Ok(Vec::new());
-    }
-    let facts = storage.facts(known.iter().map(|entry| entry.path.clone()).collect()).await?;
-    let missing: Vec<&Entry> =
-        known.into_iter().zip(facts).filter(|(_, now)| now.is_none()).map(|(entry, _)| entry).collect();
+pub(super) async fn moved(
+    storage: &dyn Storage,
+    entries: &[Entry],
+    missing: &[usize],
+) -> Result<Vec<Correction>, RunError> {
+    let has_id =
+        |entry: &&Entry| !entry.persistent_id.is_empty() && entry.persistent_id != entry.path.as_str();
+    let missing: Vec<&Entry> = missing.iter().map(|&at| &entries[at]).filter(has_id).collect();
     if missing.is_empty() {
         return Ok(Vec::new());
     }
@@ -41,6 +36,8 @@ pub(super) async fn moved(storage: &dyn Storage, entries: &[Entry]) -> Result<Ve
 /// What holding the manifest against the device found.
 pub(super) struct Compared {
     pub(super) corrections: Vec<Correction>,
+    /// Positions of entries of ours whose files aren't where they were put.
+    pub(super) missing: Vec<usize>,
     /// There were files of ours, and none is there any more.
     pub(super) restored: bool,
 }
@@ -49,14 +46,16 @@ pub(super) struct Compared {
 /// now on; if all are gone, the device was restored or formatted, and they are forgotten. Files that are others now
 /// are the user's.
 pub(super) async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<Compared, RunError> {
-    let is_there = |entry: &&Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
-    let there: Vec<&Entry> = entries.iter().filter(is_there).collect();
-    let facts = storage.facts(there.iter().map(|entry| entry.path.clone()).collect()).await?;
-    let mut ours =
-        there.iter().zip(&facts).filter(|(entry, _)| entry.state == EntryState::Present).peekable();
-    let restored = ours.peek().is_some() && ours.all(|(_, now)| now.is_none());
+    let is_there = |entry: &Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
+    let there: Vec<(usize, &Entry)> =
+        entries.iter().enumerate().filter(|(_, entry)| is_there(entry)).collect();
+    let facts = storage.facts(there.iter().map(|(_, entry)| entry.path.clone()).collect()).await?;
+    let ours = || there.iter().zip(&facts).filter(|((_, entry), _)| entry.state == EntryState::Present);
+    let missing: Vec<usize> =
+        ours().filter(|(_, now)| now.is_none()).map(|((position, _), _)| *position).collect();
+    let restored = !missing.is_empty() && missing.len() == ours().count();
     let mut corrections = Vec::new();
-    for (entry, now) in there.iter().zip(&facts) {
+    for ((_, entry), now) in there.iter().zip(&facts) {
         let is_track = matches!(entry.origin, Origin::Track(_));
         match now {
             Some(now) if *now == entry.facts => {}
@@ -70,7 +69,7 @@ pub(super) async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<
             None => corrections.push(Correction::State { entry: entry.id, state: EntryState::Skipped }),
         }
     }
-    Ok(Compared { corrections, restored })
+    Ok(Compared { corrections, missing, restored })
 }
 
 /// The user's own files that are not what belongs there any more.

@@ -1,7 +1,9 @@
 //! The manifest for asynchronous callers: each call runs on a thread that may block, one after the other.
 
 use super::error::RunError;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tandem_model::error::{ItemError, StoreError};
 use tandem_model::id::Guid;
 use tandem_model::manifest::{Intent, Manifest, ManifestStore, Outcome};
@@ -10,6 +12,8 @@ use tandem_model::manifest::{Intent, Manifest, ManifestStore, Outcome};
 #[derive(Clone)]
 pub(crate) struct Journal {
     manifest: Arc<Mutex<Box<dyn Manifest>>>,
+    /// Nanoseconds that calls have taken, the wait for a thread not counted.
+    spent: Arc<AtomicU64>,
 }
 
 impl Journal {
@@ -26,7 +30,7 @@ impl Journal {
             }
             other => other,
         });
-        Ok(Self { manifest: Arc::new(Mutex::new(opened.await?)) })
+        Ok(Self { manifest: Arc::new(Mutex::new(opened.await?)), spent: Arc::default() })
     }
 
     /// Runs `call` on the manifest.
@@ -34,8 +38,21 @@ impl Journal {
         &self,
         call: impl FnOnce(&mut dyn Manifest) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, RunError> {
-        let manifest = Arc::clone(&self.manifest);
-        blocking(move || call(manifest.lock().unwrap_or_else(PoisonError::into_inner).as_mut())).await
+        let (manifest, spent) = (Arc::clone(&self.manifest), Arc::clone(&self.spent));
+        blocking(move || {
+            let mut manifest = manifest.lock().unwrap_or_else(PoisonError::into_inner);
+            let begun = Instant::now();
+            let answer = call(manifest.as_mut());
+            let elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            spent.fetch_add(elapsed, Ordering::Relaxed);
+            answer
+        })
+        .await
+    }
+
+    /// How long calls have taken so far.
+    pub(crate) fn spent(&self) -> Duration {
+        Duration::from_nanos(self.spent.load(Ordering::Relaxed))
     }
 
     /// Records outcomes and new intents together.

@@ -324,4 +324,5 @@ async fn finish(prepared: &mut Prepared, results: Results, report: &mut RunRepor
     if let Err(error) = prepared.journal.with(move |manifest| manifest.set_results(&rows)).await {
         report.failure.get_or_insert(error);
     }
+    debug!(microseconds = prepared.journal.spent().as_micros(), "recorded");
 }

@@ -14,6 +14,7 @@ use crate::plan::{self, Plan, PlanInput, changes};
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::time::Instant;
 use tandem_model::error::ItemError;
 use tandem_model::id::{Guid, MediaUri, PlaylistId};
 use tandem_model::library::{Library, Resolved, TrackHashes};
@@ -21,6 +22,7 @@ use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
 use tandem_model::partnership::Partnership;
 use tandem_model::player::{Capabilities, Mark, Player, Space, Storage, Transfer};
 use tandem_model::presence::Locator;
+use tracing::debug;
 
 /// Tracks whose bytes are looked at between two looks at the wish to stop.
 const HASHED_TOGETHER: usize = 8;
@@ -161,7 +163,10 @@ pub(crate) async fn plan_aside(
             retagged: &scope.retagged,
             capabilities: &capabilities,
         };
-        Planned { plan: plan::build(&input), fingerprint: fingerprint(&library), library, entries }
+        let begun = Instant::now();
+        let plan = plan::build(&input);
+        debug!(tracks = library.tracks.len(), microseconds = begun.elapsed().as_micros(), "planned");
+        Planned { plan, fingerprint: fingerprint(&library), library, entries }
     });
     planned.await.map_err(|failure| RunError {
         error: ItemError::DeviceWriteFailed,
@@ -214,9 +219,12 @@ impl Place<'_> {
         let lost = entries.is_empty()
             && input.partnership.last_sync.item_count > 0
             && journal.with(|manifest| manifest.folders()).await?.is_empty();
-        let moved = moved(storage, &entries).await?;
-        apply_or_correct(journal, &mut entries, moved, for_run).await?;
-        let found = compare(storage, &entries).await?;
+        let mut found = compare(storage, &entries).await?;
+        let moved = moved(storage, &entries, &found.missing).await?;
+        if !moved.is_empty() {
+            apply_or_correct(journal, &mut entries, moved, for_run).await?;
+            found = compare(storage, &entries).await?;
+        }
         let nothing_is_there = found.restored && !marked;
         let other_size = input.known_size != 0 && input.known_size != storage.space().await?.total;
         if nothing_is_there && other_size && matches!(input.arrival.locator, Locator::Folder { .. }) {

@@ -80,7 +80,9 @@ pub(crate) async fn recover(
 
 /// The intent with the temporary name under which its file is found now: after a power cut, FAT may have the short one alone.
 async fn under_its_name(storage: &dyn Storage, mut what: Intent) -> Result<Intent, RunError> {
-    let (Intent::Write { temporary: name, .. } | Intent::Delete { aside: name, .. }) = &mut what;
+    let (Intent::Write { temporary: name, .. } | Intent::Delete { aside: name, .. }) = &mut what else {
+        return Ok(what);
+    };
     if let Some(short) = short_name(name).filter(|_| storage.is_atomic())
         && let [None, Some(_)] = storage.facts(vec![name.clone(), short.clone()]).await?[..]
     {

@@ -72,8 +72,10 @@ pub(super) async fn look(
     let own_name = player.friendly_name().await?;
     let partnership = bench.ledger.partnership(&bench.device);
     let status = view::status(bench.ledger.device(&bench.device).as_ref(), partnership.as_ref(), mark);
-    let lost = partnership.clone().filter(|_| status == Status::PartnershipAnother);
     let known = bench.ledger.device(&bench.device);
+    // another device that tells the same serial number is no reason to end anything
+    let is_twin = known.as_ref().is_some_and(|known| is_another(known, mark));
+    let lost = partnership.clone().filter(|_| status == Status::PartnershipAnother && !is_twin);
     let surely_known = known.as_ref().is_some_and(|known| is_surely(known, mark, space));
     let seen = description.clone();
     let (guid, now) =
@@ -118,6 +120,11 @@ pub(super) async fn look(
         found.library = library;
     }
     Ok(found)
+}
+
+/// Whether the mark is that of another device.
+fn is_another(known: &KnownDevice, mark: Option<Mark>) -> bool {
+    mark.is_some_and(|mark| mark.device != Guid::ZERO && mark.device != known.guid)
 }
 
 /// Whether this is the device and not, say, the directory below one that isn't mounted.

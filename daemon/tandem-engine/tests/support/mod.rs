@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tandem_engine::{Engine, EngineOptions, Inputs, Parts};
 use tandem_model::BoxFuture;
-use tandem_model::clock::SystemClock;
+use tandem_model::clock::{Clock, SystemClock};
 use tandem_model::device::{DeviceDescription, Kind, SyncState};
 use tandem_model::error::LibraryError;
 use tandem_model::event::EngineEvent;
@@ -284,12 +284,33 @@ pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) library: Arc<FakeLibrary>,
     pub(crate) door: Arc<Door>,
+    pub(crate) clock: Arc<AnyClock>,
     pub(crate) engine: Engine,
     pub(crate) seen: Vec<EngineEvent>,
     events: mpsc::Receiver<EngineEvent>,
     presence: mpsc::Sender<Presence>,
     stop: CancellationToken,
     task: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// The computer's clock, right or set to something else.
+#[derive(Default)]
+pub(crate) struct AnyClock(AtomicU64);
+
+impl AnyClock {
+    /// Sets it, to seconds since 1970; 0: right.
+    pub(crate) fn set(&self, seconds: u64) {
+        self.0.store(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for AnyClock {
+    fn now(&self) -> u64 {
+        match self.0.load(Ordering::Relaxed) {
+            0 => SystemClock.now(),
+            set => set,
+        }
+    }
 }
 
 impl World {
@@ -320,19 +341,20 @@ impl World {
         let state = dir.path().join("state");
         let (presence, arrivals) = mpsc::channel(16);
         let door = Arc::new(Door::new());
+        let clock = Arc::new(AnyClock::default());
         let stop = CancellationToken::new();
         let parts = Parts {
             store: Arc::new(tandem_store::PartnershipFile::new(state.clone())),
             manifests: Arc::new(tandem_store::SqliteManifests::new(state)),
             opener: Arc::<Door>::clone(&door),
             libraries: Arc::new(OneLibrary(Arc::clone(&library))),
-            clock: Arc::new(SystemClock),
+            clock: Arc::<AnyClock>::clone(&clock),
             new_guid: Arc::new(|| Guid(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)) | 1 << 100)),
             options: EngineOptions { settle: Duration::from_millis(20), ..EngineOptions::default() },
         };
         let started = Engine::start(parts, Inputs { presence: arrivals, stop: stop.clone() }).await.unwrap();
         let (engine, events, task) = (started.engine, started.events, Some(started.task));
-        Self { dir, library, door, engine, seen: Vec::new(), events, presence, stop, task }
+        Self { dir, library, door, clock, engine, seen: Vec::new(), events, presence, stop, task }
     }
 
     /// Ends the engine and starts another on the same state.
@@ -403,6 +425,11 @@ impl World {
     /// Service providers came, went or changed.
     pub(crate) async fn change_providers(&self) {
         self.presence.send(Presence::ProvidersChanged).await.unwrap();
+    }
+
+    /// Tells of an arrival or a departure.
+    pub(crate) async fn presence(&self, presence: Presence) {
+        self.presence.send(presence).await.unwrap();
     }
 
     pub(crate) async fn unplug(&mut self, name: &str) {
