@@ -35,6 +35,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     (SERVICES, "GetDevice", Access::Open),
     (SERVICES, "GetDevices", Access::Open),
     (SERVICES, "GetLibrary", Access::Open),
+    (SERVICES, "Probe", Access::UseDevice),
     (SERVICES, "RegisterProvider", Access::RegisterProvider),
     (SERVICES, "UnregisterProvider", Access::RegisterProvider),
     (DEVICE, "FriendlyName", Access::UseDevice),

@@ -16,6 +16,7 @@ use dbus_interfaces::names::{BUS_NAME, ROOT_PATH};
 use std::sync::Arc;
 use tandem_engine::Engine;
 use tandem_model::event::EngineEvent;
+use tandem_model::usb::UsbDevices;
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -109,6 +110,8 @@ pub struct ServeOptions {
     pub owner_is_everything: bool,
     /// Service providers, for those that register.
     pub providers: ServiceProviders,
+    /// The USB devices there are, for who asks about them.
+    pub usb: Arc<dyn UsbDevices>,
     /// Ends the service.
     pub stop: CancellationToken,
 }
@@ -157,7 +160,7 @@ impl Bus {
         events: mpsc::Receiver<EngineEvent>,
         options: ServeOptions,
     ) -> Result<ServedBus, BusError> {
-        let ServeOptions { version, owner_is_everything, providers, stop } = options;
+        let ServeOptions { version, owner_is_everything, providers, usb, stop } = options;
         let Self { connection, listings } = self;
         let broken = |doing| move |error: zbus::Error| BusError::Broken { doing, cause: error.to_string() };
         let bus = DBusProxy::new(&connection).await.map_err(broken("talking to the bus"))?;
@@ -165,7 +168,7 @@ impl Bus {
         let only_user = owner_is_everything.then(|| rustix::process::getuid().as_raw());
         let gate = Gate::new(&connection, Callers::new(bus.clone(), only_user)).await;
         let gate = gate.map_err(broken("making the polkit proxy"))?;
-        let context = Arc::new(Context::new(engine, gate, connection.clone(), providers, version));
+        let context = Arc::new(Context::new(engine, gate, connection.clone(), providers, usb, version));
         let forgetting = tokio::spawn(leavers::forget(Arc::clone(&context), listings, leavers));
         let forgetting = AbortOnDropHandle::new(forgetting);
         let publisher = put_objects(&context).await.map_err(broken("adding objects"))?;

@@ -16,6 +16,7 @@ use tandem_engine::Engine;
 use tandem_model::error::RequestError;
 use tandem_model::id::{DeviceId, Uid};
 use tandem_model::snapshot::Snapshot;
+use tandem_model::usb::UsbDevices;
 use zbus::names::InterfaceName;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, ObjectPath, fdo};
@@ -30,6 +31,7 @@ pub(crate) struct Context {
     pub(crate) connection: Connection,
     pub(crate) libraries: Libraries,
     pub(crate) providers: ServiceProviders,
+    pub(crate) usb: Arc<dyn UsbDevices>,
     pub(crate) version: String,
     pub(crate) turns: Turns,
     /// Devices whose objects are on the bus.
@@ -42,6 +44,7 @@ impl Context {
         gate: Gate,
         connection: Connection,
         providers: ServiceProviders,
+        usb: Arc<dyn UsbDevices>,
         version: String,
     ) -> Self {
         Self {
@@ -49,6 +52,7 @@ impl Context {
             gate,
             connection,
             providers,
+            usb,
             version,
             turns: Turns::new(CALLS_AT_ONCE),
             libraries: Libraries::default(),

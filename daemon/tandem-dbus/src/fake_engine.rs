@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use tandem_engine::{Engine, EngineOptions, Inputs, Parts, Started};
 use tandem_model::BoxFuture;
 use tandem_model::clock::SystemClock;
-use tandem_model::error::{LibraryError, PlayerError, StoreError};
+use tandem_model::error::{LibraryError, PlayerError, RequestError, StoreError};
 use tandem_model::id::{Guid, MediaUri, PlaylistId, TrackId, Uid};
 use tandem_model::library::{ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved};
 use tandem_model::manifest::{Manifest, ManifestStore};
@@ -17,6 +17,7 @@ use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind, 
 use tandem_model::partnership::{PartnershipStore, Partnerships};
 use tandem_model::player::{Player, PlayerOpener};
 use tandem_model::presence::{Arrival, Presence};
+use tandem_model::usb::{UsbDevices, UsbReport};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -271,4 +272,14 @@ pub(crate) async fn engine(
     };
     let started = Engine::start(parts, Inputs { presence: arrivals, stop: stop.clone() }).await.unwrap();
     (started, presence)
+}
+
+/// A machine on which nobody looks for USB devices.
+#[derive(Debug)]
+pub(crate) struct NoUsb;
+
+impl UsbDevices for NoUsb {
+    fn probe(&self, device: String, _: bool) -> BoxFuture<'_, Result<Vec<UsbReport>, RequestError>> {
+        Box::pin(async move { Err(RequestError::NotFound(format!("no USB device `{device}`"))) })
+    }
 }

@@ -30,6 +30,7 @@ mod system_services;
 mod systemd;
 mod turns;
 mod udisks2;
+mod usb;
 
 #[cfg(test)]
 mod fake_engine;

@@ -42,6 +42,7 @@ async fn serve(bus: PrivateBus, owner_is_everything: bool) -> Result<Stage, BusE
         version: "1.2.3".to_owned(),
         owner_is_everything,
         providers: providers.clone(),
+        usb: std::sync::Arc::new(crate::fake_engine::NoUsb),
         stop: stop.clone(),
     };
     let served = connect(&bus).await.serve(started.engine, started.events, options).await?;
@@ -149,6 +150,7 @@ async fn a_second_service_names_the_first() {
         version: String::new(),
         owner_is_everything: true,
         providers: ServiceProviders::new(BusKind::Session, Vec::new()),
+        usb: std::sync::Arc::new(crate::fake_engine::NoUsb),
         stop: stop.clone(),
     };
     let second = connect(&stage.bus).await.serve(started.engine, started.events, options).await;

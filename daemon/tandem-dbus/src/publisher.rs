@@ -280,6 +280,7 @@ mod tests {
             version: String::new(),
             owner_is_everything: true,
             providers: ServiceProviders::new(BusKind::Session, Vec::new()),
+            usb: std::sync::Arc::new(crate::fake_engine::NoUsb),
             stop: stop.clone(),
         };
         let service = Bus::build(Builder::address(bus.address())).await.expect("the bus takes it");

@@ -5,14 +5,14 @@
 use crate::authorization::About;
 use crate::context::Context;
 use crate::guard::Guarded;
-use crate::{errors, paths};
+use crate::{errors, paths, usb};
 use dbus_interfaces::Error;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tandem_model::id::PartnershipIndex;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
-use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, interface};
+use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant, interface};
 
 /// The root object.
 pub(crate) struct Services {
@@ -74,6 +74,16 @@ impl Services {
         let shelf = self.context.libraries.shelf(owner);
         shelf.publish(&self.context, &header).await?;
         Ok(paths::library(owner))
+    }
+
+    #[zbus(out_args("devices"))]
+    async fn probe(
+        &self,
+        device: String,
+        again: bool,
+    ) -> Result<Vec<HashMap<&'static str, Variant<'static>>>, Error> {
+        let reports = self.context.usb.probe(device, again).await.map_err(errors::contract)?;
+        Ok(reports.into_iter().map(usb::told).collect())
     }
 
     fn register_provider(

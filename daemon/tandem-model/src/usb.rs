@@ -84,7 +84,7 @@ pub struct UsbReport {
 }
 
 /// Tells of the USB devices there are; the hardware side behind a trait, because the bus doesn't know it.
-pub trait UsbDevices: Send + Sync {
+pub trait UsbDevices: Send + Sync + std::fmt::Debug {
     /// The devices that this text names: a path in sysfs, a device node, `BUS:DEVICE`, `VENDOR:PRODUCT` or a port; an empty
     /// one names all. With `again`, those that may be asked are asked anew what they are.
     ///

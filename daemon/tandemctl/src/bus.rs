@@ -10,9 +10,10 @@ use crate::select::select;
 use dbus_interfaces::names::{BUS_NAME, DEVICE, PLAYLIST};
 use dbus_interfaces::proxies::{DeviceProxy, LibraryProxy, PlaylistProxy, ServicesProxy};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use zbus::proxy::{CacheProperties, MethodFlags};
-use zbus::{Connection, ObjectPath, OwnedObjectPath, connection, fdo};
+use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, connection, fdo};
 
 /// How many calls wait for their answers at once. A bus takes 128 of a connection.
 pub(crate) const AT_ONCE: usize = 32;
@@ -112,6 +113,18 @@ impl Client {
     pub(crate) async fn device(&self, path: OwnedObjectPath) -> Result<Device, Error> {
         let properties = self.properties(&path, DEVICE).await?;
         Device::read(path, &properties)
+    }
+
+    /// What is told of USB devices.
+    ///
+    /// # Errors
+    /// As any call; `NotFound` and `InvalidArgument` say what can be named.
+    pub(crate) async fn probe(
+        &self,
+        device: &str,
+        again: bool,
+    ) -> Result<Vec<HashMap<String, OwnedVariant>>, Error> {
+        Ok(self.services.probe(device, again).await?)
     }
 
     /// The device that the user means.

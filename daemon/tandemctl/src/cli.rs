@@ -2,8 +2,8 @@
 
 use crate::commands::{
     annotate, assign, completions, eject, estimate, folders, get, info, list, man, monitor, partner,
-    playlist, playlists, preview, provider, results, rules, scan, search, set, show, status, stop, sync,
-    transfer, unassign, unpartner,
+    playlist, playlists, preview, probe, provider, results, rules, scan, search, set, show, status, stop,
+    sync, transfer, unassign, unpartner,
 };
 use crate::error::Error;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -150,6 +150,7 @@ pub(crate) enum Command {
     Get(get::Args),
     Set(set::Args),
     Monitor(monitor::Args),
+    Probe(probe::Args),
     Provider(provider::Args),
     Completions(completions::Args),
     Man(man::Args),

@@ -36,6 +36,17 @@ impl Properties {
         self.get(name)
     }
 
+    /// A list of anything.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`].
+    pub(crate) fn list<T>(&self, name: &str) -> Result<Vec<T>, Error>
+    where
+        Vec<T>: TryFrom<OwnedVariant>,
+    {
+        self.get(name)
+    }
+
     /// Yes or no.
     ///
     /// # Errors

@@ -76,10 +76,12 @@ pub(crate) async fn serve(args: &Args, config: Config, places: Places) -> anyhow
             Ok(())
         });
     }
+    let (usb, inquiries) = tandem_hardware::inquiries();
     let options = ServeOptions {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         owner_is_everything: args.session,
         providers: providers.clone(),
+        usb: Arc::new(usb),
         stop: engine_ended,
     };
     match bus.serve(engine, events, options).await {
@@ -89,7 +91,6 @@ pub(crate) async fn serve(args: &Args, config: Config, places: Places) -> anyhow
             return Err(error.into());
         }
     }
-    let (_, inquiries) = tandem_hardware::inquiries();
     // No device is touched before the name is ours: another daemon may be at work on it.
     services.start(
         "the search for players",

@@ -108,6 +108,21 @@ pub trait Services {
     /// * `name` - The name that was registered.
     fn unregister_provider(&self, name: &str) -> zbus::Result<()>;
 
+    /// Probe method
+    ///
+    /// Tells of USB devices, players or not: what they advertise, and what they were taken for and why. It fails with `NotFound` when no such device is plugged in, `InvalidArgument` for what can't name one, `Failed` when this daemon looks for no USB devices.
+    ///
+    /// # Arguments
+    ///
+    /// * `device` - A path in sysfs, a device node, `BUS:DEVICE`, `VENDOR:PRODUCT` (four hexadecimal digits each, and all devices that have them) or a port such as `1-2.4`; empty for all devices.
+    /// * `again` - Ask anew, and not remember what the model has answered. Devices that may not be asked, or of which it is known without, are not.
+    /// * `devices` - `kind` (`s`: `mtp`; `provider`, for a service provider; `mass-storage`, whose file systems are devices of their own; `unknown`, its descriptors would tell and it could not be asked; `none`), `reason` (`s`: why, for the user), `device-id` (`s`: of the player that it is, else empty), `descriptors` (`s`: whether it was asked for its Microsoft OS descriptors and what came of it, for the user), `compatible-ids` and `device-interfaces` (`a(ns)`: what they hold, with the first interface of the function, or -1 for the whole device; GUIDs in braces and capital letters), `interfaces` (`a(yyyyyss)`: number, class, subclass, protocol, count of endpoints, its name, its kernel driver), `vendor-id`, `product-id`, `release` (`s`: four hexadecimal digits each), `manufacturer`, `product`, `serial` (`s`), `port`, `node`, `syspath` (`s`).
+    fn probe(
+        &self,
+        device: &str,
+        again: bool,
+    ) -> zbus::Result<Vec<std::collections::HashMap<String, zbus::OwnedVariant>>>;
+
     /// DeviceConnect signal
     ///
     /// The device is there and initialised: its properties can be read. WMP's DeviceConnect.

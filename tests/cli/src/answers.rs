@@ -38,6 +38,47 @@ pub(crate) fn properties(world: &World, path: &str) -> Option<Properties> {
     device.or_else(|| world.playlists.iter().find(|list| list.path() == path).map(Playlist::properties))
 }
 
+/// What `Probe` tells of the two USB devices that there are.
+pub(crate) fn probe_answer(call: &Message) -> zbus::Result<Message> {
+    let (wanted, again): (String, bool) = call.body().deserialize()?;
+    let device = |port: &'static str, product: &'static str, kind: &'static str, reason: &'static str| {
+        let guids = if kind == "provider" {
+            vec![(1i16, "{F33F}".to_owned()), (-1, "{0001}".to_owned())]
+        } else {
+            Vec::new()
+        };
+        let descriptors = if again { "asked again" } else { "asked, and read" };
+        let interface = (1u8, 0xffu8, 0u8, 0u8, 3u8, "Player".to_owned(), "usbfs".to_owned());
+        HashMap::from([
+            ("kind", Variant::from(kind)),
+            ("reason", reason.into()),
+            ("device-id", if kind == "provider" { "pap-1209-7a01-S1" } else { "" }.into()),
+            ("descriptors", descriptors.into()),
+            ("compatible-ids", vec![(1i16, "WINUSB".to_owned())].into()),
+            ("device-interfaces", guids.into()),
+            ("interfaces", vec![interface].into()),
+            ("vendor-id", "1209".into()),
+            ("product-id", "7a01".into()),
+            ("release", "0100".into()),
+            ("manufacturer", "".into()),
+            ("product", product.into()),
+            ("serial", "S1".into()),
+            ("port", port.into()),
+            ("node", "/dev/bus/usb/001/004".into()),
+            ("syspath", "/sys/devices/usb1/1-2".into()),
+        ])
+    };
+    let all = [
+        device("1-2", "Walker", "provider", "its Microsoft OS descriptors say so"),
+        device("1-3", "Keyboard", "none", "it has no interface"),
+    ];
+    match wanted.as_str() {
+        "" => answer(call, &&all[..]),
+        "1-2" => answer(call, &&all[..1]),
+        _ => refusal(call, "NotFound", &format!("no USB device `{wanted}` is plugged in")),
+    }
+}
+
 /// The answer of a device's method that has no script.
 pub(crate) fn device_answer(
     world: &mut World,

@@ -1,7 +1,9 @@
 //! A stand-in for the daemon on a private bus. It answers each call at once, in the order in which they come, and a
 //! test decides what is announced before the answer of `Start` and what after it.
 
-use crate::answers::{answer, device_answer, library_answer, playlist_answer, properties, refusal};
+use crate::answers::{
+    answer, device_answer, library_answer, playlist_answer, probe_answer, properties, refusal,
+};
 use crate::objects::{LIBRARY, World};
 use crate::program::{Ended, Running};
 use dbus_interfaces::names::{self, BUS_NAME, DEVICE, ERROR_PREFIX, ROOT_PATH, SERVICES};
@@ -208,6 +210,7 @@ async fn handle(bus: &Connection, inner: &Inner, call: &Message) -> zbus::Result
                 let paths: Vec<_> = world.devices.iter().map(|device| object(device.path())).collect();
                 answer(call, &paths)?
             }
+            (SERVICES, "Probe") => probe_answer(call)?,
             (SERVICES, "GetLibrary") => answer(call, &object(LIBRARY.to_owned()))?,
             (DEVICE, _) => device_answer(world, calls, call, &key, &member)?,
             (names::LIBRARY, _) => library_answer(world, calls, call, &member)?,

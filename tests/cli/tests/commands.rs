@@ -64,6 +64,36 @@ async fn a_device_is_shown_with_what_is_assigned_to_it() {
 }
 
 #[tokio::test]
+async fn usb_devices_are_listed_and_told_of_with_the_reason() {
+    let fake = fake().await;
+    let text = text_of(&fake, &["probe"]).await;
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("PORT") && lines.len() == 3, "{text}");
+    for part in ["1-3", "1209:7a01", "Keyboard", "none", "it has no interface"] {
+        assert!(lines[2].contains(part), "{part}: {text}");
+    }
+    let text = text_of(&fake, &["probe", "1-2", "--again"]).await;
+    for part in [
+        "1209:7a01, release 0100",
+        "provider",
+        "say so",
+        "asked again",
+        "WINUSB, from interface 1 on",
+        "{F33F}, from interface 1 on",
+        "1: class ff/00/00, 3 endpoints, name Player, driver usbfs",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let json = json_of(&fake, &["probe", "1-2"]).await;
+    assert_eq!((json.as_array().unwrap().len(), &json[0]["device_id"]), (1, &json!("pap-1209-7a01-S1")));
+    assert_eq!(json[0]["device_interfaces"][1], json!({"interface": null, "id": "{0001}"}));
+    assert_eq!(json[0]["interfaces"][0]["class"], 255);
+    let ended = fake.ctl(&["probe", "9-9"]).await;
+    assert!(ended.code != 0 && ended.stderr.contains("`9-9`"), "{}", ended.stderr);
+    assert_eq!(fake.ctl(&["probe", "--again"]).await.code, 2);
+}
+
+#[tokio::test]
 async fn status_has_one_line_for_each_device() {
     let fake = fake().await;
     let text = text_of(&fake, &["status"]).await;

@@ -26,6 +26,9 @@ async fn refusals_of_a_device_without_a_partnership() {
     let none = ObjectPath::try_from("/").unwrap();
 
     assert_eq!(word(services.get_device(1).await.unwrap_err()), "InvalidArgument");
+    assert_eq!(word(services.probe("Walkman", false).await.unwrap_err()), "InvalidArgument");
+    // this daemon looks for folders alone
+    assert_eq!(word(services.probe("1-1", true).await.unwrap_err()), "Failed");
     assert_eq!(device.get_status().await.unwrap(), "new-device");
     assert_eq!(device.get_item_info("SyncRelationship").await.unwrap(), "0");
     assert_eq!(word(device.get_item_info("Colour").await.unwrap_err()), "InvalidArgument");

@@ -15,6 +15,7 @@ pub(crate) mod partner;
 pub(crate) mod playlist;
 pub(crate) mod playlists;
 pub(crate) mod preview;
+pub(crate) mod probe;
 pub(crate) mod provider;
 pub(crate) mod results;
 pub(crate) mod rules;
@@ -70,6 +71,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<Exit, Error> {
         Command::Stop(args) => stop::run(&context, args).await,
         Command::Estimate(args) => estimate::run(&context, args).await,
         Command::Preview(args) => preview::run(&context, args).await,
+        Command::Probe(args) => probe::run(&context, args).await,
         Command::Results(args) => results::run(&context, args).await,
         Command::Transfer(args) => transfer::run(&context, args).await,
         Command::Eject(args) => eject::run(&context, args).await,
