@@ -3,7 +3,7 @@
 //! It classifies nothing; an arrival comes classified.
 
 use crate::mass_storage::BlockDevice;
-use crate::mtp::{Families, MtpPlayer, Treatment};
+use crate::mtp::{Families, MtpPlayer};
 use crate::simulated::Simulated;
 use crate::{folder, mass_storage};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use tandem_model::presence::{Arrival, Locator, Mounter, Providers};
 pub struct Players {
     mounter: Option<Arc<dyn Mounter>>,
     media_player_info_dirs: Vec<PathBuf>,
-    mtp: Treatment,
+    families: Families,
     simulated: Vec<Arc<Simulated>>,
     providers: Option<Arc<dyn Providers>>,
 }
@@ -30,7 +30,7 @@ impl Players {
         Self {
             mounter,
             media_player_info_dirs,
-            mtp: Treatment::default(),
+            families: Families::default(),
             simulated: Vec::new(),
             providers: None,
         }
@@ -39,13 +39,7 @@ impl Players {
     /// With what is known of families of MTP players.
     #[must_use]
     pub fn with_families(self, families: Families) -> Self {
-        Self { mtp: Treatment { families, ..self.mtp }, ..self }
-    }
-
-    /// Whether what is sent to MTP players is read back and compared: it then takes about twice as long.
-    #[must_use]
-    pub fn with_read_back(self, read_back: bool) -> Self {
-        Self { mtp: Treatment { read_back, ..self.mtp }, ..self }
+        Self { families, ..self }
     }
 
     /// With players that are simulated.
@@ -85,7 +79,7 @@ impl PlayerOpener for Players {
                 }
                 Locator::Usb { node, ids, interface } => {
                     let transport = crate::mtp::connect(node, *ids, *interface).await?;
-                    let player = MtpPlayer::open(transport, *ids, description, &self.mtp);
+                    let player = MtpPlayer::open(transport, *ids, description, &self.families);
                     return Ok(Arc::new(Box::pin(player).await?) as Arc<dyn Player>);
                 }
                 Locator::Provider(device) => {
@@ -100,7 +94,7 @@ impl PlayerOpener for Players {
                     let simulated = self.simulated.iter().find(|simulated| simulated.name() == profile);
                     let simulated = simulated.ok_or(PlayerError::Removed)?;
                     let (transport, ids) = (simulated.connect(), simulated.ids());
-                    let player = MtpPlayer::open(transport, ids, description, &self.mtp);
+                    let player = MtpPlayer::open(transport, ids, description, &self.families);
                     return Ok(Arc::new(Box::pin(player).await?) as Arc<dyn Player>);
                 }
             };

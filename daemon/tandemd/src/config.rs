@@ -18,8 +18,6 @@ pub(crate) struct Config {
     pub(crate) folders: Vec<Folder>,
     /// Whether players are looked for with udev.
     pub(crate) udev: bool,
-    /// Whether what is sent to MTP players is read back and compared.
-    pub(crate) read_back: bool,
     /// How long a change of a library has to rest before players follow.
     pub(crate) settle: Duration,
     /// Whether what is copied is read back from every player.
@@ -44,7 +42,6 @@ impl Default for Config {
         Self {
             folders: Vec::new(),
             udev: true,
-            read_back: false,
             settle: Duration::from_secs(3),
             verify: false,
             linger: Duration::from_secs(30),
@@ -56,9 +53,8 @@ impl Default for Config {
 impl Config {
     /// Takes over every key that a file sets.
     fn merge(&mut self, file: ConfigFile) {
-        let ConfigFile { folder, hardware, players, engine, library, log } = file;
+        let ConfigFile { folder, hardware, engine, library, log } = file;
         let HardwareTable { udev } = hardware;
-        let PlayersTable { read_back } = players;
         let EngineTable { settle_seconds, verify } = engine;
         let LibraryTable { linger_seconds } = library;
         let LogTable { level } = log;
@@ -68,7 +64,6 @@ impl Config {
             self.folders = folders.into_iter().map(folder).collect();
         }
         self.udev = udev.unwrap_or(self.udev);
-        self.read_back = read_back.unwrap_or(self.read_back);
         self.settle = settle_seconds.map_or(self.settle, |seconds| Duration::from_secs(seconds.0));
         self.verify = verify.unwrap_or(self.verify);
         self.linger = linger_seconds.map_or(self.linger, |seconds| Duration::from_secs(seconds.0));
@@ -83,8 +78,6 @@ struct ConfigFile {
     folder: Option<Vec<FolderTable>>,
     #[serde(default)]
     hardware: HardwareTable,
-    #[serde(default)]
-    players: PlayersTable,
     #[serde(default)]
     engine: EngineTable,
     #[serde(default)]
@@ -104,12 +97,6 @@ struct FolderTable {
 #[serde(deny_unknown_fields)]
 struct HardwareTable {
     udev: Option<bool>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct PlayersTable {
-    read_back: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -157,7 +144,6 @@ mod tests {
     fn the_shipped_file_lists_every_default() {
         let file: ConfigFile = toml::from_str(&uncommented()).unwrap();
         assert!(file.hardware.udev.is_some());
-        assert!(file.players.read_back.is_some());
         assert!(file.engine.settle_seconds.is_some() && file.engine.verify.is_some());
         assert!(file.library.linger_seconds.is_some());
         assert!(file.log.level.is_some());
@@ -165,7 +151,6 @@ mod tests {
         let mut config = Config {
             folders: vec![Folder { path: "/nowhere".into(), name: None }],
             udev: false,
-            read_back: true,
             settle: Duration::MAX,
             verify: true,
             linger: Duration::MAX,

@@ -54,7 +54,7 @@ pub(crate) async fn serve(args: &Args, config: Config, places: Places) -> anyhow
     let providers = ServiceProviders::new(kind, places.providers.clone());
     let arrived: Vec<Presence> = simulated.iter().map(|player| Presence::Arrived(player.arrival())).collect();
     let players = players(system.as_ref()).with_families(families).with_simulated(simulated);
-    let players = players.with_providers(providers.opener()).with_read_back(config.read_back);
+    let players = players.with_providers(providers.opener());
     let parts = parts(&config, &places, Arc::clone(&libraries), players);
     let inputs = Inputs { presence: arrivals, stop: stop.clone() };
     let Started { engine, events, task } =

@@ -41,15 +41,6 @@ use tandem_mtp::transport::Transport;
 
 const FRIENDLY_NAME: DevicePropertyCode = DevicePropertyCode::DEVICE_FRIENDLY_NAME;
 
-/// How players are treated.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Treatment {
-    /// What is known of families of them.
-    pub(crate) families: Families,
-    /// Whether what was sent is read back and compared. Sizes are compared always.
-    pub(crate) read_back: bool,
-}
-
 /// An open player.
 pub(crate) struct MtpPlayer {
     shared: Shared,
@@ -65,12 +56,12 @@ impl MtpPlayer {
         transport: Box<dyn Transport>,
         ids: (u16, u16),
         mut description: DeviceDescription,
-        treatment: &Treatment,
+        families: &Families,
     ) -> Result<Self, PlayerError> {
         let mut initiator = Initiator::new(transport, Options::default());
         let device = introduce(&mut initiator).await.map_err(Fail::told)?;
         takes_music(&device)?;
-        let traits = treatment.families.traits_of(ids, &device);
+        let traits = families.traits_of(ids, &device);
         let junk = initiator.options().ignore_data_headers;
         let options = options(traits);
         initiator
@@ -81,7 +72,6 @@ impl MtpPlayer {
         let storages = storages(&mut initiator).await.map_err(Fail::told)?;
         describe(&mut description, &device);
         let mut session = Session::new(initiator, traits, storages[0].0);
-        session.read_back = treatment.read_back;
         let info = choose(&mut session, storages).await.map_err(Fail::told)?;
         let (capabilities, ours) = capabilities(&mut session, &device).await.map_err(Fail::told)?;
         let updates_metadata = session.takes_tags().await.map_err(Fail::told)?;

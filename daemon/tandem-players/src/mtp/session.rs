@@ -78,8 +78,6 @@ pub(crate) struct Ability {
 pub(crate) struct Session {
     pub(crate) initiator: Initiator,
     pub(crate) traits: Traits,
-    /// Whether what was sent is read back and compared.
-    pub(crate) read_back: bool,
     /// The storage that is synchronised to.
     pub(crate) storage: StorageId,
     pub(crate) tree: Tree,
@@ -98,7 +96,6 @@ impl Session {
         Self {
             initiator,
             traits,
-            read_back: false,
             storage,
             tree: Tree::default(),
             abilities: HashMap::new(),

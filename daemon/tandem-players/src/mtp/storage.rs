@@ -235,11 +235,6 @@ impl Session {
 
     async fn hash(&mut self, path: &DevicePath, transfer: &Transfer) -> Result<u128, Fail> {
         let known = self.file(path).await?;
-        self.hash_of(known, transfer).await
-    }
-
-    /// XXH3-128 of an object's bytes, read back from the device.
-    pub(super) async fn hash_of(&mut self, known: Known, transfer: &Transfer) -> Result<u128, Fail> {
         let mut attempt = 0;
         loop {
             let mut bytes = Incoming::hash(transfer);

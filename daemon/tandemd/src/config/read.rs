@@ -134,11 +134,7 @@ mod tests {
             "tandemd.toml",
             "[engine]\nsettle-seconds = 2\nverify = true\n[hardware]\nudev = false\n",
         );
-        put(
-            &vendor,
-            "tandemd.toml.d/50-x.toml",
-            "[engine]\nsettle-seconds = 3\n[players]\nread-back = true\n",
-        );
+        put(&vendor, "tandemd.toml.d/50-x.toml", "[engine]\nsettle-seconds = 3\n");
         put(&vendor, "tandemd.toml.d/60-y.toml", "[[folder]]\npath = \"/y\"\nname = \"Y\"\n");
         put(&admin, "tandemd.toml.d/60-y.toml", "[[folder]]\npath = \"/z\"\n");
         put(&admin, "tandemd.toml.d/40-w.toml", "[engine]\nsettle-seconds = 4\n[log]\nlevel = \"warn\"\n");
@@ -148,7 +144,6 @@ mod tests {
         let expected = Config {
             folders: vec![super::super::Folder { path: "/z".into(), name: None }],
             udev: false,
-            read_back: true,
             settle: Duration::from_secs(3),
             verify: true,
             linger: Duration::from_secs(1),
@@ -184,7 +179,6 @@ mod tests {
             ("[library]\nlinger-seconds = 1.5", "2:18", "a whole number of seconds"),
             ("[library]\nlinger-seconds = \"9\"", "2:18", "a whole number of seconds"),
             ("[engine]\nsettle-seconds = 3601", "2:18", "from 0 to 3600"),
-            ("[players]\nread-back = \"yes\"", "2:13", "expected a boolean"),
             ("[hardware]\nudev = 1", "2:8", "expected a boolean"),
             ("[engine]\nverify = \"yes\"", "2:10", "expected a boolean"),
             ("[[folder]]\nname = \"x\"", "1:1", "missing field `path`"),

@@ -15,13 +15,8 @@ pub fn simulated(profile: &str) -> Arc<Simulated> {
 }
 
 pub async fn open(simulated: &Arc<Simulated>) -> Result<Arc<dyn Player>, PlayerError> {
-    open_with(simulated, false).await
-}
-
-pub async fn open_with(simulated: &Arc<Simulated>, read_back: bool) -> Result<Arc<dyn Player>, PlayerError> {
     let players = Players::new(None, Vec::new())
         .with_families(Families::load(&[]).unwrap())
-        .with_read_back(read_back)
         .with_simulated(vec![Arc::clone(simulated)]);
     players.open(&simulated.arrival()).await
 }
