@@ -206,7 +206,9 @@ def case_a_device_is_asked_once(bench: Bench) -> None:
     bench.guest.check("systemctl unmask --runtime tandemd && systemctl start tandemd")
     first = plug(1)
     bench.wait_for(first.id, status="manual-device")
-    asked = ("8006 03EE 0000 0012", "C021 0000 0004 0010", "C021 0000 0004 0028", "C121 0000 0005 000A", "C121 0000 0005 008E")
+    # GET_CONFIGURATION comes with the opening
+    asked = ["8008 0000 0000 0001", "8006 03EE 0000 0012"]
+    asked += ["C021 0000 0004 0010", "C021 0000 0004 0028", "C121 0000 0005 000A", "C121 0000 0005 008E"]
     if (came := _count(first.requests()) - others) != Counter(asked):
         raise Failed(f"other requests than the documented ones arrived: {came}; without the daemon: {others}")
     second = plug(2)

@@ -1,6 +1,7 @@
 //! USB: control transfers on the device's node, which is opened for that and closed after it.
 //!
-//! It claims no interface, detaches no driver, sets no configuration and resets nothing.
+//! It claims no interface, detaches no driver, sets no configuration and resets nothing. Before the requests of `order` a
+//! device gets the standard GET_CONFIGURATION (USB 2.0, 9.4.2), which nusb sends to whatever node it is given.
 
 use super::Asker;
 use super::order::{Failure, Pipe, Recipient, Request, Subject, ask};
