@@ -37,6 +37,15 @@ pub(super) struct Batch {
     pub(super) is_lost: bool,
 }
 
+impl Batch {
+    /// Notes that an item has put nothing there. That its temporary name is free has to last before it is recorded: a device
+    /// that is gone takes deletions as long as nothing is written.
+    pub(super) fn put_nothing(&mut self, item: Item, outcome: Outcome) {
+        self.touched.push(item.temporary);
+        self.outcomes.push(outcome);
+    }
+}
+
 /// What came of a file.
 type Told = (Item, Result<Written, PlayerError>);
 

@@ -159,21 +159,24 @@ impl Course<'_> {
             Err(Failure::Run(error)) => {
                 if error.error == ItemError::Cancelled {
                     self.observer.transfer.set(before);
-                    batch.outcomes.push(self.failed_write(&item).await?);
+                    let outcome = self.failed_write(&item).await?;
+                    batch.put_nothing(item, outcome);
                 }
                 batch.is_lost = matches!(error.error, ItemError::DeviceRemoved | ItemError::TimedOut);
                 Err(error)
             }
             Err(Failure::Item(ItemError::VerifyFailed, message)) => {
                 if let Some(item) = self.send_once_more(item).await? {
-                    batch.outcomes.push(self.failed_write(&item).await?);
+                    let outcome = self.failed_write(&item).await?;
                     self.fail(&item, ItemError::VerifyFailed, message).await;
+                    batch.put_nothing(item, outcome);
                 }
                 Ok(())
             }
             Err(Failure::Item(error, message)) => {
-                batch.outcomes.push(self.failed_write(&item).await?);
+                let outcome = self.failed_write(&item).await?;
                 self.fail(&item, error, message).await;
+                batch.put_nothing(item, outcome);
                 Ok(())
             }
         }
