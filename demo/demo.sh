@@ -148,9 +148,11 @@ printf "%s of the user's own on the player: as before\n" "$own"
 find "$music" -type f -exec sha256sum {} + | cut -c1-64 >"$work/library"
 copied=0
 while IFS= read -r -d '' file; do
-    grep -qxF "$(sha256sum <"$file" | cut -c1-64)" "$work/library" || grep -qF "  ./${file#"$player"/}" "$work/before" ||
+    if grep -qxF "$(sha256sum <"$file" | cut -c1-64)" "$work/library"; then
+        copied=$((copied + 1))
+    elif ! grep -qF "  ./${file#"$player"/}" "$work/before"; then
         fail "$file is not identical to any file of the library"
-    copied=$((copied + 1))
+    fi
 done < <(find "$player/Music" -type f -print0 2>/dev/null)
 printf '%s tracks on the player, each identical to one of the library\n' "$copied"
 shopt -s nullglob
