@@ -1,6 +1,7 @@
 //! The errors that cross the boundaries between the crates. Each says what the caller should do about it; codes of a
 //! protocol stay a layer below.
 
+use crate::path::DevicePath;
 use thiserror::Error;
 
 /// Why one item, or a whole run, did not come out; the contract's item errors.
@@ -145,6 +146,12 @@ pub enum PlayerError {
 }
 
 impl PlayerError {
+    /// What a player says that is to finish a file which was sent to another kind of player.
+    #[must_use]
+    pub fn sent_elsewhere(temporary: &DevicePath) -> Self {
+        Self::Other(format!("`{temporary}` was sent to another kind of player; that is a defect"))
+    }
+
     /// The item error that clients see.
     #[must_use]
     pub fn item_error(&self) -> ItemError {

@@ -154,6 +154,14 @@ pub enum Sent {
     Written(Written),
     /// It lies whole under its temporary name; whether the device keeps it isn't known yet.
     Waiting(Waiting),
+    /// Its bytes are on their way, and the device hasn't said yet that it keeps them. The player knows the rest by the
+    /// temporary name.
+    Underway {
+        /// The name that it has.
+        temporary: DevicePath,
+        /// Folders that had to be made for it, outermost first.
+        made_folders: Vec<DevicePath>,
+    },
 }
 
 /// A file that waits to be kept and to get its final name.
@@ -180,6 +188,7 @@ impl Sent {
         match self {
             Self::Written(written) => &written.made_folders,
             Self::Waiting(waiting) => &waiting.made_folders,
+            Self::Underway { made_folders, .. } => made_folders,
         }
     }
 }
@@ -354,10 +363,9 @@ pub trait Storage: Send + Sync {
     ) -> BoxFuture<'_, Result<Vec<Result<Written, PlayerError>>, PlayerError>> {
         let finished = |sent| match sent {
             Sent::Written(written) => Ok(written),
-            Sent::Waiting(waiting) => Err(PlayerError::Other(format!(
-                "`{}` was sent to another kind of player; that is a defect",
-                waiting.path
-            ))),
+            Sent::Waiting(Waiting { temporary, .. }) | Sent::Underway { temporary, .. } => {
+                Err(PlayerError::sent_elsewhere(&temporary))
+            }
         };
         Box::pin(async move { Ok(sent.into_iter().map(finished).collect()) })
     }

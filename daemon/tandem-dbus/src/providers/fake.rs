@@ -71,6 +71,10 @@ pub(super) struct Device {
     /// Interfaces that no object has.
     pub(super) lacks: Option<&'static str>,
     pub(super) formats: Vec<u32>,
+    /// Whether it has no room for any file's bytes.
+    pub(super) is_full: bool,
+    /// While a file whose name begins like this is written it takes no other.
+    pub(super) alone: Option<&'static str>,
 }
 
 const STORAGE_NODE: u64 = 1;
@@ -99,6 +103,8 @@ impl Default for Device {
             can_synchronize: vec![1, 0, 0, 0],
             lacks: None,
             formats: vec![0x3009, 0xB906, 0xBA05],
+            is_full: false,
+            alone: None,
         }
     }
 }
@@ -132,6 +138,14 @@ impl Device {
     fn node(&self, at: &str) -> Result<u64, &'static str> {
         let number = at.rsplit('/').next().and_then(|number| number.parse().ok()).unwrap_or(0);
         if self.nodes.contains_key(&number) { Ok(number) } else { Err("InterfaceDead") }
+    }
+
+    /// Whether the call is for a file that nothing else goes beside.
+    fn is_alone(&self, call: &Message) -> bool {
+        let header = call.header();
+        let number = header.path().and_then(|path| self.node(path.as_str()).ok());
+        let name = number.map_or("", |number| &self.nodes[&number].name);
+        self.alone.is_some_and(|alone| name.starts_with(alone))
     }
 
     fn children(&self, folder: u64) -> Vec<u64> {
@@ -397,6 +411,7 @@ pub(super) fn description() -> DeviceDescription {
 }
 
 async fn serve(connection: Connection, mut calls: MessageStream, device: Arc<Mutex<Device>>) {
+    let mut held: Option<(Message, Done)> = None;
     while let Some(Ok(call)) = calls.next().await {
         if call.message_type() != Type::MethodCall {
             continue;
@@ -412,7 +427,19 @@ async fn serve(connection: Connection, mut calls: MessageStream, device: Arc<Mut
             connection.clone().close().await.ok();
             return;
         }
+        let member = call.header().member().map(ToString::to_string).unwrap_or_default();
+        if member == "CreateStorageWithMetadata"
+            && let Some((earlier, done)) = held.take()
+        {
+            reply(&connection, &call, Err("Busy"), None).await.ok();
+            reply(&connection, &earlier, done, None).await.ok();
+            continue;
+        }
         let answer = perform(&call, &device).await;
+        if member == "WriteOnClearChannel" && device.lock().unwrap().is_alone(&call) {
+            held = Some((call, answer));
+            continue;
+        }
         if harm == Some(Harm::DieAfter) {
             connection.clone().close().await.ok();
             return;
@@ -432,6 +459,9 @@ async fn perform(call: &Message, device: &Arc<Mutex<Device>>) -> Done {
     let number = device.lock().unwrap().node(header.path().unwrap().as_str())?;
     if member == "WriteOnClearChannel" {
         let (source, size): (OwnedFd, u64) = call.body().deserialize().unwrap();
+        if device.lock().unwrap().is_full {
+            return Err("NoSpace");
+        }
         let mut source = std::fs::File::from(std::os::fd::OwnedFd::from(source));
         let read = tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::new();

@@ -20,6 +20,11 @@ use xxhash_rust::xxh3::xxh3_128;
 
 const OWN: (&str, &[u8]) = ("Music/own.mp3", b"the user's own");
 const TEMPORARY: &str = ".tandem/0123456789abcdef0123456789abcdef.part";
+/// Of files that are sent before the one before is answered for.
+const AHEAD: [(&str, &str, &[u8]); 2] = [
+    ("Music/A/c.mp3", ".tandem/1123456789abcdef0123456789abcdef.part", b"sent"),
+    ("Music/A/d.mp3", ".tandem/2123456789abcdef0123456789abcdef.part", b"and another"),
+];
 const HARMS: [Harm; 9] = [
     Harm::Hang,
     Harm::Late,
@@ -71,7 +76,29 @@ async fn work(fake: &Fake, bus: &PrivateBus) -> Result<(), PlayerError> {
         return Err(PlayerError::VerifyFailed("Music/A/b.mp3".to_owned()));
     }
     object.delete(kept.facts, path(TEMPORARY)).await?;
+    send_together(&*player).await?;
     player.close(Close::Release).await
+}
+
+/// Two files, the second sent before the first is finished.
+async fn send_together(player: &dyn Player) -> Result<(), PlayerError> {
+    let (storage, transfer, mut sent) = (player.storage(), Arc::new(Transfer::default()), Vec::new());
+    let mut failed = None;
+    for (at, temporary, bytes) in AHEAD {
+        let request = WriteRequest { temporary: path(temporary), ..request(at, bytes, Expect::Nothing) };
+        match storage.send(request, &transfer).await {
+            Ok(one) => sent.push(one),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    // what was sent is finished also when another one failed
+    for (finished, (_, _, bytes)) in storage.finish(sent).await?.into_iter().zip(AHEAD) {
+        let hash = finished?.hash;
+        if failed.is_none() {
+            assert_eq!(hash, xxh3_128(bytes));
+        }
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 /// What may be there, whatever happened.
@@ -83,6 +110,8 @@ fn check(device: &Device, harmed: &str) {
             "Music/own.mp3" => &[OWN.1],
             "Music/A/a.mp3" => &[b"first", b"second"],
             "Music/A/b.mp3" => &[b"goes"],
+            "Music/A/c.mp3" => &[AHEAD[0].2],
+            "Music/A/d.mp3" => &[AHEAD[1].2],
             "Playlists/l.pla" => &[b""],
             // what was in flight, whole or not
             name if name.ends_with(".part") => continue,
@@ -98,11 +127,13 @@ async fn put_in_order(bus: &PrivateBus, device: &Arc<Mutex<Device>>, harmed: &st
     let fake = Fake::enter(bus, device).await;
     let player = fake.open(bus).await.unwrap_or_else(|error| panic!("{harmed}: {error}"));
     let storage = player.storage();
-    match storage.object(&path(TEMPORARY)).discard().await {
-        Ok(()) | Err(PlayerError::NotFound(_)) => {}
-        Err(error) => panic!("{harmed}: {error}"),
+    for temporary in [TEMPORARY, AHEAD[0].1, AHEAD[1].1] {
+        match storage.object(&path(temporary)).discard().await {
+            Ok(()) | Err(PlayerError::NotFound(_)) => {}
+            Err(error) => panic!("{harmed}: {error}"),
+        }
     }
-    for name in ["Music/A/a.mp3", "Music/A/b.mp3", "Playlists/l.pla"] {
+    for name in ["Music/A/a.mp3", "Music/A/b.mp3", AHEAD[0].0, AHEAD[1].0, "Playlists/l.pla"] {
         let there = storage.object(&path(name)).facts().await.unwrap();
         if let Some(facts) = there {
             storage.object(&path(name)).delete(facts, path(TEMPORARY)).await.unwrap();
@@ -143,7 +174,7 @@ async fn calls_of_whole_work(bus: &PrivateBus) -> usize {
     work(&fake, bus).await.unwrap();
     let device = device.lock().unwrap();
     let files: Vec<String> = device.files().into_keys().collect();
-    assert_eq!(files, ["Music/A/a.mp3", OWN.0, "Playlists/l.pla"]);
+    assert_eq!(files, ["Music/A/a.mp3", AHEAD[0].0, AHEAD[1].0, OWN.0, "Playlists/l.pla"]);
     assert_eq!(device.files()["Music/A/a.mp3"], b"second");
     assert_eq!(device.references("l.pla"), ["a.mp3"]);
     device.calls.len()
@@ -173,8 +204,38 @@ async fn a_device_that_cannot_rename_or_list_at_once_is_served_too() {
     let fake = Fake::enter(&bus, &device).await;
     work(&fake, &bus).await.unwrap();
     let files = device.lock().unwrap().files();
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["Music/A/a.mp3", OWN.0, "Playlists/l.pla"]);
+    let all = ["Music/A/a.mp3", AHEAD[0].0, AHEAD[1].0, OWN.0, "Playlists/l.pla"];
+    assert_eq!(files.keys().collect::<Vec<_>>(), all);
     assert_eq!(files["Music/A/a.mp3"], b"second");
+}
+
+#[tokio::test]
+async fn a_provider_that_takes_no_more_is_told_by_its_answer() {
+    let bus = PrivateBus::start();
+    let device = fake_device();
+    device.lock().unwrap().is_full = true;
+    let fake = Fake::enter(&bus, &device).await;
+    let player = fake.open(&bus).await.unwrap();
+    // more than can be on the way
+    let large = vec![7; 8 << 20];
+    let written = write(&*player, request("Music/A/large.mp3", &large, Expect::Nothing)).await;
+    assert_eq!(written.unwrap_err(), PlayerError::Full);
+    assert_eq!(device.lock().unwrap().files().into_keys().collect::<Vec<_>>(), [OWN.0]);
+}
+
+#[tokio::test]
+async fn a_device_that_takes_one_file_at_a_time_gets_them_so() {
+    let bus = PrivateBus::start();
+    let device = fake_device();
+    device.lock().unwrap().alone = Some("1123");
+    let fake = Fake::enter(&bus, &device).await;
+    work(&fake, &bus).await.unwrap();
+    let calls = device.lock().unwrap().calls.clone();
+    let made = calls.iter().filter(|call| *call == "CreateStorageWithMetadata").count();
+    // two folders, six files, and the one that was refused
+    assert_eq!(made, 9, "{calls:?}");
+    let files = device.lock().unwrap().files();
+    assert_eq!((files[AHEAD[0].0].as_slice(), files[AHEAD[1].0].as_slice()), (AHEAD[0].2, AHEAD[1].2));
 }
 
 #[tokio::test]

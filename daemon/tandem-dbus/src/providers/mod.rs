@@ -3,6 +3,7 @@
 //! What a provider answers is checked like what a device answers (`answers`), and a provider that hangs, dies or lies costs
 //! its own devices a run and nobody anything else.
 
+mod ahead;
 mod announcement;
 mod answers;
 mod control;
@@ -13,8 +14,10 @@ mod mark;
 mod offer;
 mod opener;
 mod parameters;
+mod peer;
 mod pipe;
 mod player;
+mod pour;
 mod provider_file;
 mod registry;
 mod relay;

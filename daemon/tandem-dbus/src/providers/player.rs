@@ -8,8 +8,9 @@ use super::fault::{Fault, Word};
 use super::link::{Link, QUICK, SLOW, Standing};
 use super::mark;
 use super::offer::Offer;
+use super::peer::has_interface;
 use super::registry::{self, Registry};
-use super::session::{Session, Shared, has_interface, with_session};
+use super::session::{Session, Shared, with_session};
 use super::storage::RemoteStorage;
 use dbus_interfaces::provider::{
     CONTROL_CAN_SYNCHRONIZE, DEVICE, OBJECT, PROVIDER, STORAGE, SYNC_RELATIONSHIP_ID,
@@ -67,7 +68,7 @@ impl RemotePlayer {
         match Self::look(&mut session, offer, description).await {
             Ok((description, capabilities, id, keeps_mark)) => {
                 let updates_metadata = session.parameters.use_metadata_views;
-                let _opening = Opening::new(registry, device, offer, &session.link);
+                let _opening = Opening::new(registry, device, offer, &session.peer.link);
                 let shared = Shared::new(session);
                 let storage = Arc::new(RemoteStorage::new(shared.clone(), id, updates_metadata));
                 Ok(Self { shared, description, capabilities, storage, keeps_mark, _opening })
@@ -90,7 +91,8 @@ impl RemotePlayer {
         let id = session.choose_storage(&offer.name).await?;
         session.check_files(&offer.name).await?;
         session.describe(&mut description).await.map_err(told)?;
-        let supported = session.call(&session.device, (DEVICE, "GetSupportedProperties"), &(), QUICK).await;
+        let supported =
+            session.peer.call(&session.peer.device, (DEVICE, "GetSupportedProperties"), &(), QUICK).await;
         let supported = answers::names(supported.map_err(told)?).map_err(told)?;
         let has = |name: &str| supported.iter().any(|supported| supported == name);
         session.formats = session.ask_formats(has(FORMATS_SUPPORTED)).await.map_err(told)?;
@@ -168,14 +170,17 @@ impl Session {
     /// Whether the device's object is one, and its provider lets it be synchronised.
     async fn check_device(&self, provider: &str) -> Result<(), PlayerError> {
         let told = |fault: Fault| fault.told("opening the device", "the device");
-        if !self.has_interface(&self.device, DEVICE).await.map_err(told)? {
+        if !self.peer.has_interface(&self.peer.device, DEVICE).await.map_err(told)? {
             return Err(PlayerError::Manual(format!(
                 "{provider}: its device lacks the interface `{DEVICE}`; the provider has to serve that"
             )));
         }
         let nothing: &[u8] = &[];
         let body = (CONTROL_CAN_SYNCHRONIZE, nothing);
-        let can = match self.call::<_, Vec<u8>>(&self.device, (DEVICE, "DeviceIoControl"), &body, QUICK).await
+        let can = match self
+            .peer
+            .call::<_, Vec<u8>>(&self.peer.device, (DEVICE, "DeviceIoControl"), &body, QUICK)
+            .await
         {
             Ok(answer) => can_synchronize(&answer).map_err(told)?,
             Err(Fault::Refused(Word::NotSupported, _) | Fault::Missing(_)) => true,
@@ -192,8 +197,9 @@ impl Session {
     /// Chooses the storage to synchronise to: the first that can be written. Tells its lasting id.
     async fn choose_storage(&mut self, provider: &str) -> Result<String, PlayerError> {
         let told = |fault: Fault| fault.told("asking for storages", "the device");
-        let storages = self.call(&self.device, (DEVICE, "EnumStorage"), &(), QUICK).await.map_err(told)?;
-        let storages = answers::paths(storages, &self.root, answers::MOST_STORAGES).map_err(told)?;
+        let storages =
+            self.peer.call(&self.peer.device, (DEVICE, "EnumStorage"), &(), QUICK).await.map_err(told)?;
+        let storages = answers::paths(storages, &self.peer.root, answers::MOST_STORAGES).map_err(told)?;
         if storages.is_empty() {
             return Err(PlayerError::NotPermitted(
                 "the device shows no storage; unlock it and allow file transfer, then connect it again"
@@ -202,12 +208,12 @@ impl Session {
         }
         let count = storages.len();
         for storage in storages {
-            if !self.has_interface(&storage, STORAGE).await.map_err(told)? {
+            if !self.peer.has_interface(&storage, STORAGE).await.map_err(told)? {
                 return Err(PlayerError::Manual(format!(
                     "{provider}: its storages lack the interface `{STORAGE}`; the provider has to serve that on each"
                 )));
             }
-            let properties = self.properties(&storage, STORAGE).await.map_err(told)?;
+            let properties = self.peer.properties(&storage, STORAGE).await.map_err(told)?;
             if !answers::is_read_only(&properties).map_err(told)? {
                 answers::space(&properties).map_err(told)?;
                 let id = answers::text(&properties, "PersistentUniqueId").map_err(told)?;
@@ -224,7 +230,7 @@ impl Session {
         let told = |fault: Fault| fault.told("listing the storage", "the storage");
         let children = self.children("").await.map_err(told)?;
         let Some((_, known)) = children.iter().find(|(_, known)| !known.is_folder) else { return Ok(()) };
-        self.files_are_objects = self.has_interface(&known.object, OBJECT).await.map_err(told)?;
+        self.files_are_objects = self.peer.has_interface(&known.object, OBJECT).await.map_err(told)?;
         if self.files_are_objects {
             return Ok(());
         }
@@ -235,7 +241,7 @@ impl Session {
 
     /// What the device tells of itself goes before what was known from outside.
     async fn describe(&self, description: &mut DeviceDescription) -> Result<(), Fault> {
-        let told = self.properties(&self.device, DEVICE).await?;
+        let told = self.peer.properties(&self.peer.device, DEVICE).await?;
         let fields = [
             (&mut description.name, "Name"),
             (&mut description.manufacturer, "Manufacturer"),
@@ -264,7 +270,7 @@ impl Session {
         let mut taken = Vec::new();
         for format in formats::known() {
             let member = (DEVICE, "GetFormatCapability");
-            match self.call::<_, Vec<_>>(&self.device, member, &u32::from(format), QUICK).await {
+            match self.peer.call::<_, Vec<_>>(&self.peer.device, member, &u32::from(format), QUICK).await {
                 Ok(configurations) if answers::takes_format(&configurations)? => taken.push(format),
                 Ok(_) | Err(Fault::Refused(..)) => {}
                 Err(Fault::Missing(_)) => return Ok(Vec::new()),
@@ -307,7 +313,11 @@ impl Session {
 
     /// A property of the device; `None` where the device has none.
     async fn property(&self, name: &str) -> Result<Option<OwnedVariant>, Fault> {
-        match self.call::<_, OwnedVariant>(&self.device, (DEVICE, "GetProperty"), &name, QUICK).await {
+        match self
+            .peer
+            .call::<_, OwnedVariant>(&self.peer.device, (DEVICE, "GetProperty"), &name, QUICK)
+            .await
+        {
             Ok(value) => Ok(Some(value)),
             Err(Fault::Refused(Word::NotSupported | Word::NotFound, _)) => Ok(None),
             Err(fault) => Err(fault),
@@ -325,7 +335,7 @@ impl Session {
     }
 
     async fn set_text_property(&self, name: &str, text: &str) -> Result<(), Fault> {
-        self.call(&self.device, (DEVICE, "SetProperty"), &(name, Variant::from(text)), SLOW).await
+        self.peer.call(&self.peer.device, (DEVICE, "SetProperty"), &(name, Variant::from(text)), SLOW).await
     }
 
     async fn mark(&self) -> Result<Option<Mark>, PlayerError> {
@@ -347,10 +357,11 @@ impl Session {
 
     /// Tells the provider that the device is not used any more; when it has answered, the device has everything.
     async fn release(&self) -> Result<(), PlayerError> {
-        if self.link.is_lost() {
+        if self.peer.link.is_lost() {
             return Err(PlayerError::Removed);
         }
-        let released = self.call(&self.root, (PROVIDER, "ReleaseDevice"), &self.device, SLOW).await;
+        let released =
+            self.peer.call(&self.peer.root, (PROVIDER, "ReleaseDevice"), &self.peer.device, SLOW).await;
         released.map_err(|fault| fault.told("closing the device", "the device"))
     }
 }

@@ -5,26 +5,22 @@
 
 use super::answers::{self, LAST_MODIFIED};
 use super::fault::{Fault, Word};
-use super::link::{QUICK, SLOW};
+use super::link::SLOW;
 use super::pipe;
+use super::pour::pour;
 use super::session::Session;
 use super::tree::{Known, parent};
 use dbus_interfaces::provider::{OBJECT, STORAGE};
 use std::collections::HashMap;
-use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::formats::{self, ABSTRACT_PLAYLISTS, REFERENCES};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Expect, Source, Tags, Transfer, WriteRequest, Written};
-use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_128;
-use zbus::{Fd, OwnedObjectPath, Variant};
+use zbus::{OwnedObjectPath, Variant};
 
 /// Bytes of a name at most, by the contract.
 const MOST_IN_NAME: usize = 255;
-
-/// How long a transfer may take in all, as long as it goes on.
-pub(super) const TRANSFER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Units of 100 nanoseconds in a millisecond.
 const DURATION_UNITS: u64 = 10_000;
@@ -58,7 +54,7 @@ impl Session {
                 Ok(Written { facts: known.facts, hash, persistent_id: id.to_owned(), made_folders })
             }
             Err(error) => {
-                if !self.link.is_lost() {
+                if !self.peer.link.is_lost() {
                     self.remove_empty(made_folders).await?;
                 }
                 Err(error)
@@ -74,12 +70,7 @@ impl Session {
         transfer: &Transfer,
     ) -> Result<(Known, u128), PlayerError> {
         let beside = beside(&request.path, &request.temporary);
-        for temporary in [request.temporary.as_str(), &beside] {
-            if self.find(temporary).await.map_err(|fault| fault.told("looking", temporary))?.is_some() {
-                let taken = format!("the temporary name `{temporary}` is taken");
-                return Err(PlayerError::Other(taken));
-            }
-        }
+        self.check_free(request, &beside).await?;
         let before = transfer.bytes();
         loop {
             let renames = self.renames;
@@ -113,8 +104,23 @@ impl Session {
         }
     }
 
+    /// Whether both temporary names are free.
+    pub(super) async fn check_free(
+        &mut self,
+        request: &WriteRequest,
+        beside: &str,
+    ) -> Result<(), PlayerError> {
+        for temporary in [request.temporary.as_str(), beside] {
+            if self.find(temporary).await.map_err(|fault| fault.told("looking", temporary))?.is_some() {
+                let taken = format!("the temporary name `{temporary}` is taken");
+                return Err(PlayerError::Other(taken));
+            }
+        }
+        Ok(())
+    }
+
     /// Makes an empty file.
-    async fn create(
+    pub(super) async fn create(
         &mut self,
         place: &OwnedObjectPath,
         request: &WriteRequest,
@@ -127,7 +133,7 @@ impl Session {
         let object =
             self.announce(place, "file", (at, request.path.as_str()), metadata, request.size).await?;
         if !self.files_are_objects {
-            let looked = self.has_interface(&object, OBJECT).await;
+            let looked = self.peer.has_interface(&object, OBJECT).await;
             if !looked.map_err(|fault| fault.told("looking at a new file", at))? {
                 return Err(PlayerError::Manual(format!(
                     "its provider's files lack the interface `{OBJECT}`; it has to serve that on each of them"
@@ -150,11 +156,13 @@ impl Session {
         let attributes: &[&str] = &[attribute];
         let name = super::tree::name(at);
         let body = (attributes, name, metadata, size);
-        let made = self.call(place, (STORAGE, "CreateStorageWithMetadata"), &body, SLOW).await;
-        let made = made.and_then(|object| answers::path(object, &self.root));
+        let made = self.peer.call(place, (STORAGE, "CreateStorageWithMetadata"), &body, SLOW).await;
+        let made = made.and_then(|object| answers::path(object, &self.peer.root));
         match made {
             // that is another's: nothing may be done to it
-            Ok(object) if self.tree.knows(&object) => Err(PlayerError::VerifyFailed(about.to_owned())),
+            Ok(object) if self.tree.knows(&object) || self.ahead.knows(&object) => {
+                Err(PlayerError::VerifyFailed(about.to_owned()))
+            }
             Ok(object) => Ok(object),
             Err(Fault::Refused(Word::InvalidArgument, _)) => {
                 Err(PlayerError::NameRejected(super::tree::name(about).to_owned()))
@@ -174,52 +182,12 @@ impl Session {
         at: &str,
         transfer: &Transfer,
     ) -> Result<(Known, u128), PlayerError> {
-        let hash = self.pour(request, object, transfer).await?;
-        pipe::check_length(&request.source, request.size)?;
-        let looked = self.look(object, super::tree::name(at)).await;
-        let known = looked.map_err(|fault| fault.told("looking at a new file", at))?;
-        let whole = known.filter(|known| known.facts.size == request.size && !known.is_folder);
-        let known = whole.ok_or_else(|| PlayerError::VerifyFailed(request.path.as_str().to_owned()))?;
-        Ok((known, hash))
-    }
-
-    /// Sends bytes; tells their hash once the provider has answered that the device has them.
-    async fn pour(
-        &self,
-        request: &WriteRequest,
-        object: &OwnedObjectPath,
-        transfer: &Transfer,
-    ) -> Result<u128, PlayerError> {
-        let about = request.path.as_str();
-        let told = |fault: Fault| fault.told("writing a file", about);
-        let no_socket = |error| PlayerError::Other(format!("a socket can't be made: {error}"));
-        let (sender, theirs) = pipe::to_provider().map_err(no_socket)?;
-        let body = (Fd::from(theirs), request.size);
-        let member = (OBJECT, "WriteOnClearChannel");
-        let call = async move { self.call::<_, u64>(object, member, &body, TRANSFER).await };
-        let mut call = std::pin::pin!(call);
         let chunk = self.parameters.optimal_transfer_size;
-        let source = pipe::again(&request.source)?;
-        let mut sending = std::pin::pin!(pipe::send(source, request.size, chunk, sender, transfer));
-        let (answer, sent) = tokio::select! {
-            biased;
-            sent = &mut sending => match (timeout(SLOW, call).await, sent) {
-                (Ok(answer), sent) => (answer, sent),
-                (Err(_), sent) => (Err(self.link.give_up()), sent),
-            },
-            answer = &mut call => {
-                let written = answer.map_err(told)?;
-                answers::moved(written, request.size, "written").map_err(told)?;
-                let late = |_| told(Fault::Lie("that a file is written which it hasn't read".to_owned()));
-                (Ok(written), timeout(QUICK, sending).await.map_err(late)?)
-            }
-        };
-        if let Err(PlayerError::TimedOut(_)) = &sent {
-            self.link.give_up();
-        }
-        let hash = sent?;
-        answers::moved(answer.map_err(told)?, request.size, "written").map_err(told)?;
-        Ok(hash)
+        let poured = pour(&self.peer, object, request, chunk, transfer).await?;
+        pipe::check_length(&request.source, request.size)?;
+        let hash = poured.kept(&self.peer).await?;
+        let known = self.peer.whole(object, at, &request.path, request.size).await?;
+        Ok((known, hash))
     }
 
     /// Gives a file that is complete its final name, in the place of the old one where there is one.
@@ -233,23 +201,13 @@ impl Session {
             self.delete_known(&request.path, there).await?;
             *old = None;
         }
-        let name = request.path.name();
-        match self.call::<_, ()>(&new.object, (OBJECT, "Rename"), &name, QUICK).await {
-            Ok(()) => {}
-            Err(Fault::Refused(Word::NotSupported, text)) => {
-                self.renames = false;
-                return Err(PlayerError::Other(text));
-            }
-            Err(Fault::Refused(Word::InvalidArgument, _)) => {
-                return Err(PlayerError::NameRejected(name.to_owned()));
-            }
-            Err(fault) => return Err(fault.told("renaming a file", request.path.as_str())),
+        self.renames = self.peer.rename(&new.object, &request.path).await?;
+        if !self.renames {
+            return Err(PlayerError::Other("the device can't rename".to_owned()));
         }
+        self.ahead.has_renamed = true;
         // renaming may have given it another id, and a provider may say that it has renamed what it hasn't
-        let looked = self.look(&new.object, name).await;
-        let now = looked.map_err(|fault| fault.told("looking at a new file", request.path.as_str()))?;
-        now.filter(|now| now.facts.size == request.size)
-            .ok_or_else(|| PlayerError::VerifyFailed(request.path.as_str().to_owned()))
+        self.peer.whole(&new.object, request.path.as_str(), &request.path, request.size).await
     }
 
     /// A playlist as an object that refers to its tracks. One that is there already refers to the new ones in one step.
@@ -283,9 +241,9 @@ impl Session {
                 self.announce(&place, "file", (path, path), metadata, 0).await?
             }
         };
-        let set = self.call::<_, ()>(&object, (STORAGE, "SetReferences"), &tracks, SLOW).await;
+        let set = self.peer.call::<_, ()>(&object, (STORAGE, "SetReferences"), &tracks, SLOW).await;
         let known = match set {
-            Ok(()) => self.look(&object, request.path.name()).await,
+            Ok(()) => self.peer.look(&object, request.path.name()).await,
             Err(fault) => Err(fault),
         };
         match known.map_err(|fault| fault.told("filling a playlist", path)) {
@@ -303,7 +261,7 @@ impl Session {
     }
 
     /// What must be true of the final name, with what is there.
-    async fn check_expected(
+    pub(super) async fn check_expected(
         &mut self,
         path: &DevicePath,
         expect: Expect,
@@ -320,13 +278,17 @@ impl Session {
     }
 
     /// Deletes what was made of a file of our own. Where the provider doesn't answer, the next run does.
-    async fn drop_remains(&mut self, object: &OwnedObjectPath, at: &str) -> Result<(), PlayerError> {
+    pub(super) async fn drop_remains(
+        &mut self,
+        object: &OwnedObjectPath,
+        at: &str,
+    ) -> Result<(), PlayerError> {
         self.tree.forget(parent(at));
-        if self.link.is_lost() {
+        if self.peer.link.is_lost() {
             return Ok(());
         }
         let looked =
-            self.look(object, super::tree::name(at)).await.map_err(|fault| fault.told("looking", at))?;
+            self.peer.look(object, super::tree::name(at)).await.map_err(|fault| fault.told("looking", at))?;
         match looked {
             Some(remains) => self.delete_object(at, &remains).await,
             None => Ok(()),
@@ -345,7 +307,7 @@ impl Session {
     }
 
     /// Makes the folders above a file that aren't there, and tells which.
-    async fn make_folders(
+    pub(super) async fn make_folders(
         &mut self,
         path: &DevicePath,
         made: &mut Vec<DevicePath>,
@@ -362,7 +324,7 @@ impl Session {
                     let object =
                         self.announce(&place, "folder", (folder, folder), Metadata::new(), 0).await?;
                     made.extend(DevicePath::parse(folder));
-                    let looked = self.look(&object, super::tree::name(folder)).await;
+                    let looked = self.peer.look(&object, super::tree::name(folder)).await;
                     let known = looked.map_err(|fault| fault.told("looking at a new folder", folder))?;
                     let known = known.filter(|known| known.is_folder);
                     let known = known.ok_or_else(|| PlayerError::VerifyFailed(folder.to_owned()))?;
@@ -415,17 +377,17 @@ fn seconds(nanoseconds: i64) -> u64 {
 }
 
 /// Where a file is while it is written: in its own folder, for not every device can move.
-fn beside(path: &DevicePath, temporary: &DevicePath) -> String {
+pub(super) fn beside(path: &DevicePath, temporary: &DevicePath) -> String {
     path.parent()
         .map_or_else(|| temporary.name().to_owned(), |folder| format!("{folder}/{}", temporary.name()))
 }
 
-fn is_by_references(path: &DevicePath) -> bool {
+pub(super) fn is_by_references(path: &DevicePath) -> bool {
     path.name().rsplit_once('.').is_some_and(|(_, ending)| ending == REFERENCES)
 }
 
 /// Names that the contract can't say are refused here.
-fn check_names(path: &DevicePath) -> Result<(), PlayerError> {
+pub(super) fn check_names(path: &DevicePath) -> Result<(), PlayerError> {
     match path.as_str().split('/').find(|part| part.len() > MOST_IN_NAME) {
         Some(part) => Err(PlayerError::NameRejected(part.to_owned())),
         None => Ok(()),

@@ -2,36 +2,30 @@
 //!
 //! It must not go on by what a provider said once: before anything is replaced or deleted, the object is asked for again.
 
+use super::ahead::Ahead;
 use super::answers::{self, ENTRY, Entry, MOST_IN_FOLDER, PAGE, Properties};
 use super::fault::{Fault, Word};
 use super::link::{Link, QUICK};
 use super::parameters::Parameters;
+use super::peer::{Peer, known};
 use super::tree::{Known, Tree, name, parent};
-use dbus_interfaces::provider::{DEVICE, OBJECT, STORAGE};
+use dbus_interfaces::provider::{OBJECT, STORAGE};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::formats;
 use tandem_model::path::DevicePath;
 use tandem_model::player::ObjectFacts;
 use tokio::sync::{Mutex, MutexGuard};
 use zbus::OwnedObjectPath;
-use zbus::wire::DynamicDeserialize;
 
 /// Objects that are asked for at the same time.
 const AT_ONCE: usize = 32;
 
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
-
 /// An open device.
 pub(super) struct Session {
-    pub(super) link: Link,
-    /// The provider's root, below which all that it names must lie.
-    pub(super) root: OwnedObjectPath,
-    pub(super) device: OwnedObjectPath,
+    pub(super) peer: Arc<Peer>,
     /// The storage that is synchronised to.
     pub(super) storage: OwnedObjectPath,
     pub(super) parameters: Parameters,
@@ -42,6 +36,8 @@ pub(super) struct Session {
     pub(super) tree: Tree,
     /// Whether names can be changed; no answer has said otherwise.
     pub(super) renames: bool,
+    /// Files that were sent before the provider has answered for them.
+    pub(super) ahead: Ahead,
     /// Whether a file was seen to have the interface of files.
     pub(super) files_are_objects: bool,
     /// Whether folders are listed with what is in them; no answer has said otherwise.
@@ -57,80 +53,17 @@ impl Session {
         parameters: Parameters,
     ) -> Self {
         Self {
-            link,
-            root,
             storage: device.clone(),
-            device,
+            peer: Arc::new(Peer { link, root, device }),
             parameters,
             formats: Vec::new(),
             ours: Vec::new(),
             tree: Tree::default(),
             renames: true,
+            ahead: Ahead::default(),
             files_are_objects: false,
             lists_at_once: true,
         }
-    }
-
-    /// Calls a member of an object.
-    pub(super) async fn call<B, R>(
-        &self,
-        object: &OwnedObjectPath,
-        member: (&str, &str),
-        body: &B,
-        limit: Duration,
-    ) -> Result<R, Fault>
-    where
-        B: serde::Serialize + zbus::DynamicType,
-        R: for<'d> DynamicDeserialize<'d>,
-    {
-        self.link.call(object, member, body, limit).await
-    }
-
-    /// All properties of one of an object's interfaces.
-    pub(super) async fn properties(
-        &self,
-        object: &OwnedObjectPath,
-        interface: &str,
-    ) -> Result<Properties, Fault> {
-        self.call(object, (PROPERTIES, "GetAll"), &interface, QUICK).await
-    }
-
-    /// Whether an object has an interface, by its own introspection.
-    pub(super) async fn has_interface(
-        &self,
-        object: &OwnedObjectPath,
-        interface: &str,
-    ) -> Result<bool, Fault> {
-        has_interface(&self.link, object, interface).await
-    }
-
-    /// What an answer about an object is; `None` where the provider has no such object, and the device is still there.
-    async fn unless_none<T>(&self, answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
-        match answer {
-            Ok(answer) => Ok(Some(answer)),
-            Err(Fault::Missing(_) | Fault::Refused(Word::InterfaceDead | Word::NotFound, _)) => {
-                // an object that is gone and a device that is gone look alike
-                self.properties(&self.device, DEVICE).await.map_err(|fault| match fault {
-                    Fault::Missing(_) | Fault::Refused(..) => Fault::Gone,
-                    fault => fault,
-                })?;
-                Ok(None)
-            }
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// What the provider tells of an object now; `None` when it has no such object.
-    pub(super) async fn entry(&self, object: &OwnedObjectPath) -> Result<Option<Entry>, Fault> {
-        let asked = self.call(object, (STORAGE, "GetSpecifiedMetadata"), &&ENTRY[..], QUICK).await;
-        let told: Option<Properties> = self.unless_none(asked).await?;
-        told.map(|metadata| answers::entry(&metadata)).transpose()
-    }
-
-    /// An object as the provider tells of it now, if it still has that name. `None` when it has no such object.
-    pub(super) async fn look(&self, object: &OwnedObjectPath, name: &str) -> Result<Option<Known>, Fault> {
-        let told = self.entry(object).await?.filter(|entry| entry.name == name);
-        Ok(told.map(|entry| known(object.clone(), entry)))
     }
 
     /// What is at this path.
@@ -199,7 +132,7 @@ impl Session {
         while let Some(first) = listing.next() {
             let member = (STORAGE, "EnumStorageWithMetadata");
             let page: Result<Vec<(OwnedObjectPath, Properties)>, _> =
-                self.call(folder, member, &(first, PAGE, &ENTRY[..]), QUICK).await;
+                self.peer.call(folder, member, &(first, PAGE, &ENTRY[..]), QUICK).await;
             let page = match page {
                 Err(Fault::Missing(_) | Fault::Refused(Word::NotSupported, _)) if first == 0 => {
                     return Ok(None);
@@ -207,7 +140,7 @@ impl Session {
                 page => page?,
             };
             let (objects, metadata): (Vec<_>, Vec<_>) = page.into_iter().unzip();
-            let objects = listing.add(objects, &self.root)?;
+            let objects = listing.add(objects, &self.peer.root)?;
             for (object, metadata) in objects.into_iter().zip(metadata) {
                 told.push((object, answers::entry(&metadata)?));
             }
@@ -223,9 +156,9 @@ impl Session {
         let mut listing = Listing::default();
         let mut told = Vec::new();
         while let Some(first) = listing.next() {
-            let page = self.call(folder, (STORAGE, "EnumStorage"), &(first, PAGE), QUICK).await?;
-            let asked = listing.add(page, &self.root)?.into_iter().map(|object| async move {
-                Ok::<_, Fault>(self.entry(&object).await?.map(|entry| (object, entry)))
+            let page = self.peer.call(folder, (STORAGE, "EnumStorage"), &(first, PAGE), QUICK).await?;
+            let asked = listing.add(page, &self.peer.root)?.into_iter().map(|object| async move {
+                Ok::<_, Fault>(self.peer.entry(&object).await?.map(|entry| (object, entry)))
             });
             // what is gone since it was listed is not there
             let page: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
@@ -242,6 +175,7 @@ impl Session {
         expected: ObjectFacts,
     ) -> Result<Known, PlayerError> {
         match self
+            .peer
             .look(&there.object, path.name())
             .await
             .map_err(|fault| fault.told("looking", path.as_str()))?
@@ -255,11 +189,11 @@ impl Session {
     pub(super) async fn delete_object(&mut self, path: &str, there: &Known) -> Result<(), PlayerError> {
         let told = |fault: Fault| fault.told("deleting", path);
         let member = (OBJECT, "Delete");
-        let deleted = self.call::<_, ()>(&there.object, member, &false, super::link::SLOW).await;
-        if self.link.is_lost() {
+        let deleted = self.peer.call::<_, ()>(&there.object, member, &false, super::link::SLOW).await;
+        if self.peer.link.is_lost() {
             return deleted.map_err(told);
         }
-        if self.look(&there.object, name(path)).await.map_err(told)?.is_none() {
+        if self.peer.look(&there.object, name(path)).await.map_err(told)?.is_none() {
             self.tree.take(path);
             return Ok(());
         }
@@ -277,11 +211,6 @@ impl Session {
         let now = self.check_unchanged(path, there, there.facts).await?;
         self.delete_object(path.as_str(), &now).await
     }
-}
-
-fn known(object: OwnedObjectPath, entry: Entry) -> Known {
-    let Entry { is_folder, facts, persistent_id: id, .. } = entry;
-    Known { object, is_folder, facts, id }
 }
 
 /// A folder that is listed page by page, within bounds.
@@ -308,19 +237,6 @@ impl Listing {
             return Err(Fault::Lie(format!("more than {MOST_IN_FOLDER} objects in one folder")));
         }
         Ok(page)
-    }
-}
-
-/// Whether an object has an interface, by its own introspection; one that can't be introspected has none.
-pub(super) async fn has_interface(
-    link: &Link,
-    object: &OwnedObjectPath,
-    interface: &str,
-) -> Result<bool, Fault> {
-    match link.call::<_, String>(object, (INTROSPECTABLE, "Introspect"), &(), QUICK).await {
-        Ok(document) => answers::has_interface(&document, interface),
-        Err(Fault::Missing(_) | Fault::Refused(..)) => Ok(false),
-        Err(fault) => Err(fault),
     }
 }
 

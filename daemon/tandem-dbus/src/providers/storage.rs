@@ -2,6 +2,7 @@
 //!
 //! It must not go to the provider but through the session, one thing at a time.
 
+use super::ahead;
 use super::answers;
 use super::fault::{Fault, Word};
 use super::link::{QUICK, SLOW};
@@ -15,12 +16,17 @@ use std::sync::Arc;
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Object, ObjectFacts, Space, Storage, Tags, Transfer, WriteRequest, Written};
+use tandem_model::player::{
+    Object, ObjectFacts, Sent, Space, Storage, Tags, Transfer, WriteRequest, Written,
+};
 use xxhash_rust::xxh3::Xxh3;
 use zbus::{Fd, OwnedObjectPath};
 
 /// How often a name is numbered before that is given up.
 const NAME_TRIES: u32 = 100;
+
+/// Bytes that may be sent before they are finished. How many of them are still on their way the sockets bound.
+const MOST_UNFINISHED: u64 = 64 << 20;
 
 /// Folders between a file and the root, at most: more is a circle.
 const MOST_FOLDERS: usize = 64;
@@ -99,6 +105,25 @@ impl Storage for RemoteStorage {
         Box::pin(async move { with_session!(self.shared, session => session.write(&request, transfer)) })
     }
 
+    fn most_unfinished(&self) -> u64 {
+        MOST_UNFINISHED
+    }
+
+    fn send<'a>(
+        &'a self,
+        request: WriteRequest,
+        transfer: &'a Arc<Transfer>,
+    ) -> BoxFuture<'a, Result<Sent, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.send(&request, transfer)) })
+    }
+
+    fn finish(
+        &self,
+        sent: Vec<Sent>,
+    ) -> BoxFuture<'_, Result<Vec<Result<Written, PlayerError>>, PlayerError>> {
+        Box::pin(ahead::finish(&self.shared, sent))
+    }
+
     fn settle(&self, _: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>> {
         // a call that has succeeded lasts: there is no weaker answer in the contract
         Box::pin(async { Ok(()) })
@@ -163,7 +188,7 @@ impl Session {
     /// Space on the storage now.
     pub(super) async fn space(&self) -> Result<Space, PlayerError> {
         let told = |fault: Fault| fault.told("asking for the storage's space", "the storage");
-        let properties = self.properties(&self.storage, STORAGE).await.map_err(told)?;
+        let properties = self.peer.properties(&self.storage, STORAGE).await.map_err(told)?;
         answers::space(&properties).map_err(told)
     }
 
@@ -257,7 +282,8 @@ impl Session {
         let no_pipe = |error| PlayerError::Other(format!("a pipe can't be made: {error}"));
         let (receiver, theirs) = pipe::from_provider().map_err(no_pipe)?;
         let body = (offset, size, Fd::from(std::os::fd::OwnedFd::from(theirs)));
-        let call = self.call::<_, u64>(object, (OBJECT, "ReadOnClearChannel"), &body, super::send::TRANSFER);
+        let call =
+            self.peer.call::<_, u64>(object, (OBJECT, "ReadOnClearChannel"), &body, super::pour::TRANSFER);
         let mut call = std::pin::pin!(call);
         let mut receiving = std::pin::pin!(pipe::receive(receiver, size, take, transfer));
         let read = tokio::select! {
@@ -265,11 +291,11 @@ impl Session {
             received = &mut receiving => {
                 if let Err(error) = received {
                     if matches!(error, PlayerError::TimedOut(_)) {
-                        self.link.give_up();
+                        self.peer.link.give_up();
                     }
                     return Err(error);
                 }
-                tokio::time::timeout(SLOW, call).await.unwrap_or_else(|_| Err(self.link.give_up())).map_err(told)?
+                tokio::time::timeout(SLOW, call).await.unwrap_or_else(|_| Err(self.peer.link.give_up())).map_err(told)?
             }
             read = &mut call => {
                 let read = read.map_err(told)?;
@@ -328,13 +354,16 @@ impl Session {
                     _ => return Err(PlayerError::NotFound(folder.to_owned())),
                 },
             };
-            self.call::<_, ()>(&known.object, (OBJECT, "Move"), &folder, SLOW).await.map_err(told)?;
+            self.peer.call::<_, ()>(&known.object, (OBJECT, "Move"), &folder, SLOW).await.map_err(told)?;
         }
         if at.name() != free.name() {
-            self.call::<_, ()>(&known.object, (OBJECT, "Rename"), &free.name(), QUICK).await.map_err(told)?;
+            self.peer
+                .call::<_, ()>(&known.object, (OBJECT, "Rename"), &free.name(), QUICK)
+                .await
+                .map_err(told)?;
         }
         self.tree.take(at.as_str());
-        let now = self.look(&known.object, free.name()).await.map_err(told)?;
+        let now = self.peer.look(&known.object, free.name()).await.map_err(told)?;
         let now = now.ok_or_else(|| PlayerError::VerifyFailed(free.as_str().to_owned()))?;
         self.tree.put(free.as_str(), now);
         Ok(free)
@@ -350,8 +379,11 @@ impl Session {
             fault => fault.told("telling tags", path.as_str()),
         };
         let metadata = tag_metadata(tags);
-        self.call::<_, ()>(&known.object, (STORAGE, "SetMetadata"), &metadata, QUICK).await.map_err(told)?;
-        let now = self.look(&known.object, path.name()).await.map_err(told)?;
+        self.peer
+            .call::<_, ()>(&known.object, (STORAGE, "SetMetadata"), &metadata, QUICK)
+            .await
+            .map_err(told)?;
+        let now = self.peer.look(&known.object, path.name()).await.map_err(told)?;
         let now = now.filter(|now| !now.is_folder && now.facts.size == known.facts.size);
         let now = now.ok_or_else(|| PlayerError::Changed(path.as_str().to_owned()))?;
         self.tree.put(path.as_str(), now.clone());
@@ -361,26 +393,26 @@ impl Session {
     /// Where the file with a lasting id is now.
     async fn find_by_id(&mut self, id: &str) -> Result<Option<DevicePath>, PlayerError> {
         let told = |fault: Fault| fault.told("looking for a file by its id", id);
-        let found = self.call(&self.storage, (STORAGE, "FindStorage"), &(SCOPE_GLOBAL, id), QUICK).await;
+        let found = self.peer.call(&self.storage, (STORAGE, "FindStorage"), &(SCOPE_GLOBAL, id), QUICK).await;
         let mut object: OwnedObjectPath = match found {
-            Ok(object) => answers::path(object, &self.root).map_err(told)?,
+            Ok(object) => answers::path(object, &self.peer.root).map_err(told)?,
             Err(Fault::Refused(Word::NotFound | Word::NotSupported | Word::InvalidArgument, _))
             | Err(Fault::Missing(_)) => return Ok(None),
             Err(fault) => return Err(told(fault)),
         };
-        let Some(entry) = self.entry(&object).await.map_err(told)? else { return Ok(None) };
+        let Some(entry) = self.peer.entry(&object).await.map_err(told)? else { return Ok(None) };
         if entry.is_folder || entry.persistent_id != id {
             return Ok(None);
         }
         let mut parts = vec![entry.name];
         for _ in 0..MOST_FOLDERS {
-            object = self.call(&object, (STORAGE, "GetParent"), &(), QUICK).await.map_err(told)?;
+            object = self.peer.call(&object, (STORAGE, "GetParent"), &(), QUICK).await.map_err(told)?;
             if object == self.storage {
                 parts.reverse();
                 return Ok(DevicePath::parse(&parts.join("/")));
             }
-            object = answers::path(object, &self.root).map_err(told)?;
-            match self.entry(&object).await.map_err(told)? {
+            object = answers::path(object, &self.peer.root).map_err(told)?;
+            match self.peer.entry(&object).await.map_err(told)? {
                 Some(folder) if folder.is_folder => parts.push(folder.name),
                 _ => return Ok(None),
             }

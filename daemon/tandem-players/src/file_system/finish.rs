@@ -19,7 +19,7 @@ use tandem_model::player::{ObjectFacts, Sent, Waiting, Written};
 pub(crate) fn finish(tree: &Tree, sent: Vec<Sent>, window: &AtomicU64) -> Vec<Result<Written, PlayerError>> {
     let waiting = sent.iter().filter_map(|sent| match sent {
         Sent::Waiting(waiting) => Some(waiting),
-        Sent::Written(_) => None,
+        Sent::Written(_) | Sent::Underway { .. } => None,
     });
     let mut kept = keep(tree, &waiting.collect::<Vec<_>>(), window).into_iter();
     let mut files = Vec::with_capacity(sent.len());
@@ -27,6 +27,7 @@ pub(crate) fn finish(tree: &Tree, sent: Vec<Sent>, window: &AtomicU64) -> Vec<Re
     for sent in sent {
         finished.push(match sent {
             Sent::Written(written) => Ok(written),
+            Sent::Underway { temporary, .. } => Err(PlayerError::sent_elsewhere(&temporary)),
             Sent::Waiting(waiting) => {
                 let named = name(tree, &waiting, kept.next().unwrap_or(Err(Errno::IO)));
                 let Waiting { path, hash, made_folders, file, .. } = waiting;

@@ -8,7 +8,7 @@ use zbus::proxy;
 ///
 /// Descriptors are pipes, sockets or files, used from where they stand, in one direction, without seeking. They may block: they are read and written where that stops neither the bus nor another device. The provider closes them before it answers.
 ///
-/// A transfer ends early when its other end is closed; that is how the daemon cancels. It must go on as long as the descriptor does: the daemon gives up a provider that neither reads nor writes for 30 seconds, or doesn't answer within 60 seconds of the end. Of two transfers of one file the second fails with `Busy`, and so do `Delete`, `Rename` and `Move` during one.
+/// A transfer ends early when its other end is closed; that is how the daemon cancels. It must go on as long as the descriptor does: the daemon gives up a provider that neither reads nor writes for 30 seconds, or doesn't answer within 60 seconds of the end. Of two transfers of one file the second fails with `Busy`, and so do `Delete`, `Rename` and `Move` during one. Transfers of different files may run at the same time, and the next file is made before the one before it is answered for; where the device takes one at a time, those calls wait or fail with `Busy`, and the daemon then sends one after the other.
 #[proxy(interface = "org.tandemd.Provider1.Object", assume_defaults = true)]
 pub trait Object {
     /// WriteOnClearChannel method
