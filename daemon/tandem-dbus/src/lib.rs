@@ -42,4 +42,6 @@ mod mock_tests;
 pub use authorization::{Access, access, guarded_members};
 pub use bus::{Bus, BusError, BusKind, ServeOptions, ServedBus};
 pub use providers::ServiceProviders;
+#[cfg(fuzzing)]
+pub use providers::any_answer::read_any_answer;
 pub use system_services::SystemServices;

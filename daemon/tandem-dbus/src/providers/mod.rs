@@ -27,6 +27,8 @@ mod storage;
 mod tree;
 mod watcher;
 
+#[cfg(fuzzing)]
+pub(crate) mod any_answer;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
