@@ -7,12 +7,12 @@ mod support;
 
 use std::fs::{File, FileTimes};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use support::World;
 use tandem_model::device::Status;
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, Guid, PlaylistId};
-use tandem_model::manifest::{Intent, ManifestStore};
+use tandem_model::manifest::{Entry, Intent, ManifestStore, Origin};
 use tandem_model::partnership::PartnershipStore;
 use tandem_model::path::DevicePath;
 
@@ -249,6 +249,78 @@ async fn what_changed_names_with_a_replacement_when_the_run_was_cut_is_gone_or_p
         assert_eq!(tree.get("Music/Ann/Live/a (2).mp3").map(Vec::as_slice), (!is_ours).then_some(there));
         assert!(!player.join(".tandem").exists());
     }
+}
+
+/// The repair of a file system cuts files short that a power cut has left with clusters of others; their times stay.
+#[tokio::test]
+async fn what_a_repair_has_cut_short_is_sent_anew() {
+    let (world, device) = in_step().await;
+    world.add_file("a.mp3", b"song a, remastered");
+    world.add_file("c.mp3", b"song c");
+    world.add_file("d.mp3", b"song d");
+    let entries = world.manifest().entries().unwrap();
+    let entry = |name: &str| entries.iter().find(|entry| entry.path.name() == name).unwrap().clone();
+    let (old, gone) = (entry("a.mp3"), entry("b.mp3"));
+    let time_of = |name: &str| world.library.folder.join(name).metadata().unwrap().modified().unwrap();
+    let write = |name: &str, size: u64, replaces: Option<i64>, number: u8| {
+        let since = time_of(name).duration_since(std::time::UNIX_EPOCH).unwrap();
+        Intent::Write {
+            origin: Origin::Track(world.library.uri(name)),
+            path: DevicePath::parse(&format!("Music/Ann/Live/{name}")).unwrap(),
+            temporary: DevicePath::parse(&format!(".tandem/{number}.part")).unwrap(),
+            size,
+            modified_ns: i64::try_from(since.as_nanos()).unwrap(),
+            replaces,
+        }
+    };
+    let aside = DevicePath::parse(".tandem/2.part").unwrap();
+    let intents = [
+        write("a.mp3", 18, Some(old.id), 1),
+        Intent::Delete { entry: gone.id, aside },
+        write("c.mp3", 6, None, 3),
+        write("d.mp3", 6, None, 4),
+    ];
+    world.manifest().commit(&[], &intents).unwrap();
+    let player = world.player("player");
+    let leave = |path: &str, bytes: &[u8], modified: SystemTime| {
+        let place = player.join(path);
+        put(&place, bytes);
+        File::options().write(true).open(place).unwrap().set_modified(modified).unwrap();
+    };
+    let kept = |entry: &Entry| player.join(entry.path.as_str()).metadata().unwrap().modified().unwrap();
+    leave("Music/Ann/Live/a.mp3", b"", time_of("a.mp3"));
+    leave(".tandem/1.part", b"a", kept(&old));
+    leave(".tandem/2.part", b"", kept(&gone));
+    leave("Music/Ann/Live/b.mp3", b"b.", kept(&gone));
+    leave("Music/Ann/Live/c.mp3", b"song", time_of("c.mp3"));
+    // FAT writes a name before it writes where its file lies
+    leave("Music/Ann/Live/d.mp3", b"", time_of("d.mp3") + Duration::from_secs(60));
+    world.library.set("P", &["a.mp3", "c.mp3", "d.mp3"]);
+    let world = after_restart(world, &device).await;
+    let tree = world.tree("player");
+    let names: Vec<_> = tree.keys().map(String::as_str).collect();
+    let tracks = ["Music/Ann/Live/a.mp3", "Music/Ann/Live/c.mp3", "Music/Ann/Live/d.mp3"];
+    assert_eq!(names, [&tracks[..], &["Playlists/P.m3u8", "WMPInfo.xml"]].concat());
+    let bytes: [&[u8]; 3] = [b"song a, remastered", b"song c", b"song d"];
+    assert_eq!(tracks.map(|track| &tree[track][..]), bytes);
+    assert!(!player.join(".tandem").exists());
+}
+
+/// A shorter file with another time is one that somebody wrote.
+#[tokio::test]
+async fn a_shorter_file_of_another_time_stays_the_users() {
+    let (world, device) = in_step().await;
+    let entry =
+        world.manifest().entries().unwrap().into_iter().find(|entry| entry.path.name() == "a.mp3").unwrap();
+    let aside = DevicePath::parse(".tandem/1.part").unwrap();
+    world.manifest().commit(&[], &[Intent::Delete { entry: entry.id, aside }]).unwrap();
+    let place = world.player("player").join(entry.path.as_str());
+    let modified = place.metadata().unwrap().modified().unwrap() + Duration::from_secs(60);
+    put(&place, b"a");
+    File::options().write(true).open(&place).unwrap().set_modified(modified).unwrap();
+    world.library.set("P", &["b.mp3"]);
+    let world = after_restart(world, &device).await;
+    assert_eq!(world.tree("player")["Music/Ann/Live/a.mp3"], b"a");
 }
 
 #[tokio::test]

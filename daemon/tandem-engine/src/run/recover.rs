@@ -91,6 +91,24 @@ async fn under_its_name(storage: &dyn Storage, mut what: Intent) -> Result<Inten
     Ok(what)
 }
 
+/// Whether this is what the repair of a file system has left of a file that was in flight: shorter, and with its time.
+/// Whoever else writes to a file gives it another one.
+fn is_torn(storage: &dyn Storage, whole: ObjectFacts, now: ObjectFacts) -> bool {
+    // FAT keeps every other second
+    let grain = if storage.keeps_exact_times() { 0 } else { 2_000_000_000 };
+    let has_its_time = whole.modified_ns != 0 && whole.modified_ns.abs_diff(now.modified_ns) <= grain;
+    storage.is_atomic() && now.size < whole.size && has_its_time
+}
+
+/// The same of what was sent, or of the file that was to be replaced. A new name without content is ours too: the kernel's FAT
+/// writes a name first, and later where its file lies.
+fn torn_write(storage: &dyn Storage, sent: ObjectFacts, old: Option<&Entry>, now: ObjectFacts) -> bool {
+    let is_whole = now.size == sent.size || old.is_some_and(|old| old.facts == now);
+    let is_torn_old = old.is_some_and(|old| is_torn(storage, old.facts, now));
+    let is_bare_name = storage.is_atomic() && old.is_none() && now.size == 0;
+    !is_whole && (is_bare_name || is_torn(storage, sent, now) || is_torn_old)
+}
+
 /// What recovering works with.
 struct Recovery<'a> {
     storage: &'a dyn Storage,
@@ -159,7 +177,13 @@ impl Recovery<'_> {
     ) -> Result<Outcome, RunError> {
         let Names { path, temporary } = names;
         let object = self.storage.object(&path);
-        let there = self.settle_name(&path, &temporary, sent, old).await?;
+        let mut there = self.settle_name(&path, &temporary, sent, old).await?;
+        let is_torn = |facts| torn_write(self.storage, sent, old, facts);
+        let was_torn = there.is_some_and(is_torn);
+        if was_torn {
+            clear(self.storage, &path, &path, true).await?;
+            there = None;
+        }
         let complete = |facts: ObjectFacts| {
             can_be(self.storage, sent, facts) || (!self.storage.is_atomic() && facts.size == sent.size)
         };
@@ -175,13 +199,18 @@ impl Recovery<'_> {
             let is_ours = match old {
                 // without a file to replace, nothing but what was sent ever gets that name
                 None => true,
-                Some(old) => aside == sent || self.still_or_was(&path, there, &temporary, aside, old).await?,
+                Some(_) if aside == sent || aside.size == 0 || is_torn(aside) => true,
+                Some(_) if was_torn && can_be(self.storage, sent, aside) => true,
+                Some(old) => self.still_or_was(&path, there, &temporary, aside, old).await?,
             };
             clear(self.storage, &temporary, &path, is_ours).await?;
             self.paths.push(temporary);
         }
         let Some(facts) = arrived else {
-            let outcome = ours::failed_write(self.storage, &path, old.is_some(), intent).await?;
+            let outcome = match old {
+                Some(_) if was_torn => Outcome::Deleted { intent },
+                _ => ours::failed_write(self.storage, &path, old.is_some(), intent).await?,
+            };
             self.paths.push(path);
             return Ok(outcome);
         };
@@ -272,12 +301,18 @@ impl Recovery<'_> {
     ) -> Result<Outcome, RunError> {
         let Some(entry) = entry else { return Ok(Outcome::Deleted { intent }) };
         if let Some(facts) = self.storage.object(&aside).facts().await? {
-            let is_ours = ours::is_entry(self.storage, &aside, facts, entry, &self.transfer).await?;
+            let is_ours = facts.size == 0
+                || is_torn(self.storage, entry.facts, facts)
+                || ours::is_entry(self.storage, &aside, facts, entry, &self.transfer).await?;
             clear(self.storage, &aside, &entry.path, is_ours).await?;
             self.paths.push(aside);
         }
         let now = self.storage.object(&entry.path).facts().await?;
         self.paths.push(entry.path.clone());
+        if now.is_some_and(|now| is_torn(self.storage, entry.facts, now)) {
+            clear(self.storage, &entry.path, &entry.path, true).await?;
+            return Ok(Outcome::Deleted { intent });
+        }
         let still_there = now.is_some_and(|now| can_be(self.storage, entry.facts, now));
         Ok(if still_there { Outcome::Abandoned { intent } } else { Outcome::Deleted { intent } })
     }
