@@ -266,6 +266,12 @@ pub trait Player: Send + Sync {
     /// Writes the user's name for it to a device that `holds_friendly_name`.
     fn set_friendly_name(&self, name: String) -> BoxFuture<'_, Result<(), PlayerError>>;
 
+    /// Whether it could be written when it was opened and can't be any more, for its file system was found damaged. Opened
+    /// anew it can be written again, as far as the damage goes.
+    fn turned_read_only(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { false })
+    }
+
     /// Flushes and lets go of the device. Nothing may be called after it.
     fn close(&self, close: Close) -> BoxFuture<'_, Result<(), PlayerError>>;
 }

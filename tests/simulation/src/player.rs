@@ -6,6 +6,7 @@ use crate::stage::Stage;
 use crate::steps::Way;
 use crate::wire::{Fate, Trip};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tandem_model::BoxFuture;
 use tandem_model::device::DeviceDescription;
@@ -39,6 +40,8 @@ struct Gate {
     stage: Arc<Stage>,
     daemon: u64,
     connection: u64,
+    /// The file system turned read-only while this was open.
+    is_read_only: Arc<AtomicBool>,
 }
 
 impl Gate {
@@ -72,7 +75,10 @@ impl Gate {
         match harm {
             Harm::Error => Err(PlayerError::Other("input/output error".to_owned())),
             Harm::Full => Err(PlayerError::Full),
-            Harm::ReadOnly => Err(PlayerError::ReadOnly("it turned read-only".to_owned())),
+            Harm::ReadOnly => {
+                self.is_read_only.store(true, Ordering::Relaxed);
+                Err(PlayerError::ReadOnly("it turned read-only".to_owned()))
+            }
             Harm::Lie => act(Way::Whole),
             Harm::Short => {
                 drop(act(Way::Failed));
@@ -134,7 +140,12 @@ impl PlayerOpener for Opener {
     fn open<'a>(&'a self, arrival: &'a Arrival) -> Answer<'a, Arc<dyn Player>> {
         Box::pin(async move {
             let connection = self.stage.wire.connection();
-            let gate = Gate { stage: Arc::clone(&self.stage), daemon: self.daemon, connection };
+            let gate = Gate {
+                stage: Arc::clone(&self.stage),
+                daemon: self.daemon,
+                connection,
+                is_read_only: Arc::default(),
+            };
             gate.operate("open", |_, _| Ok(())).await?;
             let flavour = self.stage.device().flavour;
             let capabilities = capabilities(flavour);
@@ -206,6 +217,9 @@ impl Player for SimulatedPlayer {
     }
     fn set_friendly_name(&self, _: String) -> Answer<'_, ()> {
         Box::pin(async { Ok(()) })
+    }
+    fn turned_read_only(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { self.gate.is_read_only.load(Ordering::Relaxed) })
     }
     fn close(&self, _: Close) -> Answer<'_, ()> {
         Box::pin(self.gate.operate("close", |device, way| {

@@ -92,3 +92,23 @@ fn what_is_kept_as_something_else_is_sent_once_more() {
         assert!(count(&usual, "hash") >= writes, "{flavour:?}: each file was read back");
     }
 }
+
+#[test]
+fn a_file_system_that_turns_read_only_costs_no_run() {
+    let run = |faults| {
+        let mut events: Vec<Event> =
+            (0..4).map(|_| Event::Library(LibraryEdit::Add { playlist: 0, size: 700 })).collect();
+        events.push(Event::Run(faults));
+        let outcome = played(&History { flavour: Flavour::Fat, clusters: 300, seed: 1, events });
+        assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
+        let connections: Vec<&[&str]> = outcome.names.split(|name| name.starts_with('\n')).collect();
+        connections[1].to_vec()
+    };
+    let all = run(Vec::new());
+    let count = |names: &[&str], operation| names.iter().filter(|name| **name == operation).count();
+    let at = all.iter().position(|name| *name == "write").unwrap();
+    let harmed = run(vec![Fault { at: u16::try_from(at).unwrap(), harm: Harm::ReadOnly }]);
+    // once more for what could not be written, by the same run
+    assert_eq!(count(&harmed, "open"), count(&all, "open") + 1);
+    assert_eq!(count(&harmed, "write"), count(&all, "write") + 1);
+}

@@ -96,6 +96,8 @@ pub(crate) struct RunReport {
     pub(crate) written_bytes: u64,
     /// The device held something else than was sent.
     pub(crate) verify_failed: bool,
+    /// It failed because the file system turned read-only; opened anew, the device may be written again.
+    pub(crate) turned_read_only: bool,
 }
 
 impl RunReport {
@@ -111,6 +113,7 @@ impl RunReport {
             rows: Vec::new(),
             written_bytes: 0,
             verify_failed: false,
+            turned_read_only: false,
         }
     }
 
@@ -234,6 +237,7 @@ pub(crate) async fn run(
         }
         Err(error) => record_early_end(&input.parts, relationship, Some(error), earlier).await,
     };
+    report.turned_read_only = report.failure.is_some() && player.turned_read_only().await;
     if let Err(error) = player.close(Close::Release).await {
         warn!("the device could not be closed cleanly: {error}");
         report.flushed = false;

@@ -58,6 +58,7 @@ pub(crate) struct FileSystemPlayer {
     description: DeviceDescription,
     capabilities: Capabilities,
     storage: Arc<FileSystemStorage>,
+    opened_read_only: bool,
     detach: Box<dyn Detach>,
 }
 
@@ -69,6 +70,7 @@ impl FileSystemPlayer {
         detach: Box<dyn Detach>,
     ) -> Result<Self, PlayerError> {
         let Identity { mut description, provisional_name, storage_id, block_device, .. } = identity;
+        let opened_read_only = storage::is_read_only(&directory);
         let exact_times = storage::keeps_exact_times(&directory);
         let root = Arc::new(Root::new(directory, block_device));
         let (media_player, dirs) = (identity.media_player, identity.media_player_info_dirs);
@@ -79,7 +81,7 @@ impl FileSystemPlayer {
             description.name.clone_from(name);
         }
         let storage = Arc::new(FileSystemStorage::new(Arc::clone(&root), storage_id, exact_times));
-        Ok(Self { root, description, capabilities: hints.capabilities(), storage, detach })
+        Ok(Self { root, description, capabilities: hints.capabilities(), storage, opened_read_only, detach })
     }
 }
 
@@ -117,6 +119,14 @@ impl Player for FileSystemPlayer {
             Err(PlayerError::Other(format!(
                 "this player can't hold the name `{name}`; it is kept on the computer"
             )))
+        })
+    }
+
+    fn turned_read_only(&self) -> BoxFuture<'_, bool> {
+        let before = self.opened_read_only;
+        Box::pin(async move {
+            let now = self.root.run(|tree| Ok(storage::is_read_only(tree.directory()))).await;
+            !before && now.unwrap_or(false)
         })
     }
 

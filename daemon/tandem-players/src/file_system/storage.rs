@@ -8,6 +8,7 @@ use crate::file_system::object::FileObject;
 use crate::file_system::pace;
 use crate::file_system::root::{Root, Tree, facts_of, means_nothing, parent_of, status_in};
 use crate::file_system::write::{self, Stop};
+use rustix::fs::StatVfsMountFlags;
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::os::fd::AsFd;
@@ -148,6 +149,11 @@ impl Storage for FileSystemStorage {
 /// them, or hand them on to one that does.
 pub(crate) fn keeps_exact_times(directory: impl AsFd) -> bool {
     rustix::fs::fstatfs(directory).is_ok_and(|told| EXACT_TIMES.contains(&told.f_type))
+}
+
+/// Whether the file system is one that can't be written, as it is mounted now.
+pub(crate) fn is_read_only(directory: impl AsFd) -> bool {
+    rustix::fs::fstatvfs(directory).is_ok_and(|told| told.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 fn space(tree: &Tree) -> Result<Space, PlayerError> {

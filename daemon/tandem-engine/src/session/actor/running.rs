@@ -59,6 +59,10 @@ pub(super) struct Course {
     allow_mass_deletion: bool,
     /// The run takes music.
     takes_music: bool,
+    /// What the user wants of this run.
+    asked: Passing,
+    /// The device's file system turned read-only, and the run went on with the device opened anew.
+    opened_anew: bool,
 }
 
 impl Session {
@@ -77,6 +81,7 @@ impl Session {
         passing.allow_mass_deletion |= self.course.allow_mass_deletion;
         self.course.allow_mass_deletion = passing.allow_mass_deletion;
         self.course.takes_music = passing.takes_music();
+        self.course.asked = passing.clone();
         let earlier = self.course.rows.clone();
         let opened = self.opened.take();
         self.start_job(|bench, transfer| {
@@ -149,16 +154,40 @@ impl Session {
             self.course.bytes = total;
         }
         self.fingerprint = report.fingerprint;
-        if self.plans_again(&report) {
-            info!("what the run was planned from has changed; it plans again");
+        let opens_anew = self.opens_anew(&report);
+        if opens_anew || self.plans_again(&report) {
+            if opens_anew {
+                warn!(
+                    "the device's file system turned read-only; the device is opened anew, and the run goes on"
+                );
+                self.course.opened_anew = true;
+                let Passing { include_skipped, by_hand, .. } = std::mem::take(&mut self.course.asked);
+                self.passing.include_skipped |= include_skipped;
+                self.passing.by_hand.extend(by_hand);
+            } else {
+                info!("what the run was planned from has changed; it plans again");
+            }
             self.course.plans += 1;
             self.course.changes = self.course.changes.saturating_add(report.last_sync.change_count);
             self.course.written_bytes = self.course.written_bytes.saturating_add(report.written_bytes);
             self.course.rows = report.rows;
+            if opens_anew {
+                // the last is of the run as a whole, which hasn't ended yet
+                self.course.rows.pop();
+            }
             return self.happen(Event::RunGoesOn).await;
         }
         self.run_again = false;
         self.run_is_over(report).await;
+    }
+
+    /// Whether the run goes on with the device opened anew, once: a file system that turned read-only for the damage that it
+    /// came upon is written again when it is mounted anew.
+    fn opens_anew(&self, report: &RunReport) -> bool {
+        report.turned_read_only
+            && !self.course.opened_anew
+            && self.state.phase == Phase::Synchronizing
+            && self.partnership().is_some()
     }
 
     /// Whether the run goes on: all went well, but somebody has asked for a run meanwhile, or something has changed.
