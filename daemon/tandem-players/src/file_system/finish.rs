@@ -82,9 +82,16 @@ fn name(tree: &Tree, waiting: &Waiting, kept: Result<(), Errno>) -> Result<Objec
     named
 }
 
+/// Whether this is the kernel's FAT.
+fn is_fat(tree: &Tree) -> bool {
+    /// `MSDOS_SUPER_MAGIC` of `linux/magic.h`.
+    const FAT: rustix::fs::FsWord = 0x4d44;
+    rustix::fs::fstatfs(tree.directory()).is_ok_and(|told| told.f_type == FAT)
+}
+
 /// Closes files. Where FAT is mounted with `flush`, each closing waits a tenth of a second, so they wait together.
 fn close(tree: &Tree, files: Vec<File>) {
-    if !tree.has_device_to_itself() {
+    if !tree.has_device_to_itself() || !is_fat(tree) {
         return;
     }
     std::thread::scope(|scope| {
