@@ -63,7 +63,8 @@ def print_sixteen(take: Take, _: int) -> None:
     print(f"| at once, MB/s in all | {many['sixteen']:.1f} | one stick {many['one']:.1f} | no lower |")
     print(f"| resident memory of the daemon, all in a run, peak | {many['memory']:.1f} MB | | 64 MB |")
     answers = f"{many['p99']:.0f} ms (median {many['median']:.0f}, longest {many['longest']:.0f}, of {many['answers']:.0f})"
-    print(f"| the bus's answers meanwhile, 99th percentile | {answers} | | 50 ms |", flush=True)
+    machine = f"logind's at the same time {many['machine']:.0f} ms"
+    print(f"| the bus's answers meanwhile, 99th percentile | {answers} | {machine} | 50 ms |", flush=True)
 
 
 def print_mtp(take: Take, rounds: int) -> None:

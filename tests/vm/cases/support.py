@@ -117,7 +117,7 @@ class Bench:
         self.guest.unplug("looking")
         return {line[68:]: line[:64] for line in listed.splitlines()}
 
-    def check_in_step(self, path: pathlib.Path, kind: str = "fat32", *, pulled: bool = False) -> None:
+    def check_in_step(self, path: pathlib.Path, kind: str = "fat32", *, pulled: bool = False, playlist: str = "All") -> None:
         """Every track of ann's is on the stick with identical bytes, the playlist resolves, and nothing else is there
         but what was before; the file system is sound, but for FAT's mark of one that was once pulled while mounted."""
         music = self.music()
@@ -128,7 +128,7 @@ class Bench:
             wrong = sorted(name for name in tracks if music.get(name) != tracks[name])
             raise Failed(f"the stick is not in step: missing {missing}, wrong {wrong}")
         rest = {name for name in content if not name.endswith(".mp3")}
-        expected = {"WMPInfo.xml", "Playlists/All.m3u8"} | ({"mine.txt"} if kind == "fat32" else set())
+        expected = {"WMPInfo.xml", f"Playlists/{playlist}.m3u8"} | ({"mine.txt"} if kind == "fat32" else set())
         if rest != expected:
             raise Failed(f"besides tracks the stick holds {sorted(rest)}, not {sorted(expected)}")
         if pulled:

@@ -3,13 +3,15 @@ something came to be and how long the answers took. It decides nothing.
 
     watch.py until EXPRESSION          prints the seconds since boot at which the expression became true
     watch.py latency EXPRESSION        reads a device's properties until it is true; prints the answers' count, median, 99th
-                                       percentile and maximum, in milliseconds
+                                       percentile and maximum, in milliseconds; then the same of logind's answers to a
+                                       ping meanwhile, which tell how quick the machine itself is
 
 An expression sees `devices`, a list of the devices' properties.
 """
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import dbus
@@ -25,14 +27,21 @@ def devices(manager: Any) -> dict[str, dict[str, Any]]:
     return {path: dict(interfaces[DEVICE]) for path, interfaces in objects.items() if DEVICE in interfaces}
 
 
-def answers(bus: Any, path: str) -> list[float]:
-    """The milliseconds that a device's properties took to come, again and again."""
+def milliseconds(call: Callable[[], Any]) -> float:
+    """How long a call took."""
+    asked = time.monotonic()
+    call()
+    return (time.monotonic() - asked) * 1000
+
+
+def answers(bus: Any, path: str) -> list[tuple[float, float]]:
+    """The milliseconds that a device's properties took to come, and logind's answers to a ping, again and again."""
     device = dbus.Interface(bus.get_object(NAME, path, introspect=False), "org.freedesktop.DBus.Properties")
+    logind = bus.get_object("org.freedesktop.login1", "/org/freedesktop/login1", introspect=False)
     took = []
     for _ in range(10):
-        asked = time.monotonic()
-        device.GetAll(DEVICE)
-        took.append((time.monotonic() - asked) * 1000)
+        properties = milliseconds(lambda: device.GetAll(DEVICE))
+        took.append((properties, milliseconds(lambda: logind.Ping(dbus_interface="org.freedesktop.DBus.Peer"))))
         time.sleep(0.02)
     return took
 
@@ -44,15 +53,15 @@ def main() -> int:
     bus = dbus.SystemBus()
     manager = bus.get_object(NAME, "/org/tandemd/Sync1", introspect=False)
     end = time.monotonic() + LIMIT
-    took: list[float] = []
+    took: list[tuple[float, float]] = []
     while time.monotonic() < end:
         there = devices(manager)
         if eval(wanted, {"devices": list(there.values())}):
             if mode == "until":
                 print(f"{time.clock_gettime(time.CLOCK_MONOTONIC):.3f}")
             else:
-                took.sort()
-                print(len(took), took[len(took) // 2], took[len(took) * 99 // 100], took[-1])
+                for column in map(sorted, zip(*took, strict=True)):
+                    print(len(column), column[len(column) // 2], column[len(column) * 99 // 100], column[-1])
             return 0
         if mode == "latency":
             took += answers(bus, next(iter(there)))
