@@ -27,9 +27,9 @@ pub(crate) fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|interval| !interval.is_zero())
 }
 
-/// Tells systemd twice in each interval that the runtime still runs tasks, until `stop`.
+/// Tells systemd four times in each interval that the runtime still runs tasks, until `stop`.
 pub(crate) async fn watchdog(interval: Duration, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut ticks = tokio::time::interval(interval / 2);
+    let mut ticks = tokio::time::interval(interval / 4);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         send(&[NotifyState::Watchdog]);
