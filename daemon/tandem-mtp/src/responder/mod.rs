@@ -234,8 +234,7 @@ impl SimulatedPlayer {
     /// # Errors
     /// When there is none of that handle.
     pub fn misplace(&self, handle: ObjectHandle, parent: ObjectHandle) -> Result<(), ResponseCode> {
-        lock(&self.machine).tree.get_mut(handle.0)?.parent = parent.0;
-        Ok(())
+        lock(&self.machine).tree.misplace(handle.0, parent.0)
     }
 
     /// The user locks it: as long as he doesn't allow it again, it shows no storage, if it is one that can be locked.

@@ -5,7 +5,8 @@
 use super::content::Content;
 use crate::codec::value::Value;
 use crate::codes::{FormatCode, ObjectPropertyCode, ResponseCode};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,8 @@ impl Node {
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     nodes: BTreeMap<u32, Node>,
+    /// Handles by parent; made when it is needed, and made anew when an object has come, gone or moved.
+    by_parent: OnceCell<HashMap<u32, Vec<u32>>>,
     next_handle: u32,
     next_persistent: u128,
     /// Where the bytes are; `None` for memory.
@@ -125,6 +128,7 @@ impl Tree {
 
     /// Gives every object another handle, as players do that number objects when they are plugged in.
     pub(super) fn renumber(&mut self) {
+        self.by_parent.take();
         let offset = self.next_handle + 100;
         let moved = |handle: u32| if handle == 0 { 0 } else { handle + offset };
         let nodes = std::mem::take(&mut self.nodes);
@@ -149,8 +153,15 @@ impl Tree {
     }
 
     pub(super) fn children(&self, storage: Option<u32>, parent: u32) -> Vec<u32> {
-        let wanted = |node: &Node| node.parent == parent && storage.is_none_or(|id| id == node.storage);
-        self.iter().filter(|(_, node)| wanted(node)).map(|(handle, _)| handle).collect()
+        let by_parent = self.by_parent.get_or_init(|| {
+            let mut by_parent: HashMap<u32, Vec<u32>> = HashMap::new();
+            for (handle, node) in &self.nodes {
+                by_parent.entry(node.parent).or_default().push(*handle);
+            }
+            by_parent
+        });
+        let wanted = |handle: &&u32| storage.is_none_or(|id| self.nodes[*handle].storage == id);
+        by_parent.get(&parent).into_iter().flatten().filter(wanted).copied().collect()
     }
 
     /// An object and all below it, outermost first.
@@ -201,6 +212,7 @@ impl Tree {
     }
 
     fn put(&mut self, handle: u32, mut node: Node) {
+        self.by_parent.take();
         node.persistent = self.next_persistent;
         self.next_persistent = self.next_persistent.saturating_add(1);
         self.nodes.insert(handle, node);
@@ -213,6 +225,7 @@ impl Tree {
         let Some(file) = self.file(handle) else { return Ok(()) };
         let made = if folder { fs::create_dir(&file) } else { File::create_new(&file).map(drop) };
         made.map_err(|_| {
+            self.by_parent.take();
             self.nodes.remove(&handle);
             ResponseCode::GENERAL_ERROR
         })
@@ -225,7 +238,9 @@ impl Tree {
             let removed = if folder { fs::remove_dir_all(&file) } else { fs::remove_file(&file) };
             removed.map_err(|_| ResponseCode::PARTIAL_DELETION)?;
         }
-        for gone in self.family(handle) {
+        let family = self.family(handle);
+        self.by_parent.take();
+        for gone in family {
             self.nodes.remove(&gone);
         }
         let nodes: BTreeSet<u32> = self.nodes.keys().copied().collect();
@@ -238,6 +253,7 @@ impl Tree {
     /// Gives an object another name or place.
     pub(super) fn relocate(&mut self, handle: u32, storage: u32, parent: u32, name: &str) -> Outcome<()> {
         let before = self.file(handle);
+        self.by_parent.take();
         let node = self.get_mut(handle)?;
         let (old_storage, old_parent, old_name) = (node.storage, node.parent, node.name.clone());
         (node.storage, node.parent) = (storage, parent);
@@ -252,6 +268,13 @@ impl Tree {
         for below in self.family(handle) {
             self.get_mut(below)?.storage = storage;
         }
+        Ok(())
+    }
+
+    /// Puts an object below another one, also where that can't be; its file stays.
+    pub(super) fn misplace(&mut self, handle: u32, parent: u32) -> Outcome<()> {
+        self.by_parent.take();
+        self.get_mut(handle)?.parent = parent;
         Ok(())
     }
 
