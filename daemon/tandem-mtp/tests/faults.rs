@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
-use tandem_mtp::codes::{FormatCode, ObjectHandle, OperationCode as O, ResponseCode as R, StorageId};
+use tandem_mtp::codes::{
+    EventCode, FormatCode, ObjectHandle, OperationCode as O, ResponseCode as R, StorageId,
+};
 use tandem_mtp::initiator::{ErrorKind, Options, Parent, Phase, SplitHeader};
 use tandem_mtp::responder::{Fault, Habit, Planned, profile};
 use tandem_mtp::{Error, Initiator};
@@ -208,6 +210,39 @@ async fn each_fault_has_its_own_error() {
         [storage],
         "a late answer to another transaction is skipped"
     );
+}
+
+/// The event alone says it: the device takes no more, or answers with something else, or takes everything after all.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_full_is_told_by_an_event() {
+    for name in ["classic", "phone", "split-header"] {
+        let (player, options) = (player(own(name)), options(&own(name)));
+        let mut mtp = opened(&player, options).await;
+        let storage = mtp.storage_ids().await.unwrap()[0];
+        // what lies in the device's buffers when it comes, which is waited for as ever, and what doesn't
+        for (size, most) in [(2_000, 70), (4 << 20, 10)] {
+            player.plan(Planned::at(Fault::StoreFullEvent, O::SEND_OBJECT));
+            let begun = Instant::now();
+            let sent = upload(&mut mtp, storage, Parent::Root, "song.mp3", &pattern(size)).await;
+            assert!(matches!(sent, Err(Error::StoreFull { .. })), "{name}, {size}: {sent:?}");
+            assert!(begun.elapsed() < Duration::from_secs(most), "{name}, {size}: {:?}", begun.elapsed());
+            mtp.repair().await.unwrap();
+            for object in player.objects() {
+                player.remove(object.handle).unwrap();
+            }
+        }
+        player.plan(Planned::at(Fault::StallThenReason, O::SEND_OBJECT));
+        player.tell(EventCode::STORE_FULL, &[storage.0]);
+        let sent = upload(&mut mtp, storage, Parent::Root, "song.mp3", &pattern(5_000)).await;
+        assert!(matches!(sent, Err(Error::StoreFull { .. })), "{name}: {sent:?}");
+        mtp.repair().await.unwrap();
+        for object in player.objects() {
+            player.remove(object.handle).unwrap();
+        }
+        player.tell(EventCode::STORE_FULL, &[storage.0]);
+        let sent = upload(&mut mtp, storage, Parent::Root, "song.mp3", &pattern(4 << 20)).await.unwrap();
+        assert_eq!(player.bytes(sent).map(|bytes| bytes.len()), Some(4 << 20), "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

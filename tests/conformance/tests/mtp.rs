@@ -248,6 +248,17 @@ async fn players_that_read_no_tags_are_told_them() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_player_that_tells_by_an_event_that_it_is_full_is_full() {
+    let simulated = simulated("classic");
+    let player = open(&simulated).await.unwrap();
+    simulated.player().plan(Planned::at(Fault::StoreFullEvent, OperationCode::SEND_OBJECT));
+    let refused = put(&*player, "Music/a.mp3", &[7; 50_000]).await;
+    assert_eq!(refused.unwrap_err(), PlayerError::Full);
+    assert!(!simulated.player().objects().iter().any(|object| object.path.ends_with(".mp3")));
+    put(&*player, "Music/b.mp3", b"song").await.unwrap();
+}
+
 #[tokio::test]
 async fn a_locked_phone_is_waited_for() {
     for profile in ["phone-locked", "phone-with-lists"] {

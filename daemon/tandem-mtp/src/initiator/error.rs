@@ -42,6 +42,12 @@ pub enum Error {
         /// With which parameters.
         parameters: Parameters,
     },
+    /// The device told in an event that its store is full, and then didn't take all that it was sent.
+    #[error("the device's store is full, it told at {operation}")]
+    StoreFull {
+        /// What was asked.
+        operation: OperationCode,
+    },
     /// The device didn't go on in time.
     #[error("the device was silent for too long at {operation}, phase {phase:?}")]
     TimedOut {
@@ -166,16 +172,19 @@ impl Error {
             | Self::Malformed { .. }
             | Self::OutOfOrder { .. }
             | Self::Bus { .. } => ErrorKind::Retryable,
-            Self::Refused { .. } | Self::NotOffered(_) | Self::TooLong { .. } => ErrorKind::Refused,
+            Self::Refused { .. } | Self::StoreFull { .. } | Self::NotOffered(_) | Self::TooLong { .. } => {
+                ErrorKind::Refused
+            }
             Self::Encode(_) | Self::Source(_) | Self::SourceEnded { .. } | Self::Sink(_) => ErrorKind::Local,
         }
     }
 
-    /// The response code of a refusal.
+    /// The response code of a refusal, or the one that says the same.
     #[must_use]
     pub const fn code(&self) -> Option<ResponseCode> {
         match self {
             Self::Refused { code, .. } => Some(*code),
+            Self::StoreFull { .. } => Some(ResponseCode::STORE_FULL),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@
 
 use crate::codec::DecodeError;
 use crate::codec::container::{Event, HEADER_BYTES, Header, MAX_PARAMETERS, Response};
+use crate::codes::EventCode;
 use crate::transport::{ClassRequest, Transport, TransportError};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -37,6 +38,8 @@ pub(super) enum Sent {
     Ready,
     /// The device has answered before it had everything.
     AnsweredEarly,
+    /// The device has told that its store is full; it may take more all the same. Told once.
+    StoreFull,
 }
 
 /// A payload that is arriving.
@@ -67,13 +70,26 @@ pub(super) struct Link {
     interrupts: Vec<u8>,
     /// The interrupt pipe has failed: it isn't polled any more.
     deaf: bool,
+    /// The device told that its store is full, since this was last forgotten, and whether whoever sends knows.
+    store_full: Option<bool>,
     /// A header that was read before its time, and whether a short packet came right after it.
     peeked: Option<(Header, bool)>,
 }
 
 impl Link {
     pub(super) fn new(transport: Box<dyn Transport>) -> Self {
-        Self { transport, events: VecDeque::new(), interrupts: Vec::new(), deaf: false, peeked: None }
+        let (events, interrupts) = (VecDeque::new(), Vec::new());
+        Self { transport, events, interrupts, deaf: false, store_full: None, peeked: None }
+    }
+
+    /// What was told of a full store before counts no more.
+    pub(super) fn forget_store_full(&mut self) {
+        self.store_full = None;
+    }
+
+    /// Whether the device has told that its store is full.
+    pub(super) const fn is_store_full(&self) -> bool {
+        self.store_full.is_some()
     }
 
     pub(super) fn take_event(&mut self) -> Option<Event> {
@@ -109,6 +125,9 @@ impl Link {
                 Ok(length @ HEADER_BYTES..=64) if length > self.interrupts.len() => return,
                 Ok(length @ HEADER_BYTES..=64) => {
                     if let Ok(event) = Event::decode(&self.interrupts) {
+                        if event.code == EventCode::STORE_FULL {
+                            self.store_full = self.store_full.or(Some(false));
+                        }
                         if self.events.len() == KEPT_EVENTS {
                             self.events.pop_front();
                         }
@@ -270,9 +289,13 @@ impl Link {
         .await
     }
 
-    /// Looks for bytes that arrive while we send, and skips late zero-length packets.
+    /// Looks for what comes while we send: bytes, and that the store is full. Late zero-length packets are skipped.
     fn poll_early(&mut self, context: &mut Context<'_>) -> Result<Option<Sent>, TransportError> {
         self.poll_events(context)?;
+        if self.store_full == Some(false) {
+            self.store_full = Some(true);
+            return Ok(Some(Sent::StoreFull));
+        }
         loop {
             match self.transport.poll_in(context, 0) {
                 Poll::Pending => return Ok(None),

@@ -6,7 +6,7 @@
 use super::answer::Belongs;
 use super::link::Sent;
 use super::recovery::Pending;
-use super::{Error, Initiator, Phase, Session};
+use super::{Error, ErrorKind, Initiator, Phase, Session};
 use crate::codec::container::{Command, HEADER_BYTES, Header, Parameters, Response};
 use crate::codes::{OperationCode, ResponseCode};
 use crate::transport::TransportError;
@@ -91,6 +91,12 @@ impl Initiator {
                 if code == ResponseCode::OPERATION_NOT_SUPPORTED {
                     self.refused.insert(operation);
                 }
+                // an event said why before the answer did
+                let says_why =
+                    !matches!(code, ResponseCode::GENERAL_ERROR | ResponseCode::INCOMPLETE_TRANSFER);
+                if operation == OperationCode::SEND_OBJECT && self.link.is_store_full() && !says_why {
+                    return Err(Error::StoreFull { operation });
+                }
                 Err(Error::Refused { operation, code, parameters: response.parameters })
             }
         }
@@ -129,6 +135,11 @@ impl Initiator {
             return Err(Error::Gone);
         }
         self.pending = Some(Pending::new(request.transaction, request.limit));
+        let sends = matches!(data, Data::Send { .. });
+        if !sends {
+            // what is told from the announcement of an object on is of that object
+            self.link.forget_store_full();
+        }
         let result = self.phases(request, data).await;
         let result = match result {
             Err(Error::Stalled { operation }) => self.reason_for_stall(request, operation).await,
@@ -153,7 +164,8 @@ impl Initiator {
             }
             Err(error) => {
                 self.mark_late();
-                Err(error)
+                let is_full = sends && self.link.is_store_full() && error.kind() == ErrorKind::Retryable;
+                Err(if is_full { Error::StoreFull { operation: request.operation } } else { error })
             }
         }
     }
@@ -185,6 +197,8 @@ impl Initiator {
             if sent == Sent::Ready {
                 self.enter(Phase::Response);
             }
+            let limit = self.patience(request.limit);
+            return self.answer(Request { limit, ..request }, data).await;
         } else {
             self.enter(if data.is_in() { Phase::DataIn } else { Phase::Response });
         }
@@ -223,12 +237,12 @@ impl Initiator {
         }
         let mut left = size;
         while left > 0 {
-            let space = timeout(self.options.timeouts.data, self.link.space()).await;
-            if self.timed(space, operation, Phase::DataOut)? == Sent::AnsweredEarly {
-                if self.is_stale_answer(request).await? {
-                    continue;
-                }
-                return Ok(Sent::AnsweredEarly);
+            let space = timeout(self.patience(self.options.timeouts.data), self.link.space()).await;
+            match self.timed(space, operation, Phase::DataOut)? {
+                Sent::Ready => {}
+                Sent::StoreFull => continue,
+                Sent::AnsweredEarly if self.is_stale_answer(request).await? => continue,
+                Sent::AnsweredEarly => return Ok(Sent::AnsweredEarly),
             }
             let space = self.link.out_space();
             let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(space.len());
@@ -249,12 +263,18 @@ impl Initiator {
             pending.handed_over = true;
         }
         loop {
-            let ended = timeout(self.options.timeouts.slow_answer, self.link.end(bytes)).await;
-            let sent = self.timed(ended, request.operation, Phase::DataOut)?;
-            if sent == Sent::Ready || !self.is_stale_answer(request).await? {
-                return Ok(sent);
+            let ended = timeout(self.patience(self.options.timeouts.slow_answer), self.link.end(bytes)).await;
+            match self.timed(ended, request.operation, Phase::DataOut)? {
+                Sent::StoreFull => {}
+                Sent::AnsweredEarly if self.is_stale_answer(request).await? => {}
+                sent => return Ok(sent),
             }
         }
+    }
+
+    /// How long a device is waited for that is being sent data: one whose store is full may have stopped for good.
+    fn patience(&self, limit: Duration) -> Duration {
+        if self.link.is_store_full() { limit.min(self.options.timeouts.command) } else { limit }
     }
 
     /// Whether what came early belongs to an earlier transaction; then it is skipped.

@@ -225,6 +225,9 @@ impl Engine {
             if received >= half && !ended && fault == Some(Fault::StoreFull) {
                 return self.refuse_midway(command).await;
             }
+            if received >= half && fault == Some(Fault::StoreFullEvent) {
+                return Err(self.stop_full().await?);
+            }
             if ended {
                 break;
             }
@@ -240,6 +243,19 @@ impl Engine {
                 Err(code)
             }
         }))
+    }
+
+    /// Tells by an event that the store is full, and does nothing more for this transaction.
+    async fn stop_full(&mut self) -> Result<Cut, Unplugged> {
+        let storage = self.machine().profile.storages.first().map_or(0, |storage| storage.id);
+        let parameters = Parameters::new(&[storage]);
+        let event = Event { code: EventCode::STORE_FULL, transaction: LENGTH_UNKNOWN, parameters };
+        self.port.event(event.encode());
+        loop {
+            if let Received::Request(request) = self.port.receive().await? {
+                return Ok(Cut::Request(request));
+            }
+        }
     }
 
     /// Refuses without taking the rest of the data.

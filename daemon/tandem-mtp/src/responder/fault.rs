@@ -97,6 +97,8 @@ pub enum Fault {
     Busy,
     /// In the middle of the data: Store_Full, and the rest isn't taken.
     StoreFull,
+    /// In the middle of an object: the event StoreFull, and no answer until the transaction is cancelled.
+    StoreFullEvent,
     /// The device is unplugged before it did what was asked.
     UnplugBefore,
     /// The device is unplugged in the middle of the data.
@@ -107,7 +109,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, for sweeps; slowness with a second.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Stall,
         Self::StallThenReason,
         Self::ShortData,
@@ -121,6 +123,7 @@ impl Fault {
         Self::LostSession,
         Self::Busy,
         Self::StoreFull,
+        Self::StoreFullEvent,
         Self::UnplugBefore,
         Self::UnplugWithin,
         Self::UnplugAfter,
