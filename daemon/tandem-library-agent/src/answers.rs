@@ -195,5 +195,7 @@ fn track(row: &Row<'_>) -> Result<Track> {
         album_artist: text(7)?,
         album: text(8)?,
         duration_ms: unsigned(row.get(9)?),
+        genre: text(10)?,
+        track_number: row.get(11)?,
     })
 }

@@ -98,6 +98,8 @@ mod tests {
             album_artist: "".into(),
             album: "".into(),
             duration_ms: 0,
+            genre: "".into(),
+            track_number: 0,
         }
     }
 

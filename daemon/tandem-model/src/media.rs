@@ -28,6 +28,10 @@ pub struct Track {
     pub album: Box<str>,
     /// Milliseconds; 0 when not known.
     pub duration_ms: u64,
+    /// `WM/Genre`.
+    pub genre: Box<str>,
+    /// `WM/TrackNumber`; 0 when not known.
+    pub track_number: u32,
 }
 
 /// How a playlist gets its items.

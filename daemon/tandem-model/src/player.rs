@@ -113,6 +113,10 @@ pub struct Tags {
     pub album: Box<str>,
     /// Milliseconds.
     pub duration_ms: u64,
+    /// `WM/Genre`.
+    pub genre: Box<str>,
+    /// `WM/TrackNumber`.
+    pub track_number: u32,
 }
 
 /// One file to write.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
 use tandem_model::player::{Close, Expect, Mark, Source, Tags, Transfer, WriteRequest};
+use tandem_mtp::codec::value::Value;
 use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode, StorageId};
 use tandem_mtp::responder::{Fault, Planned, profile};
 
@@ -221,6 +222,8 @@ async fn players_that_read_no_tags_are_told_them() {
         artist: "Artist".into(),
         album: "Album".into(),
         duration_ms: 61_000,
+        genre: "Jazz".into(),
+        track_number: 7,
         ..Tags::default()
     };
     // by a list, one by one, and not at all
@@ -241,6 +244,10 @@ async fn players_that_read_no_tags_are_told_them() {
         let song = objects.iter().find(|object| object.path == "Music/a.mp3").unwrap().handle;
         let artist = simulated.player().property(song, ObjectPropertyCode::ARTIST);
         assert_eq!(artist == Some("Artist".into()), told, "{profile}: {artist:?}");
+        let also = [ObjectPropertyCode::GENRE, ObjectPropertyCode::TRACK]
+            .map(|property| simulated.player().property(song, property));
+        let expected = [told.then(|| "Jazz".into()), told.then_some(Value::U16(7))];
+        assert_eq!(also, expected, "{profile}");
         player.close(Close::Release).await.unwrap();
         let player = open(&simulated).await.unwrap();
         let now = player.storage().object(&path("Music/a.mp3")).facts().await;

@@ -4,7 +4,7 @@
 //! It must not excuse a player by its name: a refusal counts only where the profile's facts give its reason.
 
 use crate::facts::{Facts, Playlists, Refusal};
-use crate::shelf::Pool;
+use crate::shelf::{FIRST, OTHER_MUSIC, OTHER_TAGS, Pool};
 use crate::stage::Stage;
 use crate::witness::{Expectation, Tally, Thing, check, foreign_damage, resolves, seed, things};
 use std::sync::Arc;
@@ -44,15 +44,16 @@ pub fn set_playlists(stage: &Stage, tracks: usize) {
     stage.shelf.set_playlist(PLAYLISTS[2], (0..tracks).step_by(7).chain([0]).collect());
 }
 
-/// Tracks added, removed and changed, and a playlist in another order. The pool has a tenth more tracks than the library.
+/// Tracks added, removed, changed and retagged, and a playlist in another order. The pool has a tenth more tracks than the library.
 pub fn change_library(stage: &Stage, tracks: usize) {
     let few = (tracks / 20).max(1);
     for number in tracks..tracks + few {
-        stage.shelf.add(number, 0);
+        stage.shelf.add(number, FIRST);
     }
     for number in 0..few {
         stage.shelf.remove(number);
-        stage.shelf.add(2 * few + number, 1);
+        stage.shelf.add(2 * few + number, OTHER_MUSIC);
+        stage.shelf.add(3 * few + number, OTHER_TAGS);
     }
     let mut reordered = stage.shelf.items(PLAYLISTS[1]);
     reordered.rotate_left(few);

@@ -12,12 +12,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tandem_model::BoxFuture;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, PlaylistId, TrackId, Uid};
-use tandem_model::library::{ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved};
+use tandem_model::library::{
+    ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved, TrackHashes,
+};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind, ResolvedPlaylist, Track};
 use tokio::sync::watch;
 
-/// Versions of each track.
-const VERSIONS: usize = 2;
+/// Versions of each track: as it is first, with other music, and with the first one's music and other tags.
+const VERSIONS: usize = 3;
+/// See [`VERSIONS`].
+pub const FIRST: usize = 0;
+/// See [`VERSIONS`].
+pub const OTHER_MUSIC: usize = 1;
+/// See [`VERSIONS`].
+pub const OTHER_TAGS: usize = 2;
 
 /// Extension and MIME type of the track with this number: five formats, half of the tracks MP3.
 fn kind(number: usize) -> (&'static str, &'static str) {
@@ -39,6 +47,12 @@ pub struct Copy {
     modified_ns: i64,
     /// XXH3-128 of its bytes.
     pub hash: u128,
+    /// Stands for the hash of its music.
+    audio_hash: u128,
+    /// What its tags call it.
+    pub title: String,
+    /// Size and hash of the version with the same music, whose bytes a player may keep that was told the other tags.
+    pub retagged: Option<(u64, u128)>,
 }
 
 /// The files that libraries are made of.
@@ -49,11 +63,30 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of so many tracks, each in two versions.
+    /// A pool of so many tracks, each in all versions.
     #[must_use]
     pub fn new(count: usize) -> Arc<Self> {
         let dir = MusicLibrary::new();
-        let tracks = (0..count).map(|number| [0, 1].map(|version| copy(&dir, number, version))).collect();
+        let versions = |number| {
+            let [first, other_music, other_tags] =
+                [FIRST, OTHER_MUSIC, OTHER_TAGS].map(|version| copy(&dir, number, version));
+            let retagged = Some((first.size, first.hash));
+            let other_tags = Copy { audio_hash: first.audio_hash, retagged, ..other_tags };
+            [first, other_music, other_tags]
+        };
+        let tracks = (0..count).map(versions).collect();
+        Arc::new(Self { _dir: dir, tracks })
+    }
+
+    /// A pool of so many tracks that never change: each is the same in all versions.
+    #[must_use]
+    pub fn unchanging(count: usize) -> Arc<Self> {
+        let dir = MusicLibrary::new();
+        let same = |number| {
+            let copy = copy(&dir, number, FIRST);
+            [copy.clone(), copy.clone(), copy]
+        };
+        let tracks = (0..count).map(same).collect();
         Arc::new(Self { _dir: dir, tracks })
     }
 
@@ -76,14 +109,17 @@ fn copy(dir: &MusicLibrary, number: usize, version: usize) -> Copy {
         }
         // lengths on both sides of what packets and buffers hold, and one that is larger than a buffer
         _ => {
-            let padding = if number % 40 == 3 { 300_000 } else { (number * 37 + version * 500) as u64 };
-            dir.add(&name, "Artist", &album, &title, padding)
+            let padding = if number % 40 == 3 { 300_000 } else { number * 37 % 16_384 + version * 500 };
+            dir.add(&name, "Artist", &album, &title, padding as u64)
         }
     };
     let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let meta = std::fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let modified_ns = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
-    Copy { path, size: bytes.len() as u64, modified_ns, hash: xxhash_rust::xxh3::xxh3_128(&bytes) }
+    let hash = xxhash_rust::xxh3::xxh3_128(&bytes);
+    let told = if version == OTHER_TAGS { ", as it is called now" } else { "" };
+    let title = format!("Title {number:05}{told}");
+    Copy { path, size: bytes.len() as u64, modified_ns, hash, audio_hash: hash, title, retagged: None }
 }
 
 #[derive(Debug, Default)]
@@ -108,7 +144,7 @@ impl Shelf {
     /// A library that holds these tracks in their first version.
     #[must_use]
     pub fn new(pool: Arc<Pool>, tracks: impl IntoIterator<Item = usize>) -> Self {
-        let tracks = tracks.into_iter().map(|number| (number, 0)).collect();
+        let tracks = tracks.into_iter().map(|number| (number, FIRST)).collect();
         let content = Mutex::new(Content { tracks, playlists: Vec::new() });
         Self { pool, content, state: watch::Sender::new(LibraryState::default()) }
     }
@@ -189,11 +225,13 @@ impl Shelf {
             size: copy.size,
             modified_ns: copy.modified_ns,
             mime: mime.into(),
-            title: format!("Title {number:05}").into(),
+            title: copy.title.as_str().into(),
             artist: format!("Artist {:02}", number / 100).into(),
             album_artist: "".into(),
             album: format!("Album {:02}", number / 10).into(),
             duration_ms: 1000,
+            genre: "Jazz".into(),
+            track_number: u32::try_from(number % 10).unwrap_or_default() + 1,
         })
     }
 
@@ -321,6 +359,14 @@ impl Library for Shelf {
     }
     fn hash(&self, tracks: Vec<TrackId>) -> BoxFuture<'_, Result<Vec<Option<u128>>, LibraryError>> {
         let hashes = tracks.into_iter().map(|track| self.copy(track).map(|copy| copy.hash)).collect();
+        Box::pin(async { Ok(hashes) })
+    }
+    fn track_hashes(
+        &self,
+        tracks: Vec<TrackId>,
+    ) -> BoxFuture<'_, Result<Vec<Option<TrackHashes>>, LibraryError>> {
+        let hashes = |copy: Copy| TrackHashes { whole: copy.hash, audio: Some(copy.audio_hash) };
+        let hashes = tracks.into_iter().map(|track| self.copy(track).map(hashes)).collect();
         Box::pin(async { Ok(hashes) })
     }
 }

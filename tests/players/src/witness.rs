@@ -2,10 +2,11 @@
 //! what others put there as it was, and nothing besides. It asks neither the engine nor the player.
 
 use crate::facts::{Facts, Playlists};
-use crate::shelf::{Shelf, Wanted};
+use crate::shelf::{Copy, Shelf, Wanted};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tandem_model::manifest::{Entry, EntryState, Origin};
-use tandem_mtp::codes::{FormatCode, ObjectHandle, StorageId};
+use tandem_mtp::codec::value::Value;
+use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode, StorageId};
 use tandem_mtp::responder::SimulatedPlayer;
 
 /// Names for what is unfinished.
@@ -22,6 +23,8 @@ pub struct Thing {
     hash: u128,
     /// Paths of what it refers to.
     references: Vec<String>,
+    /// What the player was told that it is called, where it keeps that.
+    title: Option<String>,
 }
 
 impl Thing {
@@ -49,6 +52,10 @@ pub fn things(player: &SimulatedPlayer) -> Vec<Thing> {
             .iter()
             .map(|handle| paths.get(handle).cloned().unwrap_or_default())
             .collect(),
+        title: match player.property(object.handle, ObjectPropertyCode::NAME) {
+            Some(Value::String(title)) => Some(title),
+            _ => None,
+        },
     };
     let mut things: Vec<Thing> = objects.iter().map(thing).collect();
     things.sort();
@@ -164,8 +171,7 @@ impl Search<'_> {
         for (number, copy) in &tracks {
             let extension = Shelf::extension(*number);
             let ours = std::mem::take(&mut self.ours).into_iter();
-            let (same, others): (Vec<_>, Vec<_>) =
-                ours.partition(|thing| (thing.hash, thing.size) == (copy.hash, copy.size));
+            let (same, others): (Vec<_>, Vec<_>) = ours.partition(|thing| is_copy(thing, copy));
             let uri = Shelf::uri(*number);
             let words: Vec<&str> = expected
                 .left_out
@@ -266,6 +272,13 @@ impl Search<'_> {
     }
 }
 
+/// Whether a player has this copy of a track: its bytes, or those of one with other tags when it was told the new ones.
+fn is_copy(thing: &Thing, copy: &Copy) -> bool {
+    let is_told = thing.title.as_ref() == Some(&copy.title);
+    (thing.size, thing.hash) == (copy.size, copy.hash)
+        || is_told && copy.retagged == Some((thing.size, thing.hash))
+}
+
 /// Whether the lines of the playlist files lead to their tracks.
 ///
 /// # Errors
@@ -294,9 +307,12 @@ pub fn resolves(player: &SimulatedPlayer, playlists: &[Wanted]) -> Result<(), St
                 track.ok_or_else(|| format!("playlist `{name}` names `{line}`, which isn't there"))?;
             found.push(hash(track.handle));
         }
-        let there: Vec<u128> =
-            items.iter().map(|(_, copy)| copy.hash).filter(|hash| found.contains(hash)).collect();
-        if found != there {
+        let is = |hash: u128, copy: &Copy| {
+            hash == copy.hash || copy.retagged.is_some_and(|(_, retagged)| retagged == hash)
+        };
+        let there = items.iter().filter(|(_, copy)| found.iter().any(|hash| is(*hash, copy)));
+        let there: Vec<&Copy> = there.map(|(_, copy)| copy).collect();
+        if found.len() != there.len() || found.iter().zip(there).any(|(hash, copy)| !is(*hash, copy)) {
             return Err(format!("playlist `{name}` has its tracks in another order"));
         }
     }

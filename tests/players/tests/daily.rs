@@ -4,12 +4,12 @@
 
 use players::reference::{Outcome, PLAYLISTS, Scene, reference, set_playlists};
 use players::runtime;
-use players::shelf::{Pool, Shelf};
+use players::shelf::{OTHER_MUSIC, OTHER_TAGS, Pool, Shelf};
 use players::witness::things;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::ItemError;
-use tandem_mtp::codes::{FormatCode, ObjectHandle};
+use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode};
 use tandem_mtp::responder::{SimulatedPlayer, profile};
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -140,11 +140,41 @@ fn a_player_with_several_storages_is_synchronised_to_the_one_with_the_mark() {
 }
 
 #[test]
+fn tags_that_change_alone_are_told_and_no_music_is_sent() {
+    runtime().block_on(async {
+        for (name, in_place) in
+            [("classic", true), ("classic-no-lists", true), ("art-and-albums", true), ("minimal", false)]
+        {
+            let mut scene = in_step(name).await;
+            let song = |scene: &Scene| {
+                let player = scene.stage.player();
+                let handle = handle(player, "00001 Title.mp3");
+                (handle, player.bytes(handle).unwrap(), player.property(handle, ObjectPropertyCode::NAME))
+            };
+            let (before, bytes, _) = song(&scene);
+            scene.stage.shelf.add(1, OTHER_TAGS);
+            scene.stage.sync().await.unwrap();
+            scene.check(&PLAYLISTS).await.unwrap();
+            let (after, now, told) = song(&scene);
+            assert_eq!((before == after, bytes == now), (in_place, in_place), "{name}");
+            assert_eq!(told.is_some(), in_place, "{name}: {told:?}");
+            // and with that it is in step
+            scene.stage.sync().await.unwrap();
+            assert_eq!(scene.stage.snapshot().unwrap().last_sync.change_count, 0, "{name}");
+            scene.stage.shelf.add(1, OTHER_MUSIC);
+            scene.stage.sync().await.unwrap();
+            scene.check(&PLAYLISTS).await.unwrap();
+            assert!(song(&scene).1 != bytes, "{name}");
+        }
+    });
+}
+
+#[test]
 fn a_track_that_changes_stays_in_playlists_that_do_not() {
     runtime().block_on(async {
         for name in ["classic", "phone"] {
             let mut scene = in_step(name).await;
-            scene.stage.shelf.add(1, 1);
+            scene.stage.shelf.add(1, OTHER_MUSIC);
             scene.stage.sync().await.unwrap();
             scene.check(&PLAYLISTS).await.unwrap();
         }

@@ -82,6 +82,8 @@ impl Song {
             album_artist: "".into(),
             album: self.album.as_str().into(),
             duration_ms: 1000,
+            genre: "Jazz".into(),
+            track_number: 3,
         }
     }
 }

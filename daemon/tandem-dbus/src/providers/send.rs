@@ -361,12 +361,16 @@ pub(super) fn tag_metadata(tags: &Tags) -> Metadata<'_> {
         ("WMDM/Author", &tags.artist),
         ("WMDM/AlbumArtist", &tags.album_artist),
         ("WMDM/AlbumTitle", &tags.album),
+        ("WMDM/Genre", &tags.genre),
     ];
     let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
     let mut metadata: Metadata<'_> = texts.map(|(name, text)| (name, Variant::from(&**text))).collect();
     if tags.duration_ms > 0 {
         let duration = tags.duration_ms.saturating_mul(DURATION_UNITS);
         metadata.insert("WMDM/Duration", Variant::from(duration));
+    }
+    if tags.track_number > 0 {
+        metadata.insert("WMDM/Track", Variant::from(tags.track_number));
     }
     metadata
 }

@@ -24,6 +24,8 @@ pub(crate) fn track(number: u32) -> Track {
         album_artist: "".into(),
         album: "".into(),
         duration_ms: 0,
+        genre: "".into(),
+        track_number: 0,
     }
 }
 

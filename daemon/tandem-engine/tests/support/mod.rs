@@ -92,6 +92,8 @@ impl FakeLibrary {
             album_artist: "".into(),
             album: "Live".into(),
             duration_ms: 1000,
+            genre: "Jazz".into(),
+            track_number: 3,
         })
     }
 

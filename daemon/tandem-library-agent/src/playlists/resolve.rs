@@ -9,8 +9,12 @@ use rusqlite::{CachedStatement, Connection, Row, params_from_iter};
 use tandem_model::media::PlaylistKind;
 
 /// The columns of a track that resolving and listing need, from `main.track AS t`.
-pub(crate) const TRACK_COLUMNS: &str =
-    "t.id, t.path, t.size, t.modified_ns, t.mime, t.title, t.artist, t.album_artist, t.album, t.duration_ms";
+pub(crate) const TRACK_COLUMNS: &str = concat!(
+    "t.id, t.path, t.size, t.modified_ns, t.mime, t.title, t.artist, t.album_artist, t.album, t.duration_ms, ",
+    "t.genre, t.track_number"
+);
+/// The first column after those.
+const AFTER_TRACK: usize = 12;
 
 /// One item of a playlist.
 pub(crate) enum Item<'a, 'row> {
@@ -63,7 +67,7 @@ fn each_static(
         let found: Option<i64> = row.get(0)?;
         let item = match found {
             Some(_) => Item::Track(row),
-            None => Item::MissingPath(row.get_ref(10)?.as_blob().unwrap_or_default()),
+            None => Item::MissingPath(row.get_ref(AFTER_TRACK)?.as_blob().unwrap_or_default()),
         };
         if !take(item)? {
             break;
@@ -90,7 +94,7 @@ fn each_entry(
     let mut open: Option<(i64, String)> = None;
     let mut done = -1;
     while let Some(row) = rows.next()? {
-        let position: i64 = row.get(10)?;
+        let position: i64 = row.get(AFTER_TRACK)?;
         if let Some((_, text)) = open.take_if(|(before, _)| *before != position)
             && !take(Item::MissingText(&text))?
         {
@@ -107,7 +111,7 @@ fn each_entry(
                 return Ok(());
             }
         } else if open.is_none() {
-            open = Some((position, row.get(11)?));
+            open = Some((position, row.get(AFTER_TRACK + 1)?));
         }
     }
     if let Some((_, text)) = open {

@@ -62,7 +62,7 @@ async fn hostile_names_and_broken_files_are_tracks_like_any_other() {
 #[tokio::test]
 async fn tracks_are_opened_and_hashed_as_they_are() {
     let fixture = Fixture::new();
-    let content = samples::flac(&["TITLE=one", "TRACKNUMBER=3"]);
+    let content = samples::flac(&["TITLE=one", "TRACKNUMBER=3", "GENRE=Jazz"]);
     fixture.put("one.flac", &content);
     let library = fixture.open().await;
     let id = library.default_playlists().await.unwrap().pop().unwrap();
@@ -70,6 +70,7 @@ async fn tracks_are_opened_and_hashed_as_they_are() {
     assert_eq!((resolved.tracks.len(), resolved.trouble, resolved.missing.len()), (1, None, 0));
     let track = resolved.tracks[0].clone();
     assert_eq!((&*track.file_name, &*track.mime, track.duration_ms), ("one.flac", "audio/flac", 3000));
+    assert_eq!((&*track.genre, track.track_number), ("Jazz", 3));
     let mut opened = library.open(track.id).await.unwrap();
     let mut read = Vec::new();
     opened.file.read_to_end(&mut read).unwrap();

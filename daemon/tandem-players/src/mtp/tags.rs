@@ -14,8 +14,15 @@ use tandem_mtp::codec::value::Value;
 use tandem_mtp::codes::{DataType, FormatCode, ObjectHandle, ObjectPropertyCode as Property, OperationCode};
 
 /// The properties that say what tags say.
-const TELLING: [Property; 5] =
-    [Property::NAME, Property::ARTIST, Property::ALBUM_NAME, Property::ALBUM_ARTIST, Property::DURATION];
+const TELLING: [Property; 7] = [
+    Property::NAME,
+    Property::ARTIST,
+    Property::ALBUM_NAME,
+    Property::ALBUM_ARTIST,
+    Property::GENRE,
+    Property::TRACK,
+    Property::DURATION,
+];
 
 /// Formats by one of which it is decided whether a player goes by what it is told, the most usual one first.
 const CHANGEABLE_BY: [FormatCode; 3] = [FormatCode::MP3, FormatCode::WMA, FormatCode::AAC];
@@ -36,15 +43,26 @@ fn text(property: Property, tags: &Tags) -> Option<&str> {
         Property::ARTIST => Some(&tags.artist),
         Property::ALBUM_NAME => Some(&tags.album),
         Property::ALBUM_ARTIST => Some(&tags.album_artist),
+        Property::GENRE => Some(&tags.genre),
         _ => None,
+    }
+}
+
+/// How a property of [`TELLING`] is laid out.
+fn data_type(property: Property) -> DataType {
+    match property {
+        Property::TRACK => DataType::UINT16,
+        Property::DURATION => DataType::UINT32,
+        _ => DataType::STRING,
     }
 }
 
 /// What a property is to be told; empty where that isn't known.
 fn value(property: Property, tags: &Tags) -> Value {
-    match text(property, tags) {
-        Some(text) => Value::from(sayable(text).as_str()),
-        None => Value::U32(u32::try_from(tags.duration_ms).unwrap_or(0)),
+    match (text(property, tags), property) {
+        (Some(text), _) => Value::from(sayable(text).as_str()),
+        (None, Property::TRACK) => Value::U16(u16::try_from(tags.track_number).unwrap_or(0)),
+        (None, _) => Value::U32(u32::try_from(tags.duration_ms).unwrap_or(0)),
     }
 }
 
@@ -158,11 +176,8 @@ impl Session {
                     self.initiator.object_property_description(property, format)
                 );
                 let description = self.unless_lost(asked)?;
-                let fits = description.is_some_and(|known| {
-                    let is_number = property == Property::DURATION;
-                    let data_type = if is_number { DataType::UINT32 } else { DataType::STRING };
-                    known.writable && known.data_type == data_type
-                });
+                let fits =
+                    description.is_some_and(|known| known.writable && known.data_type == data_type(property));
                 if fits {
                     settable.push(property);
                 }

@@ -303,6 +303,8 @@ fn tags_of(track: &Track) -> Tags {
         album_artist: track.album_artist.clone(),
         album: track.album.clone(),
         duration_ms: track.duration_ms,
+        genre: track.genre.clone(),
+        track_number: track.track_number,
     }
 }
 
