@@ -1,6 +1,7 @@
 //! Figures and how they are shown: medians, the memory of a process, a Markdown table.
 
 use std::fmt;
+use std::io::Write;
 use std::time::Duration;
 
 /// The middle one.
@@ -87,6 +88,22 @@ impl Memory {
         };
         Self { now: field("VmRSS:"), peak: field("VmHWM:"), anonymous: field("RssAnon:") }
     }
+}
+
+/// Begins this process's peak of resident memory anew, and tells the resident memory then, in KiB.
+///
+/// # Panics
+/// When the system doesn't let it.
+pub(crate) fn begin_peak() -> u64 {
+    let file = std::fs::File::options().write(true).open("/proc/self/clear_refs");
+    file.and_then(|mut file| file.write_all(b"5")).expect("a process may begin its own peak anew");
+    Memory::of(std::process::id()).now
+}
+
+/// What this process's peak of resident memory has grown by since [`begin_peak`] told this.
+pub(crate) fn peak_above(before: u64) -> String {
+    let grown = Memory::of(std::process::id()).peak.saturating_sub(before);
+    format!("{:.1} MB", Duration::from_millis(grown).as_secs_f64() * 1.024)
 }
 
 impl fmt::Display for Memory {

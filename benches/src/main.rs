@@ -6,6 +6,7 @@
 mod copy;
 mod engine;
 mod figures;
+mod mtp;
 mod others;
 mod scan;
 mod stage;
@@ -42,6 +43,9 @@ async fn main() {
     }
     if is_wanted("engine") {
         engine::measure(&mut table).await;
+    }
+    if is_wanted("mtp") {
+        mtp::measure(&mut table, TRACKS).await;
     }
     print!("\n{table}");
 }

@@ -255,6 +255,22 @@ impl Stage {
         self.rest().await
     }
 
+    /// Starts a run, and tells how long it took by the system's clock until the engine told its end.
+    ///
+    /// # Errors
+    /// When it can't be started, or doesn't end.
+    pub async fn timed_sync(&mut self) -> Result<Duration, String> {
+        let begun = std::time::Instant::now();
+        self.engine.start_sync(&self.device).await.map_err(|error| error.to_string())?;
+        let stopped = |event: &EngineEvent| {
+            let state = matches!(event, EngineEvent::SyncStateChanged(_, SyncState::Stopped));
+            state.then(|| begun.elapsed())
+        };
+        let taken = self.wait_for("a run", stopped).await?;
+        self.rest().await?;
+        Ok(taken)
+    }
+
     /// Assigns a playlist, or with priority 0 ends its assignment, and waits for the run that follows.
     ///
     /// # Errors

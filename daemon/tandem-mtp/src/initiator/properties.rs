@@ -34,6 +34,12 @@ impl PropertyQuery {
         Self { object: folder, format: None, property: None, depth: 1 }
     }
 
+    /// One property of every object.
+    #[must_use]
+    pub const fn of_all(property: ObjectPropertyCode) -> Self {
+        Self { object: ObjectHandle::ALL_ONES, format: None, property: Some(property), depth: 0 }
+    }
+
     /// All properties of one object.
     #[must_use]
     pub const fn object(object: ObjectHandle) -> Self {

@@ -312,6 +312,7 @@ impl Engine {
             Payload::Bytes(bytes) => (bytes.len() as u64, None),
             Payload::Object { handle, offset, length } => (*length, Some((*handle, *offset))),
         };
+        self.machine().told += length;
         let mut header = Header::data(command.code, command.transaction, length);
         if fault == Some(Fault::Oversize) {
             header.length = header.length.saturating_add(1 << 30).min(LENGTH_UNKNOWN - 1);

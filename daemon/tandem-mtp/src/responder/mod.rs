@@ -165,6 +165,12 @@ impl SimulatedPlayer {
         lock(&self.machine).transactions
     }
 
+    /// How many bytes of data it has answered with, over all connections.
+    #[must_use]
+    pub fn told_bytes(&self) -> u64 {
+        lock(&self.machine).told
+    }
+
     /// What it answers for string descriptor 0xEE; `None` when it stalls.
     #[must_use]
     pub fn os_string_descriptor(&self) -> Option<Vec<u8>> {

@@ -59,6 +59,8 @@ pub enum FamilyError {
 pub struct Traits {
     /// GetObjectPropList is announced and of no use.
     pub no_property_lists: bool,
+    /// GetObjectPropList of all objects at once is of no use; that of a folder is.
+    pub no_whole_lists: bool,
     /// SendObjectPropList is announced and of no use.
     pub no_send_property_list: bool,
     /// SetObjectPropList is announced and of no use.
@@ -87,6 +89,7 @@ impl Traits {
     fn and(self, other: Self) -> Self {
         Self {
             no_property_lists: self.no_property_lists || other.no_property_lists,
+            no_whole_lists: self.no_whole_lists || other.no_whole_lists,
             no_send_property_list: self.no_send_property_list || other.no_send_property_list,
             no_set_property_list: self.no_set_property_list || other.no_set_property_list,
             cannot_rename: self.cannot_rename || other.cannot_rename,

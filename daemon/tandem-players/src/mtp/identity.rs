@@ -79,10 +79,23 @@ impl Session {
     ) -> Result<Vec<Option<DevicePath>>, Fail> {
         let wanted: Vec<Option<Persistent>> = ids.iter().map(|id| Persistent::parse(id)).collect();
         let missing: HashSet<Persistent> = wanted.iter().flatten().copied().collect();
-        let mut found: HashMap<Persistent, Option<DevicePath>> = HashMap::new();
         if missing.is_empty() || !self.has_persistent() {
             return Ok(vec![None; ids.len()]);
         }
+        let found = match self.survey_ids(&missing, ours).await? {
+            Some(found) => found,
+            None => self.seek_ids(&missing, ours).await?,
+        };
+        Ok(wanted.into_iter().map(|id| found.get(&id?).cloned().flatten()).collect())
+    }
+
+    /// The same, object by object.
+    async fn seek_ids(
+        &mut self,
+        missing: &HashSet<Persistent>,
+        ours: &[String],
+    ) -> Result<HashMap<Persistent, Option<DevicePath>>, Fail> {
+        let mut found: HashMap<Persistent, Option<DevicePath>> = HashMap::new();
         let mut folders: Vec<String> = ours.to_vec();
         // a folder that a device tells to be in itself is looked through once
         let mut seen = HashSet::new();
@@ -103,7 +116,7 @@ impl Session {
                 found.entry(id).and_modify(|place| *place = None).or_insert(Some(at));
             }
         }
-        Ok(wanted.into_iter().map(|id| found.get(&id?).cloned().flatten()).collect())
+        Ok(found)
     }
 }
 

@@ -15,6 +15,7 @@ mod send;
 mod session;
 mod source;
 mod storage;
+mod survey;
 mod tags;
 mod times;
 mod tree;

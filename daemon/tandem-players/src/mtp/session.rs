@@ -84,6 +84,10 @@ pub(crate) struct Session {
     abilities: HashMap<FormatCode, Arc<Ability>>,
     /// Properties of each format that say what tags say, and can be set.
     pub(crate) settable: HashMap<FormatCode, Vec<ObjectPropertyCode>>,
+    /// Lists of all objects are of no use.
+    pub(crate) no_survey: bool,
+    /// They have told of all, and of mostly ours.
+    pub(crate) surveyed: bool,
     /// SendObjectPropList was refused for what SendObjectInfo then did.
     pub(crate) lists_refused: bool,
     /// How often a session was opened: handles of one mean nothing in the next.
@@ -100,6 +104,8 @@ impl Session {
             tree: Tree::default(),
             abilities: HashMap::new(),
             settable: HashMap::new(),
+            no_survey: false,
+            surveyed: false,
             lists_refused: false,
             number: 0,
         }

@@ -158,8 +158,13 @@ impl Object for MtpObject {
 
 impl Session {
     async fn facts_of(&mut self, paths: &[DevicePath]) -> Result<Vec<Option<ObjectFacts>>, Fail> {
+        let surveyed = self.survey(paths).await?;
         let mut told = Vec::with_capacity(paths.len());
         for path in paths {
+            if let Some(facts) = surveyed.get(path.as_str()) {
+                told.push(Some(*facts));
+                continue;
+            }
             let found = self.find(path.as_str()).await?;
             told.push(found.filter(|known| !known.is_folder).map(|known| known.facts));
         }

@@ -165,7 +165,7 @@ impl Session {
 
     /// Whether the date of an object is what its property says. Of two dates that a device tells, one has to be taken
     /// always, or each listing would find other files.
-    fn dates_by_property(&self) -> bool {
+    pub(super) fn dates_by_property(&self) -> bool {
         let listed = self.initiator.supports(OperationCode::GET_OBJECT_PROP_LIST);
         let asked = self.initiator.supports(OperationCode::GET_OBJECT_PROP_VALUE);
         listed && asked && !self.traits.no_property_lists

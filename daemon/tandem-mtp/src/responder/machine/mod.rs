@@ -109,6 +109,8 @@ pub(super) struct Machine {
     pub(super) allowed: bool,
     pub(super) planned: Vec<Planned>,
     pub(super) transactions: u64,
+    /// Bytes of data phases to the initiator.
+    pub(super) told: u64,
 }
 
 impl Machine {
@@ -138,6 +140,7 @@ impl Machine {
             allowed: false,
             planned: Vec::new(),
             transactions: 0,
+            told: 0,
             profile,
         })
     }
