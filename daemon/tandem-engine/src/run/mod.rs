@@ -53,6 +53,8 @@ pub(crate) struct RunInput {
     pub(crate) allow_mass_deletion: bool,
     /// What is copied is read back and compared.
     pub(crate) verify: bool,
+    /// The file system turned read-only in this run, which reading an unfinished file alone can bring about: those go unread.
+    pub(crate) turned_read_only: bool,
 }
 
 /// How a run tells of itself while it goes on.

@@ -77,6 +77,7 @@ pub(crate) async fn prepare(
             // what was in flight is held against its sources, if they can be had
             let library = library.await;
             let resolved = library.as_ref().ok().and_then(|library| library.as_ref().ok());
+            let resolved = resolved.filter(|_| !input.turned_read_only);
             let sources = resolved.map(|library| Sources { library, owner: &*input.library, cancel });
             (place.look(for_run, sources).await?, library)
         } else {

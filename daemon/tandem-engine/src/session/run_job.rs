@@ -59,6 +59,7 @@ pub(super) async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInp
         ended_relationship: known.as_ref().and_then(|known| known.ended_relationship),
         known_size: known.as_ref().map_or(0, |known| known.total_space),
         verify: view::reads_back(bench.parts.options.verify, known.as_ref(), &partnership),
+        turned_read_only: passing.turned_read_only,
         library,
         include_skipped: passing.include_skipped,
         by_hand: passing.by_hand.clone(),

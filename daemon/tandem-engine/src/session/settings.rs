@@ -15,6 +15,8 @@ pub(crate) struct Passing {
     pub(crate) allow_mass_deletion: bool,
     pub(crate) sync_filter: String,
     pub(crate) background_sync_state: u8,
+    /// Not a setting: the device's file system turned read-only in the run that goes on.
+    pub(crate) turned_read_only: bool,
 }
 
 impl Default for Passing {
@@ -25,6 +27,7 @@ impl Default for Passing {
             allow_mass_deletion: false,
             sync_filter: "0xFF".to_owned(),
             background_sync_state: u8::MAX,
+            turned_read_only: false,
         }
     }
 }

@@ -30,6 +30,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// its next run when it has been quiet for a while.
 const MOST_PLANS: u32 = 4;
 
+/// How often a run opens a device anew whose file system turns read-only.
+const MOST_OPENED_ANEW: u32 = 4;
+
 /// What the session watches of the job that carries a plan out.
 pub(super) struct Watched {
     transfer: Arc<Transfer>,
@@ -61,8 +64,8 @@ pub(super) struct Course {
     takes_music: bool,
     /// What the user wants of this run.
     asked: Passing,
-    /// The device's file system turned read-only, and the run went on with the device opened anew.
-    opened_anew: bool,
+    /// How often the device's file system turned read-only, and the run went on with the device opened anew.
+    opened_anew: u32,
 }
 
 impl Session {
@@ -160,7 +163,8 @@ impl Session {
                 warn!(
                     "the device's file system turned read-only; the device is opened anew, and the run goes on"
                 );
-                self.course.opened_anew = true;
+                self.course.opened_anew += 1;
+                self.passing.turned_read_only = true;
                 let Passing { include_skipped, by_hand, .. } = std::mem::take(&mut self.course.asked);
                 self.passing.include_skipped |= include_skipped;
                 self.passing.by_hand.extend(by_hand);
@@ -181,11 +185,11 @@ impl Session {
         self.run_is_over(report).await;
     }
 
-    /// Whether the run goes on with the device opened anew, once: a file system that turned read-only for the damage that it
-    /// came upon is written again when it is mounted anew.
+    /// Whether the run goes on with the device opened anew: a file system that turned read-only for the damage that it came
+    /// upon is written again when it is mounted anew. Each unfinished file can cost that once.
     fn opens_anew(&self, report: &RunReport) -> bool {
         report.turned_read_only
-            && !self.course.opened_anew
+            && self.course.opened_anew < MOST_OPENED_ANEW
             && self.state.phase == Phase::Synchronizing
             && self.partnership().is_some()
     }
