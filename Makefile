@@ -188,10 +188,11 @@ in_vm = as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 packages_bench = $(packages_build) dbus rsync
 
 .PHONY: bench
-bench: ## speed and memory against other tools, as a table (BENCH= names some of: start scan step copy engine mtp; TMPDIR= where)
+bench: ## speed and memory against other tools, as a table (BENCH= names some of: start scan step copy provider engine mtp; TMPDIR= where)
 	@$(call install_packages,$(packages_bench))
 	@$(MAKE) --no-print-directory build PROFILE=release
 	$(CARGO) build --locked --release -p benches
+	$(CARGO) build --locked --release -p dbus-interfaces --example directory_player
 	"$(CARGO_TARGET_DIR)/release/benches" $(BENCH)
 
 .PHONY: test-vm

@@ -8,6 +8,7 @@ mod engine;
 mod figures;
 mod mtp;
 mod others;
+mod provider;
 mod scan;
 mod stage;
 mod start;
@@ -40,6 +41,9 @@ async fn main() {
     }
     if is_wanted("copy") {
         copy::measure(&mut table).await;
+    }
+    if is_wanted("provider") {
+        provider::measure(&mut table).await;
     }
     if is_wanted("engine") {
         engine::measure(&mut table).await;
