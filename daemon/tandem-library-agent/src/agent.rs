@@ -6,7 +6,7 @@ use crate::answers::{self, Parts};
 use crate::failure::{Failure, Result};
 use crate::index::{self, Folders, Index};
 use crate::playlists::resolve::{self, Item, Moment};
-use crate::playlists::{defaults, edit, import, store};
+use crate::playlists::{defaults, edit, import, items, store};
 use crate::scan::{self, Scanner};
 use crate::watch::Watcher;
 use crate::{files, folders, media, rules};
@@ -167,7 +167,7 @@ impl Agent {
                     preset: None,
                 };
                 let playlist = store::create(transaction, &new)?;
-                store::replace_from(transaction, playlist.number, 0, &paths)?;
+                items::insert(transaction, playlist.number, 0, &paths)?;
                 store::info(transaction, &playlist, now)
             })?,
             Request::CreateAutoPlaylist { name, rule } => self.change(|transaction| {
@@ -190,7 +190,7 @@ impl Agent {
                 info
             }
             Request::EditPlaylist { id, edit } => self.change(|transaction| {
-                let playlist = edit::edit(transaction, &id, &edit, paths)?;
+                let playlist = edit::edit(transaction, &id, &edit, &paths)?;
                 store::info(transaction, &playlist, now)
             })?,
             Request::DeletePlaylist(id) => {

@@ -26,7 +26,7 @@ const HASHES: usize = 2;
 /// Files that may be opened at once: on a file system that doesn't answer, threads are left for other requests.
 const OPENS: usize = 6;
 /// The most media that may wait for their request.
-const MAX_MEDIA: usize = crate::playlists::store::MAX_ITEMS * 2;
+const MAX_MEDIA: usize = crate::playlists::items::MAX_ITEMS * 2;
 
 /// Serves the daemon until it closes, or is gone. An error is what made going on impossible.
 pub(crate) async fn serve(stream: UnixStream, agent: Arc<Agent>) -> anyhow::Result<()> {

@@ -4,16 +4,17 @@
 //! A damaged index is thrown away; a damaged library file is set aside under another name, and that is remembered.
 
 mod functions;
+mod health;
 mod schema;
 
 use crate::failure::{Failure, Result};
+use health::{check_kinds, prepare_index, prepare_library};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tandem_model::clock::{Clock, SystemClock};
 
 /// Connections for reading that are kept open.
 const KEPT_READERS: usize = 2;
@@ -44,6 +45,8 @@ impl Index {
         fs::create_dir_all(directory).map_err(io)?;
         let file = directory.join("index.sqlite");
         let library_file = directory.join("library.sqlite");
+        check_kinds(&library_file, "put the file from a backup in its place")?;
+        check_kinds(&file, "it is made again")?;
         let set_aside = prepare_library(&library_file)?;
         prepare_index(&file)?;
         let mut writer = connect(&file, &library_file, &folders)?;
@@ -224,93 +227,9 @@ fn has_index_schema(connection: &Connection) -> Result<bool> {
     Ok(version == schema::INDEX_VERSION)
 }
 
-/// What is wrong with a database file; `None` where it is sound, new or missing.
-fn damage_of(file: &Path) -> Option<String> {
-    if !file.exists() {
-        return None;
-    }
-    let check = || -> rusqlite::Result<String> {
-        let connection = Connection::open(file)?;
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-    };
-    match check() {
-        Ok(answer) if answer == "ok" => None,
-        Ok(answer) => Some(answer),
-        Err(error) => Some(error.to_string()),
-    }
-}
-
-fn version_of(file: &Path) -> Result<i64> {
-    Ok(Connection::open(file)?.query_row("PRAGMA user_version", [], |row| row.get(0))?)
-}
-
-fn remove(file: &Path) -> Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = file.as_os_str().to_owned();
-        name.push(suffix);
-        match fs::remove_file(&name) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Failure::Io(format!("{} can't be removed", Path::new(&name).display()), error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Throws the index away where it is damaged or of another version.
-fn prepare_index(file: &Path) -> Result<()> {
-    if let Some(damage) = damage_of(file) {
-        tracing::warn!(file = %file.display(), damage, "the index is damaged and is made again");
-        return remove(file);
-    }
-    if file.exists() && ![0, schema::INDEX_VERSION].contains(&version_of(file)?) {
-        tracing::info!("the index is of another version and is made again");
-        return remove(file);
-    }
-    Ok(())
-}
-
-/// Sets a damaged library file aside; tells so in words for the user. Makes the tables where there are none.
-fn prepare_library(file: &Path) -> Result<Option<String>> {
-    let mut set_aside = None;
-    if let Some(damage) = damage_of(file) {
-        let kept = file.with_extension(format!("sqlite.damaged-{}", SystemClock.now()));
-        let io = |error| Failure::Io(format!("{} can't be set aside", file.display()), error);
-        fs::rename(file, &kept).map_err(io)?;
-        remove(file)?;
-        tracing::error!(file = %file.display(), kept = %kept.display(), damage, "the library file is damaged");
-        set_aside = Some(format!(
-            "the file with the library's playlists and ratings was damaged and is kept as {}; make the playlists again, \
-             then set the library's folders to confirm",
-            kept.display()
-        ));
-    }
-    let mut connection = Connection::open(file)?;
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        schema::LIBRARY_VERSION => {}
-        0..schema::LIBRARY_VERSION => {
-            let transaction = connection.transaction()?;
-            if version == 0 {
-                schema::create_library(&transaction)?;
-            } else {
-                schema::upgrade_library(&transaction, version)?;
-            }
-            transaction.commit()?;
-        }
-        newer => {
-            let (file, known) = (file.display(), schema::LIBRARY_VERSION);
-            return Err(Failure::Refused(tandem_model::error::LibraryError::Failed(format!(
-                "{file} is of format {newer}, and this version reads {known}; install the version that wrote it"
-            ))));
-        }
-    }
-    Ok(set_aside)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::health::{remove, version_of};
     use super::*;
 
     fn open(directory: &Path) -> Index {
@@ -349,6 +268,20 @@ mod tests {
             .filter_map(std::result::Result::ok)
             .find(|entry| entry.file_name().to_string_lossy().contains("damaged-"));
         assert!(words.contains(&*kept.unwrap().file_name().to_string_lossy()), "{words}");
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_with_what_to_do() {
+        for name in ["index.sqlite", "index.sqlite-wal", "library.sqlite"] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join(name)).unwrap();
+            let error = Index::open(folder.path(), Folders::default()).err().unwrap().to_string();
+            assert!(
+                error.contains(&format!("/{name} is no file")) && error.contains("; move it away"),
+                "{error}"
+            );
+            assert!(folder.path().join(name).is_dir());
+        }
     }
 
     #[test]

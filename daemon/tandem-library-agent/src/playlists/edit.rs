@@ -2,6 +2,7 @@
 //!
 //! Positions are checked against what is there; nothing is changed where one is out of range.
 
+use super::items;
 use super::store::{self, Stored};
 use crate::failure::{Failure, Result};
 use rusqlite::Transaction;
@@ -13,7 +14,7 @@ pub(crate) fn edit(
     transaction: &Transaction<'_>,
     id: &PlaylistId,
     edit: &PlaylistEdit,
-    added: Vec<Vec<u8>>,
+    added: &[Vec<u8>],
 ) -> Result<Stored> {
     let playlist = store::find(transaction, id)?;
     match edit {
@@ -44,10 +45,10 @@ fn edit_items(
     transaction: &Transaction<'_>,
     playlist: &Stored,
     edit: &PlaylistEdit,
-    added: Vec<Vec<u8>>,
+    added: &[Vec<u8>],
 ) -> Result<()> {
     let number = playlist.number;
-    let count = store::item_count(transaction, number)?;
+    let count = items::count(transaction, number)?;
     let within = |position: u32, end: usize| match usize::try_from(position) {
         Ok(position) if position < end => Ok(position),
         _ => Err(Failure::invalid(format!(
@@ -56,12 +57,8 @@ fn edit_items(
         ))),
     };
     match edit {
-        PlaylistEdit::Append(_) => store::replace_from(transaction, number, count, &added),
-        PlaylistEdit::Insert(at, _) => {
-            let at = within(*at, count + 1)?;
-            let rest = store::items(transaction, number, at)?;
-            store::replace_from(transaction, number, at, &[added, rest].concat())
-        }
+        PlaylistEdit::Append(_) => items::insert(transaction, number, count, added),
+        PlaylistEdit::Insert(at, _) => items::insert(transaction, number, within(*at, count + 1)?, added),
         PlaylistEdit::Remove(first, length) => {
             let first = within(*first, count.max(1))?;
             let length = usize::try_from(*length).unwrap_or(usize::MAX);
@@ -72,18 +69,12 @@ fn edit_items(
                 );
                 return Err(Failure::invalid(words));
             }
-            let rest = store::items(transaction, number, first + length)?;
-            store::replace_from(transaction, number, first, &rest)
+            items::remove(transaction, number, first, length)
         }
         PlaylistEdit::Move(from, to) => {
-            let (from, to) = (within(*from, count)?, within(*to, count)?);
-            let start = from.min(to);
-            let mut items = store::items(transaction, number, start)?;
-            let item = items.remove(from - start);
-            items.insert(to - start, item);
-            store::replace_from(transaction, number, start, &items)
+            items::relocate(transaction, number, within(*from, count)?, within(*to, count)?)
         }
-        PlaylistEdit::Clear => store::replace_from(transaction, number, 0, &[]),
+        PlaylistEdit::Clear => items::clear(transaction, number),
         PlaylistEdit::Rename(_) | PlaylistEdit::SyncOnly(_) => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 //! Only tracks of the library become items; every other entry is reported.
 
 use super::parse::{self, Entry};
-use super::{location, store};
+use super::{items, location, store};
 use crate::failure::{Failure, Result};
 use crate::{formats, text};
 use rusqlite::{Connection, OptionalExtension, Transaction};
@@ -86,7 +86,7 @@ pub(crate) fn store(
             None => unresolved.push(entry.text()),
         }
     }
-    store::replace_from(transaction, playlist.number, 0, &paths)?;
+    items::insert(transaction, playlist.number, 0, &paths)?;
     Ok((store::info(transaction, &playlist, now)?, unresolved))
 }
 

@@ -5,6 +5,7 @@
 pub(crate) mod defaults;
 pub(crate) mod edit;
 pub(crate) mod import;
+pub(crate) mod items;
 pub(crate) mod location;
 pub(crate) mod parse;
 pub(crate) mod resolve;

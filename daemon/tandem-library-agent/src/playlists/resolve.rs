@@ -145,7 +145,7 @@ pub(crate) fn each_match(
 }
 
 fn prepare<'a>(connection: &'a Connection, query: &Query) -> Result<CachedStatement<'a>> {
-    Ok(connection.prepare_cached(&format!("SELECT {TRACK_COLUMNS} {}", query.sql))?)
+    Ok(connection.prepare_cached(&format!("SELECT {TRACK_COLUMNS} {} {}", query.matches, query.order))?)
 }
 
 /// A number that is never negative in the index.
@@ -156,8 +156,20 @@ pub(crate) fn unsigned(value: i64) -> u64 {
 /// How many items a playlist has: of a static one all, of others those that are tracks.
 pub(crate) fn count(connection: &Connection, playlist: &Stored, now: u64) -> Result<u32> {
     if playlist.kind == PlaylistKind::Static {
-        let items = super::store::item_count(connection, playlist.number)?;
+        let items = super::items::count(connection, playlist.number)?;
         return Ok(u32::try_from(items).unwrap_or(u32::MAX));
+    }
+    if playlist.kind == PlaylistKind::Auto {
+        let query = rules::compile(&rules::parse(&playlist.rule)?, now, 0);
+        match query.limit {
+            None => return count_matches(connection, &query),
+            Some(Limit::Items(most)) => {
+                let most = u32::try_from(most).unwrap_or(u32::MAX);
+                return Ok(count_matches(connection, &query)?.min(most));
+            }
+            // which tracks come first decides how many there is room for
+            Some(Limit::Bytes(_) | Limit::Milliseconds(_)) => {}
+        }
     }
     let mut tracks = 0u32;
     for_each(connection, playlist, Moment { now, seed: 0 }, &mut |item| {
@@ -165,4 +177,12 @@ pub(crate) fn count(connection: &Connection, playlist: &Stored, now: u64) -> Res
         Ok(true)
     })?;
     Ok(tracks)
+}
+
+/// How many tracks a rule's query finds, in no order, which takes longest.
+fn count_matches(connection: &Connection, query: &Query) -> Result<u32> {
+    let mut statement = connection.prepare_cached(&format!("SELECT count(*) {}", query.matches))?;
+    let parameters = params_from_iter(query.parameters.iter().take(query.of_condition));
+    let count: i64 = statement.query_row(parameters, |row| row.get(0))?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }

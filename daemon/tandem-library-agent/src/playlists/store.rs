@@ -4,7 +4,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::index::Index;
-use crate::playlists::resolve;
+use crate::playlists::{items, resolve};
 use crate::{formats, rules, text};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use std::hash::{BuildHasher, Hasher};
@@ -16,8 +16,6 @@ use xxhash_rust::xxh3::xxh3_128;
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 255;
-/// The most items of one playlist.
-pub(crate) const MAX_ITEMS: usize = 1_000_000;
 
 /// A playlist's row.
 #[derive(Debug, Clone)]
@@ -203,51 +201,13 @@ pub(crate) fn media_paths(index: &Index, media: &[MediaUri]) -> Result<Vec<Vec<u
     Ok(paths)
 }
 
-/// A static playlist's items from a position on.
-pub(crate) fn items(connection: &Connection, number: i64, first: usize) -> Result<Vec<Vec<u8>>> {
-    let sql = "SELECT path FROM lib.playlist_item WHERE playlist = ?1 AND position >= ?2 ORDER BY position";
-    let mut statement = connection.prepare_cached(sql)?;
-    let first = i64::try_from(first).unwrap_or(i64::MAX);
-    Ok(statement.query_map((number, first), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
-}
-
-/// How many items a static playlist has.
-pub(crate) fn item_count(connection: &Connection, number: i64) -> Result<usize> {
-    let sql = "SELECT ifnull(max(position) + 1, 0) FROM lib.playlist_item WHERE playlist = ?1";
-    let count: i64 = connection.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
-    Ok(usize::try_from(count).unwrap_or(0))
-}
-
-/// Replaces a static playlist's items from a position on.
-pub(crate) fn replace_from(
-    transaction: &Transaction<'_>,
-    number: i64,
-    first: usize,
-    paths: &[Vec<u8>],
-) -> Result<()> {
-    if first + paths.len() > MAX_ITEMS {
-        return Err(Failure::invalid(format!(
-            "a playlist holds at most {MAX_ITEMS} items; make a second one"
-        )));
-    }
-    let position = |index: usize| i64::try_from(first + index).unwrap_or(i64::MAX);
-    transaction
-        .prepare_cached("DELETE FROM lib.playlist_item WHERE playlist = ?1 AND position >= ?2")?
-        .execute((number, position(0)))?;
-    let mut insert = transaction.prepare_cached("INSERT INTO lib.playlist_item VALUES (?1, ?2, ?3)")?;
-    for (index, path) in paths.iter().enumerate() {
-        insert.execute((number, position(index), path))?;
-    }
-    Ok(())
-}
-
 /// Deletes a playlist; a file is the user's.
 pub(crate) fn delete(transaction: &Transaction<'_>, id: &PlaylistId) -> Result<()> {
     let playlist = find(transaction, id)?;
     if playlist.kind == PlaylistKind::File {
         return Err(read_only(&playlist));
     }
-    transaction.execute("DELETE FROM lib.playlist_item WHERE playlist = ?1", [playlist.number])?;
+    items::clear(transaction, playlist.number)?;
     transaction.execute("DELETE FROM lib.playlist WHERE number = ?1", [playlist.number])?;
     Ok(())
 }

@@ -12,9 +12,13 @@ use std::fmt::Write;
 /// A rule as SQL.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Query {
-    /// From `FROM` to the end of `ORDER BY`.
-    pub(crate) sql: String,
+    /// From `FROM` to the end of the condition.
+    pub(crate) matches: String,
+    /// `ORDER BY`, which may need parameters of its own behind those of the condition.
+    pub(crate) order: String,
     pub(crate) parameters: Vec<Value>,
+    /// How many of the parameters are the condition's.
+    pub(crate) of_condition: usize,
     pub(crate) limit: Option<Limit>,
 }
 
@@ -22,10 +26,12 @@ pub(crate) struct Query {
 pub(crate) fn compile(rule: &Rule, now: u64, seed: i64) -> Query {
     let mut compiler = Compiler { now, media: false, parameters: Vec::new() };
     let condition = compiler.condition(&rule.expression);
+    let of_condition = compiler.parameters.len();
     let order = rule.sort.map_or_else(String::new, |sort| compiler.order(sort, seed) + ", ");
     let join = if compiler.media { " LEFT JOIN lib.media AS m ON m.path = t.path" } else { "" };
-    let sql = format!("FROM main.track AS t{join} WHERE {condition} ORDER BY {order}t.path");
-    Query { sql, parameters: compiler.parameters, limit: rule.limit }
+    let matches = format!("FROM main.track AS t{join} WHERE {condition}");
+    let order = format!("ORDER BY {order}t.path");
+    Query { matches, order, parameters: compiler.parameters, of_condition, limit: rule.limit }
 }
 
 struct Compiler {

@@ -91,7 +91,7 @@ fn depth_and_length_are_bounded() {
 #[test]
 fn no_text_of_a_rule_reaches_sql() {
     let query = compile(&parse(r#"(title == "'; DROP TABLE track; --")"#).unwrap(), 0, 0);
-    assert!(!query.sql.contains("DROP") && query.parameters.len() == 1, "{}", query.sql);
+    assert!(!query.matches.contains("DROP") && query.parameters.len() == 1, "{}", query.matches);
 }
 
 fn expressions() -> impl Strategy<Value = String> {
@@ -136,7 +136,7 @@ proptest! {
         let index = crate::index::Index::open(folder.path(), crate::index::Folders::default()).unwrap();
         let query = compile(&rule, 1_000_000, 7);
         index.read(|connection| {
-            let mut statement = connection.prepare(&format!("SELECT t.id {}", query.sql))?;
+            let mut statement = connection.prepare(&format!("SELECT t.id {} {}", query.matches, query.order))?;
             let mut rows = statement.query(rusqlite::params_from_iter(&query.parameters))?;
             while rows.next()?.is_some() {}
             Ok(())
