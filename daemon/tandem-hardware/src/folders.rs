@@ -43,10 +43,14 @@ pub(crate) async fn watch(
         .and_then(|inotify| inotify.into_event_stream([0; EVENT_BYTES]))
         .map_err(in_inotify)?;
     let mut descriptors = HashSet::new();
+    let mut is_first = true;
     loop {
         follow(&watched, &mut events, &mut descriptors)?;
         // looked at after the watches are set, so that nothing falls in between
         let changes: Vec<Presence> = watched.iter_mut().flat_map(Watched::look).collect();
+        if std::mem::take(&mut is_first) {
+            watched.iter().for_each(Watched::warn_of_absence);
+        }
         if !announce(changes, presence, stop).await {
             return Ok(());
         }
@@ -142,6 +146,17 @@ fn identity(path: &Path) -> io::Result<Option<Identity>> {
 }
 
 impl Watched {
+    /// Says that a directory isn't there, which may be a mistake in its name.
+    fn warn_of_absence(&self) {
+        if self.announced.is_none() && self.trouble.is_none() {
+            tracing::warn!(
+                path = %self.folder.path.display(),
+                "there is no directory of this name, which is to stand for a player; if the name is right, make or mount \
+                 it, and it is a player from then on; if not, correct --folder or [[folder]] in the configuration"
+            );
+        }
+    }
+
     /// What has changed since the last look.
     fn look(&mut self) -> Vec<Presence> {
         let path = &self.folder.path;

@@ -32,6 +32,11 @@ pub(crate) struct Args {
     pub(crate) simulate: Vec<String>,
 
     /// Keep the files of simulated players below this directory, in a folder for each
+    ///
+    /// DIR/PROFILE/storage-XXXXXXXX has the files of a storage as they are on the player, XXXXXXXX being the storage's id
+    /// in eight hexadecimal digits, mostly 00010001. What is put there while the daemon does not run is on the player
+    /// from its next start on. DIR/PROFILE/player.json has what files do not tell, such as playlists of references; it may
+    /// be removed. PROFILE is the kind's name, or the name of the profile's file without its ending.
     #[arg(long, value_name = "DIR", requires = "simulate")]
     pub(crate) simulate_in: Option<PathBuf>,
 

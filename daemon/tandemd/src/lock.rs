@@ -2,10 +2,10 @@
 //! nothing is left over by a crash.
 
 use anyhow::{Context, bail};
-use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::fs::{FlockOperation, OFlags, fcntl_lock};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -24,9 +24,7 @@ impl StateLock {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
         made.with_context(|| format!("the state directory {} can't be made", state.display()))?;
         let path = state.join("lock");
-        let opened =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let mut file = opened.with_context(|| format!("{} can't be written", path.display()))?;
+        let mut file = open(&path)?;
         // a lock of the process, not of the open file: a child that is just being started would keep the latter alive
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -40,6 +38,31 @@ impl StateLock {
         let note = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         note.with_context(|| format!("{} can't be written", path.display()))?;
         Ok(Self { _file: file })
+    }
+}
+
+/// Opens the lock file, made where it isn't there yet. What else has its name isn't ours, nor is what a link leads to.
+fn open(path: &Path) -> anyhow::Result<File> {
+    let links_stay = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits())?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(links_stay);
+    let opened = options.open(path);
+    let is_file = |file: &File| file.metadata().is_ok_and(|facts| facts.is_file());
+    match opened {
+        Ok(file) if is_file(&file) => Ok(file),
+        Err(error) if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) => {
+            Err(error).with_context(|| format!("{} can't be written", path.display()))
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(error).with_context(|| format!("{} can't be written", path.display()))
+        }
+        Err(error) if path.symlink_metadata().is_err() => {
+            Err(error).with_context(|| format!("{} can't be made", path.display()))
+        }
+        Ok(_) | Err(_) => bail!(
+            "{} is a link, a directory or a device, where tandemd keeps a file of its own; move it away and start again",
+            path.display()
+        ),
     }
 }
 
@@ -74,6 +97,20 @@ mod tests {
         assert!(text.contains(&format!("process {} (", std::process::id())), "{text}");
         drop(first);
         StateLock::take(&state).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_lock_is_not_followed() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (target, lock) = (dir.path().join("precious"), dir.path().join("lock"));
+        std::os::unix::fs::symlink(&target, &lock).unwrap();
+        let refused = |dir: &Path| format!("{:#}", StateLock::take(dir).unwrap_err());
+        let text = refused(dir.path());
+        assert!(text.contains("lock is a link") && text.contains("move it away"), "{text}");
+        assert!(!target.exists(), "nothing was made where the link leads");
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::create_dir(&lock).unwrap();
+        assert!(refused(dir.path()).contains("move it away"));
     }
 
     #[test]

@@ -153,3 +153,20 @@ async fn a_folder_is_a_device() {
     let services = "org.tandemd.Sync1.Services";
     kit::wait_for_property::<u32>(&connection, ROOT_PATH, services, "DeviceCount", |count| *count == 1).await;
 }
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_told_of_with_the_remedy() {
+    let (player, elsewhere) = (kit::player_dir(), TempDir::new().unwrap());
+    let absent = elsewhere.path().join("Plyaer");
+    let daemon = Daemon::builder().folder(player.path()).folder(&absent).start().await;
+    let connection = daemon.connect().await;
+    let services = "org.tandemd.Sync1.Services";
+    let count = |wanted: u32| move |count: &u32| *count == wanted;
+    kit::wait_for_property::<u32>(&connection, ROOT_PATH, services, "DeviceCount", count(1)).await;
+    let told = daemon.stderr();
+    let line = told.lines().find(|line| line.contains("Plyaer")).unwrap_or_else(|| panic!("{told}"));
+    assert!(line.contains("WARN") && line.contains("correct --folder or [[folder]]"), "{line}");
+    assert!(!told.contains(&format!("path={}", player.path().display())), "{told}");
+    std::fs::create_dir(&absent).unwrap();
+    kit::wait_for_property::<u32>(&connection, ROOT_PATH, services, "DeviceCount", count(2)).await;
+}
