@@ -66,6 +66,8 @@ pub(crate) struct MemoryLibraries {
     /// How many handles there are.
     open: Arc<AtomicUsize>,
     closed: watch::Sender<usize>,
+    /// Whether the question for all playlists is answered.
+    pub(crate) lists: watch::Sender<bool>,
 }
 
 impl MemoryLibraries {
@@ -76,6 +78,7 @@ impl MemoryLibraries {
             state: watch::Sender::new(state),
             open: Arc::default(),
             closed: watch::Sender::new(0),
+            lists: watch::Sender::new(true),
         }
     }
 
@@ -150,7 +153,12 @@ impl Library for Handle {
         ready(Ok(()))
     }
     fn playlists(&self) -> BoxFuture<'_, Result<Vec<PlaylistInfo>, LibraryError>> {
-        ready(Ok(self.0.playlists.lock().unwrap().iter().map(|(info, _)| info.clone()).collect()))
+        let list = self.0.playlists.lock().unwrap().iter().map(|(info, _)| info.clone()).collect();
+        let mut lists = self.0.lists.subscribe();
+        Box::pin(async move {
+            lists.wait_for(|lists| *lists).await.map_err(|_| LibraryError::Failed("ended".to_owned()))?;
+            Ok(list)
+        })
     }
     fn playlist(&self, id: PlaylistId) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>> {
         let found = self.0.playlists.lock().unwrap().iter().find(|(info, _)| info.id == id).cloned();

@@ -20,6 +20,7 @@ mod item_info;
 mod leavers;
 mod libraries;
 mod library;
+mod library_changes;
 mod objects;
 mod paths;
 mod playlist;

@@ -7,11 +7,11 @@
 //! while it scans.
 
 use crate::authorization::About;
-use crate::changes::Changes;
 use crate::context::Context;
 use crate::errors::{contract, from_bus, from_library};
 use crate::guard::Guard;
 use crate::library::Library;
+use crate::library_changes::{library_changes, playlist_changes};
 use crate::paths;
 use crate::playlist::Playlist;
 use dbus_interfaces::{Error, names};
@@ -23,11 +23,13 @@ use tandem_model::library::{Library as OwnersLibrary, LibraryState};
 use tandem_model::media::PlaylistInfo;
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
-use zbus::Variant;
 use zbus::message::Header;
 
 /// How far apart announcements of a changing library are at least.
 const PACE: Duration = Duration::from_millis(250);
+
+/// How often all playlists are asked for while single ones are changed.
+const LOOKS: u32 = 3;
 
 /// A lock whose holders never panic halfway through a change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -94,6 +96,8 @@ struct Shown {
 #[derive(Default)]
 struct Announced {
     state: LibraryState,
+    /// How often a playlist was taken note of for itself.
+    noted: u64,
     playlists: BTreeMap<PlaylistId, (PlaylistInfo, BTreeMap<u32, u32>)>,
 }
 
@@ -111,6 +115,8 @@ pub(crate) struct Shelf {
     users: Mutex<HashSet<String>>,
     shown: Mutex<Shown>,
     announced: tokio::sync::Mutex<Announced>,
+    /// Held from the question for all playlists until its answer is announced: an older one comes before a newer one.
+    refreshing: tokio::sync::Mutex<()>,
     /// Wakes the watcher.
     look: Notify,
 }
@@ -123,6 +129,7 @@ impl Shelf {
             users: Mutex::default(),
             shown: Mutex::default(),
             announced: tokio::sync::Mutex::default(),
+            refreshing: tokio::sync::Mutex::default(),
             look: Notify::new(),
         }
     }
@@ -246,36 +253,95 @@ impl Shelf {
         context: &Arc<Context>,
         library: &dyn OwnersLibrary,
     ) -> Result<Vec<PlaylistInfo>, Error> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        for _ in 0..LOOKS {
+            let noted = self.announced.lock().await.noted;
+            let state = library.state().borrow().clone();
+            // counting what rules find takes a while, in which others are made and changed
+            let playlists = library.playlists().await.map_err(from_library)?;
+            let mut announced = self.announced.lock().await;
+            if announced.noted == noted {
+                self.take_in(context, &mut announced, state, &playlists).await?;
+                return Ok(playlists);
+            }
+        }
+        // changes don't end: they wait for this look
         let mut announced = self.announced.lock().await;
-        self.refresh_locked(context, library, &mut announced).await
+        let state = library.state().borrow().clone();
+        let playlists = library.playlists().await.map_err(from_library)?;
+        self.take_in(context, &mut announced, state, &playlists).await?;
+        Ok(playlists)
     }
 
-    /// Sees to it that a playlist which has just been made has its object. Of many that are made together, most are
-    /// found by the same look at the library.
+    /// Puts a playlist on the bus that has just been made; the watcher looks at the others.
     ///
     /// # Errors
-    /// As [`Shelf::refresh`].
+    /// When the bus refuses the object.
     pub(crate) async fn publish_playlist(
         self: &Arc<Self>,
         context: &Arc<Context>,
         library: &dyn OwnersLibrary,
-        id: &PlaylistId,
+        playlist: PlaylistInfo,
     ) -> Result<(), Error> {
         let mut announced = self.announced.lock().await;
-        if announced.playlists.contains_key(id) {
+        if announced.playlists.contains_key(&playlist.id) {
             return Ok(());
         }
-        self.refresh_locked(context, library, &mut announced).await.map(|_| ())
+        let state = self.note(&mut announced, library, &playlist);
+        self.add_object(context, &mut announced, playlist)
+            .await
+            .map_err(|error| from_bus("adding a playlist's object", &error))?;
+        // it may have been deleted in the meantime
+        self.look.notify_one();
+        self.announce_library(context, &mut announced, state)
+            .await
+            .map_err(|error| from_bus("announcing changes", &error))
     }
 
-    async fn refresh_locked(
+    /// Shows and announces a playlist that has just been changed; the watcher looks at the others.
+    ///
+    /// # Errors
+    /// When the bus takes no announcement.
+    pub(crate) async fn announce_playlist(
+        &self,
+        context: &Context,
+        library: &dyn OwnersLibrary,
+        playlist: PlaylistInfo,
+    ) -> Result<(), Error> {
+        let mut announced = self.announced.lock().await;
+        if !announced.playlists.contains_key(&playlist.id) {
+            return Ok(());
+        }
+        let state = self.note(&mut announced, library, &playlist);
+        let done = async {
+            self.announce_one(context, &mut announced, playlist).await?;
+            self.announce_library(context, &mut announced, state).await
+        };
+        done.await.map_err(|error| from_bus("announcing changes", &error))
+    }
+
+    /// Shows a playlist and the library's state; an answer that is on its way is older than this.
+    fn note(
+        &self,
+        announced: &mut Announced,
+        library: &dyn OwnersLibrary,
+        playlist: &PlaylistInfo,
+    ) -> LibraryState {
+        announced.noted += 1;
+        let state = library.state().borrow().clone();
+        let mut shown = lock(&self.shown);
+        shown.playlists.insert(playlist.id.clone(), playlist.clone());
+        shown.state = state.clone();
+        state
+    }
+
+    async fn take_in(
         self: &Arc<Self>,
         context: &Arc<Context>,
-        library: &dyn OwnersLibrary,
         announced: &mut Announced,
-    ) -> Result<Vec<PlaylistInfo>, Error> {
-        let state = library.state().borrow().clone();
-        let playlists = library.playlists().await.map_err(from_library)?;
+        state: LibraryState,
+        playlists: &[PlaylistInfo],
+    ) -> Result<(), Error> {
         {
             let mut shown = lock(&self.shown);
             shown.playlists =
@@ -285,10 +351,7 @@ impl Shelf {
         self.bring_objects_in_step(context, announced)
             .await
             .map_err(|error| from_bus("changing playlist objects", &error))?;
-        self.announce(context, announced, state)
-            .await
-            .map_err(|error| from_bus("announcing changes", &error))?;
-        Ok(playlists)
+        self.announce(context, announced, state).await.map_err(|error| from_bus("announcing changes", &error))
     }
 
     async fn bring_objects_in_step(
@@ -304,14 +367,25 @@ impl Shelf {
             announced.playlists.remove(&id);
         }
         for (id, info) in shown {
-            if announced.playlists.contains_key(&id) {
-                continue;
+            if !announced.playlists.contains_key(&id) {
+                self.add_object(context, announced, info).await?;
             }
-            let priorities = self.priorities(context, &id);
-            let object = Playlist::new(id.clone(), Arc::clone(self), Arc::clone(context));
-            server.at(paths::playlist(self.owner, &id), Guard::new(object, Arc::clone(context))).await?;
-            announced.playlists.insert(id, (info, priorities));
         }
+        Ok(())
+    }
+
+    async fn add_object(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        announced: &mut Announced,
+        info: PlaylistInfo,
+    ) -> Result<(), zbus::Error> {
+        let id = info.id.clone();
+        let priorities = self.priorities(context, &id);
+        let object = Playlist::new(id.clone(), Arc::clone(self), Arc::clone(context));
+        let server = context.connection.object_server();
+        server.at(paths::playlist(self.owner, &id), Guard::new(object, Arc::clone(context))).await?;
+        announced.playlists.insert(id, (info, priorities));
         Ok(())
     }
 
@@ -322,16 +396,34 @@ impl Shelf {
         state: LibraryState,
     ) -> Result<(), zbus::Error> {
         let shown = lock(&self.shown).playlists.clone();
-        for (id, known) in &mut announced.playlists {
-            let Some(info) = shown.get(id) else { continue };
-            let now = (info.clone(), self.priorities(context, id));
-            let changes = playlist_changes(known, &now);
-            let path = paths::playlist(self.owner, id);
-            *known = now;
-            context
-                .announce(&context.emitters_to_owner(self.owner, &path), names::PLAYLIST, &changes)
-                .await?;
+        for (_, info) in shown {
+            self.announce_one(context, announced, info).await?;
         }
+        self.announce_library(context, announced, state).await
+    }
+
+    /// Announces what has changed of a playlist that is on the bus.
+    async fn announce_one(
+        &self,
+        context: &Context,
+        announced: &mut Announced,
+        info: PlaylistInfo,
+    ) -> Result<(), zbus::Error> {
+        let path = paths::playlist(self.owner, &info.id);
+        let priorities = self.priorities(context, &info.id);
+        let Some(known) = announced.playlists.get_mut(&info.id) else { return Ok(()) };
+        let now = (info, priorities);
+        let changes = playlist_changes(known, &now);
+        *known = now;
+        context.announce(&context.emitters_to_owner(self.owner, &path), names::PLAYLIST, &changes).await
+    }
+
+    async fn announce_library(
+        &self,
+        context: &Context,
+        announced: &mut Announced,
+        state: LibraryState,
+    ) -> Result<(), zbus::Error> {
         let told = std::mem::take(&mut lock(&self.shown).told);
         let changes = library_changes(&announced.state, &told, &state);
         announced.state = state;
@@ -370,70 +462,5 @@ async fn watch(shelf: Arc<Shelf>, context: Arc<Context>, library: Arc<dyn Owners
             },
             () = shelf.look.notified() => {}
         }
-    }
-}
-
-/// What differs from the state that was announced last, or from one that somebody has read since.
-fn library_changes(announced: &LibraryState, told: &[LibraryState], new: &LibraryState) -> Changes {
-    let mut changes = Changes::default();
-    let mut note =
-        |differs: fn(&LibraryState, &LibraryState) -> bool, name: &'static str, value: Variant<'static>| {
-            if std::iter::once(announced).chain(told).any(|old| differs(old, new)) {
-                changes.changed.push((name, value));
-            }
-        };
-    note(|old, new| old.folders != new.folders, "Folders", Variant::from(folders(new)));
-    note(|old, new| old.track_count != new.track_count, "TrackCount", Variant::from(new.track_count));
-    note(
-        |old, new| old.playlist_count != new.playlist_count,
-        "PlaylistCount",
-        Variant::from(new.playlist_count),
-    );
-    note(|old, new| old.scanning != new.scanning, "Scanning", Variant::from(new.scanning));
-    note(
-        |old, new| old.last_scan_time != new.last_scan_time,
-        "LastScanTime",
-        Variant::from(new.last_scan_time),
-    );
-    note(|old, new| old.trouble != new.trouble, "Trouble", Variant::from(new.trouble.clone()));
-    changes
-}
-
-fn playlist_changes(
-    old: &(PlaylistInfo, BTreeMap<u32, u32>),
-    new: &(PlaylistInfo, BTreeMap<u32, u32>),
-) -> Changes {
-    let mut changes = Changes::default();
-    let mut note = |differs: bool, name: &'static str, value: Variant<'static>| {
-        if differs {
-            changes.changed.push((name, value));
-        }
-    };
-    note(old.0.name != new.0.name, "Name", Variant::from(new.0.name.clone()));
-    note(old.0.kind != new.0.kind, "Kind", Variant::from(new.0.kind.as_str()));
-    note(old.0.rule != new.0.rule, "Rule", Variant::from(new.0.rule.clone()));
-    note(old.0.count != new.0.count, "Count", Variant::from(new.0.count));
-    note(
-        old.1 != new.1,
-        "SyncPriorities",
-        Variant::from(new.1.clone().into_iter().collect::<HashMap<_, _>>()),
-    );
-    note(old.0.sync_only != new.0.sync_only, "SyncOnly", Variant::from(new.0.sync_only));
-    changes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whoever_read_that_it_scans_hears_that_it_ended() {
-        let idle = LibraryState { track_count: 3, ..LibraryState::default() };
-        let scanning = LibraryState { scanning: true, trouble: "empty".to_owned(), ..idle.clone() };
-        let names = |told: &[LibraryState]| -> Vec<&str> {
-            library_changes(&idle, told, &idle).changed.iter().map(|(name, _)| *name).collect()
-        };
-        assert_eq!(names(&[]), [""; 0]);
-        assert_eq!(names(&[idle.clone(), scanning]), ["Scanning", "Trouble"]);
     }
 }

@@ -39,8 +39,9 @@ impl Library {
         library: &dyn tandem_model::library::Library,
         playlist: PlaylistInfo,
     ) -> Result<OwnedObjectPath, Error> {
-        self.shelf.publish_playlist(&self.context, library, &playlist.id).await?;
-        Ok(paths::playlist(self.shelf.owner(), &playlist.id))
+        let path = paths::playlist(self.shelf.owner(), &playlist.id);
+        self.shelf.publish_playlist(&self.context, library, playlist).await?;
+        Ok(path)
     }
 
     /// The object of a playlist made of a file, and the entries that name no media of the library.

@@ -202,6 +202,30 @@ async fn playlists_come_change_and_go() {
 }
 
 #[tokio::test]
+async fn a_new_playlist_does_not_wait_for_a_look_at_all_of_them() {
+    let stage = Stage::session().await;
+    let client = stage.bus.connect().await;
+    let library = library(&client).await;
+    let mut events = Events::subscribe(stage.bus.connect().await).await;
+    stage.libraries.lists.send_replace(false);
+    // the watcher asks for all of them now, and that takes long
+    stage.libraries.appear("p-file", "From a file");
+    let path = timeout(LIMIT, library.create_playlist("Jazz", &[])).await.unwrap().unwrap();
+    events.wait_for("InterfacesAdded").await;
+    let one = playlist(&client, path.clone()).await;
+    assert_eq!(one.name().await.unwrap(), "Jazz");
+    assert_eq!(library.playlist_count().await.unwrap(), 2);
+    timeout(LIMIT, one.append(&["file:///m/a.flac"])).await.unwrap().unwrap();
+    assert_eq!(one.count().await.unwrap(), 1);
+    stage.libraries.lists.send_replace(true);
+    // the answer is of the time before it was made, and takes nothing away
+    events.wait_for("InterfacesAdded").await;
+    assert_eq!(one.name().await.unwrap(), "Jazz");
+    assert!(library.get_playlists().await.unwrap().contains(&path));
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn an_import_tells_what_it_left_out() {
     let stage = Stage::session().await;
     let client = stage.bus.connect().await;

@@ -35,8 +35,8 @@ impl Playlist {
 
     async fn edit(&self, header: &Header<'_>, edit: PlaylistEdit) -> Result<(), Error> {
         let library = self.shelf.open(&self.context, header).await?;
-        library.edit_playlist(self.id.clone(), edit).await.map_err(from_library)?;
-        self.shelf.refresh(&self.context, &*library).await.map(|_| ())
+        let edited = library.edit_playlist(self.id.clone(), edit).await.map_err(from_library)?;
+        self.shelf.announce_playlist(&self.context, &*library, edited).await
     }
 
     fn priorities(&self) -> BTreeMap<u32, u32> {
