@@ -7,12 +7,13 @@ use crate::authorization::About;
 use crate::context::Context;
 use crate::errors::contract;
 use crate::guard::Guarded;
+use crate::message::presentable;
 use crate::{changes, item_info, paths};
 use dbus_interfaces::Error;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tandem_engine::{PreviewItem, Setting};
-use tandem_model::error::ItemError;
+use tandem_model::error::{ItemError, RequestError};
 use tandem_model::id::{DeviceId, Uid};
 use tandem_model::partnership::PastRun;
 use tandem_model::snapshot::Snapshot;
@@ -83,7 +84,7 @@ fn history_row(run: PastRun) -> Row {
         ("began", Variant::from(run.began)),
         ("ended", Variant::from(run.ended)),
         ("result", Variant::from(word(run.failure))),
-        ("message", Variant::from(run.message)),
+        ("message", Variant::from(presentable(&run.message))),
         ("items", Variant::from(run.item_count)),
         ("changes", Variant::from(run.change_count)),
         ("bytes", Variant::from(run.written_bytes)),
@@ -332,7 +333,8 @@ impl Device {
     #[zbus(out_args("identical"))]
     fn is_identical(&self, device: ObjectPath<'_>) -> Result<bool, Error> {
         let other = paths::device_id(&device).filter(|id| self.context.engine.snapshot(id).is_some());
-        let other = other.ok_or_else(|| Error::NotFound(format!("{device} is no device")))?;
+        let unknown = || contract(RequestError::NotFound(format!("`{device}` is no device")));
+        let other = other.ok_or_else(unknown)?;
         Ok(other == self.id)
     }
 
@@ -370,7 +372,10 @@ impl Device {
             return Ok(Vec::new());
         }
         let results = self.context.engine.results(&self.id).await.map_err(contract)?;
-        Ok(results.into_iter().map(|item| (item.media, word(item.error).to_owned(), item.message)).collect())
+        Ok(results
+            .into_iter()
+            .map(|item| (item.media, word(item.error).to_owned(), presentable(&item.message)))
+            .collect())
     }
 
     #[zbus(out_args("runs"))]

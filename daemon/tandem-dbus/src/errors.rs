@@ -2,13 +2,14 @@
 //!
 //! Nothing else makes a `Failed`, and nothing else decides what an error is called on the bus.
 
+use crate::message::presentable;
 use dbus_interfaces::Error;
 use tandem_model::error::{LibraryError, RequestError};
 use zbus::DBusError;
 
 /// The contract's error for a refused request.
 pub(crate) fn contract(error: RequestError) -> Error {
-    let text = error.to_string();
+    let text = presentable(&error.to_string());
     match error {
         RequestError::NotConnected(_) => Error::NotConnected(text),
         RequestError::Initializing(_) => Error::Initializing(text),
@@ -32,7 +33,7 @@ pub(crate) fn from_library(error: LibraryError) -> Error {
 
 /// The contract's error for what the bus itself failed at, with what was being done.
 pub(crate) fn from_bus(doing: &str, error: &zbus::Error) -> Error {
-    Error::Failed(format!("{doing} failed: {error}"))
+    Error::Failed(presentable(&format!("{doing} failed: {error}")))
 }
 
 /// The contract's error for a property that could not be set while its caller waited.
@@ -49,6 +50,19 @@ pub(crate) fn name(error: RequestError) -> String {
 mod tests {
     use super::*;
     use dbus_interfaces::names;
+
+    #[test]
+    fn what_a_caller_has_sent_is_repeated_on_one_line_and_shortened() {
+        let sent = format!("`/a\n\u{1b}[2J{}` is not a directory; give one", "x".repeat(100_000));
+        let told = contract(RequestError::InvalidArgument(sent));
+        let told = told.description().unwrap();
+        assert!(
+            told.starts_with(r"`/a\n\u{1b}[2Jx")
+                && told.ends_with("(100007 characters)` is not a directory; give one"),
+            "{told}"
+        );
+        assert!(told.len() < 300, "{told}");
+    }
 
     #[test]
     fn every_request_error_has_a_name_of_its_own_and_keeps_its_text() {

@@ -21,6 +21,7 @@ mod leavers;
 mod libraries;
 mod library;
 mod library_changes;
+mod message;
 mod objects;
 mod paths;
 mod playlist;

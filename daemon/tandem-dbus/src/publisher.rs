@@ -8,6 +8,7 @@ use crate::changes::{Announced, Changes};
 use crate::context::Context;
 use crate::device::Device;
 use crate::guard::Guard;
+use crate::message::presentable;
 use crate::services::Services;
 use crate::{errors, paths};
 use dbus_interfaces::names;
@@ -118,8 +119,14 @@ impl Publisher {
                     None => vec![self.services.clone()],
                 };
                 for emitter in emitters {
-                    Services::device_sync_error(&emitter, path.as_ref(), &media, error.as_str(), &message)
-                        .await?;
+                    Services::device_sync_error(
+                        &emitter,
+                        path.as_ref(),
+                        &media,
+                        error.as_str(),
+                        &presentable(&message),
+                    )
+                    .await?;
                 }
                 Ok(())
             }
@@ -127,7 +134,7 @@ impl Publisher {
                 let path = self.announce(&device, true).await?;
                 let (success, error, message) = match result {
                     Ok(()) => (true, String::new(), String::new()),
-                    Err(error) => (false, errors::name(error.clone()), error.to_string()),
+                    Err(error) => (false, errors::name(error.clone()), presentable(&error.to_string())),
                 };
                 Services::create_partnership_complete(&self.services, path, success, &error, &message).await
             }
