@@ -24,7 +24,7 @@ enum Manner {
 }
 
 /// Properties that can change, with their values, always in this order.
-fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 32] {
+fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 33] {
     use Manner::{Hidden, Paced, Prompt};
     let text = |text: &str| Variant::from(text.to_owned());
     let description = &snapshot.description;
@@ -37,6 +37,7 @@ fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 32]
         ("Firmware", Prompt, text(&description.firmware)),
         ("Connected", Prompt, Variant::from(snapshot.connected)),
         ("Status", Prompt, text(snapshot.status.as_str())),
+        ("ManualReason", Prompt, text(snapshot.manual.as_deref().unwrap_or_default())),
         ("PartnershipIndex", Prompt, Variant::from(partnership_index(snapshot))),
         ("PartnershipOwner", Prompt, Variant::from(partnership_owner(snapshot))),
         ("SyncState", Prompt, text(snapshot.sync_state.as_str())),
@@ -98,7 +99,7 @@ impl Changes {
 /// A device's announcements: what was sent last, and when moving values may be sent again.
 #[derive(Debug)]
 pub(crate) struct Announced {
-    values: [(&'static str, Manner, Variant<'static>); 32],
+    values: [(&'static str, Manner, Variant<'static>); 33],
     /// When a moving value was sent last.
     paced_at: Option<Instant>,
     /// When what is held back is due; `None`: nothing is.

@@ -155,6 +155,11 @@ impl Device {
     }
 
     #[zbus(property)]
+    fn manual_reason(&self) -> Result<String, Error> {
+        Ok(self.now()?.manual.clone().unwrap_or_default())
+    }
+
+    #[zbus(property)]
     fn partnership_index(&self) -> Result<u32, Error> {
         Ok(changes::partnership_index(&*self.now()?))
     }
@@ -383,7 +388,7 @@ impl Device {
         if !self.tells_names(&*self.now()?, &header).await? {
             return Ok(Vec::new());
         }
-        Ok(self.context.engine.history(&self.id).into_iter().map(history_row).collect())
+        Ok(self.context.engine.history(&self.id).await.into_iter().map(history_row).collect())
     }
 
     async fn transfer(&self, media: Vec<String>) -> Result<(), Error> {

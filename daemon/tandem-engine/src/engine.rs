@@ -6,10 +6,12 @@ use crate::manager::Manager;
 use crate::parts::{Inputs, Parts};
 use crate::preview::PreviewItem;
 use crate::registry::Registry;
+use crate::run::interrupted::{interrupted, result_of};
 use crate::run::journal::blocking;
 use crate::session::handle::{Command, SessionHandle};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use tandem_model::device::SyncState;
 use tandem_model::error::{RequestError, StoreError};
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, MediaUri, PartnershipIndex, PlaylistId, Uid};
@@ -20,6 +22,7 @@ use tandem_model::partnership::PastRun;
 use tandem_model::snapshot::Snapshot;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tracing::warn;
 
 /// Announcements that wait for their listener, at most; then the sessions wait too.
 const EVENTS: usize = 256;
@@ -226,9 +229,14 @@ impl Engine {
     pub async fn results(&self, device: &DeviceId) -> Result<Vec<ItemResult>, RequestError> {
         let Some(partnership) = self.ledger.partnership(device) else { return Ok(Vec::new()) };
         let manifests = Arc::clone(&self.parts.manifests);
+        let runs = self.is_synchronizing(device);
         let read = blocking(move || {
             let manifest = manifests.open(partnership.relationship)?;
-            let mut results = manifest.results()?;
+            let open = if runs { None } else { manifest.open_run()? };
+            let mut results = match interrupted(open, &partnership.history) {
+                Some(cut) => vec![result_of(&cut)],
+                None => manifest.results()?,
+            };
             for entry in manifest.entries()? {
                 if let (EntryState::Present | EntryState::Foreign, Origin::Track(uri)) =
                     (entry.state, entry.origin)
@@ -241,13 +249,26 @@ impl Engine {
         read.await.map_err(|error| RequestError::Failed(error.message))
     }
 
-    /// The last runs, the newest first; none without a partnership.
-    #[must_use]
-    pub fn history(&self, device: &DeviceId) -> Vec<PastRun> {
-        let mut runs =
-            self.ledger.partnership(device).map_or_else(Vec::new, |partnership| partnership.history);
-        runs.reverse();
-        runs
+    /// The last runs, the newest first; none without a partnership. One that was cut since the last is among them.
+    pub async fn history(&self, device: &DeviceId) -> Vec<PastRun> {
+        let Some(mut partnership) = self.ledger.partnership(device) else { return Vec::new() };
+        if !self.is_synchronizing(device) {
+            let (manifests, relationship) = (Arc::clone(&self.parts.manifests), partnership.relationship);
+            match blocking(move || manifests.open(relationship)?.open_run()).await {
+                Ok(open) => {
+                    interrupted(open, &partnership.history)
+                        .into_iter()
+                        .for_each(|cut| partnership.remember(cut));
+                }
+                Err(error) => warn!("whether the last run was cut can't be told: {}", error.message),
+            }
+        }
+        partnership.history.reverse();
+        partnership.history
+    }
+
+    fn is_synchronizing(&self, device: &DeviceId) -> bool {
+        self.snapshot(device).is_some_and(|snapshot| snapshot.sync_state == SyncState::Synchronizing)
     }
 
     /// Manual transfer: adds media that are not in it yet to the device's transfer playlist, assigns it, and starts a

@@ -45,7 +45,7 @@ async fn a_computer_whose_clock_says_1980_copies_what_is_new_and_nothing_else() 
         world.sync(&device).await;
         assert_eq!(changes(&world), 0);
     }
-    let runs = world.engine.history(&device);
+    let runs = world.engine.history(&device).await;
     assert!(runs.iter().any(|run| run.ended == YEAR_1980), "the history says what the clock said");
     assert_eq!(runs[0].ended, YEAR_1980 + 5, "and stays in the order in which it happened");
 }

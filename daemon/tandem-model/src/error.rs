@@ -32,6 +32,8 @@ pub enum ItemError {
     VerifyFailed,
     /// The run was stopped.
     Cancelled,
+    /// The daemon was killed, or the computer lost its power, in the middle of the run.
+    Interrupted,
     /// The run would delete more than the guard allows.
     WouldDeleteTooMuch,
     /// The owner's library can't be asked, or looks wrong.
@@ -55,6 +57,7 @@ impl ItemError {
             Self::TimedOut => "timed-out",
             Self::VerifyFailed => "verify-failed",
             Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
             Self::WouldDeleteTooMuch => "would-delete-too-much",
             Self::LibraryUnavailable => "library-unavailable",
         }
@@ -63,7 +66,7 @@ impl ItemError {
     /// The error with this word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        const ALL: [ItemError; 14] = [
+        const ALL: [ItemError; 15] = [
             ItemError::NoFit,
             ItemError::SourceMissing,
             ItemError::SourceUnreadable,
@@ -76,6 +79,7 @@ impl ItemError {
             ItemError::TimedOut,
             ItemError::VerifyFailed,
             ItemError::Cancelled,
+            ItemError::Interrupted,
             ItemError::WouldDeleteTooMuch,
             ItemError::LibraryUnavailable,
         ];

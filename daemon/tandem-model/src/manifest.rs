@@ -215,6 +215,21 @@ pub struct ItemResult {
     pub message: String,
 }
 
+/// A run that has begun to change the device and was not closed: it goes on, or it was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenRun {
+    /// Tells it from every other run.
+    pub id: Guid,
+    /// When it began, seconds since 1970.
+    pub began: u64,
+    /// Files that it wrote, told new tags of and deleted, as far as that is recorded.
+    pub change_count: u32,
+    /// Bytes of those that it wrote.
+    pub written_bytes: u64,
+    /// Items that are on the device by the record.
+    pub item_count: u32,
+}
+
 /// One partnership's manifest and journal. Calls block: they belong on a thread that may.
 pub trait Manifest: Send {
     /// All entries.
@@ -264,6 +279,22 @@ pub trait Manifest: Send {
     /// # Errors
     /// When they can't be recorded; then the old ones stay.
     fn set_results(&mut self, results: &[ItemResult]) -> Result<(), StoreError>;
+
+    /// What is committed from now on is this run's doing. It is recorded with the first commit, in the place of the one
+    /// that was open; a run that commits nothing leaves that open.
+    fn begin_run(&mut self, id: Guid, began: u64);
+
+    /// The run that was recorded last, unless it was closed.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn open_run(&self) -> Result<Option<OpenRun>, StoreError>;
+
+    /// Forgets the open run, whose end is recorded elsewhere now, if it is this one.
+    ///
+    /// # Errors
+    /// When it can't be; then it stays.
+    fn close_run(&mut self, id: Guid) -> Result<(), StoreError>;
 }
 
 /// Opens partnerships' manifests. Calls block.

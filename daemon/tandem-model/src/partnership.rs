@@ -20,7 +20,7 @@ pub struct Assignment {
 pub struct LastSync {
     /// When it ended, seconds since 1970; 0: never.
     pub time: u64,
-    /// Items that failed.
+    /// Items that failed; what ended the whole run is none.
     pub error_count: u32,
     /// Items for which there was no space.
     pub no_fit_count: u32,
@@ -39,7 +39,7 @@ pub const REMEMBERED_RUNS: usize = 10;
 pub struct PastRun {
     /// When it began, seconds since 1970.
     pub began: u64,
-    /// When it ended, seconds since 1970.
+    /// When it ended, seconds since 1970; 0: not known, for it was interrupted.
     pub ended: u64,
     /// What ended it early; `None`: it came to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]

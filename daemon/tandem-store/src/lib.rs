@@ -10,6 +10,7 @@ mod manifest;
 mod manifest_store;
 mod partnership_file;
 mod rows;
+mod runs;
 mod schema;
 mod validate;
 

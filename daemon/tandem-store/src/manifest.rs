@@ -5,13 +5,14 @@
 use crate::damage;
 use crate::manifest_store::Suspects;
 use crate::rows::{self, ENTRY_COLUMNS, INTENT_COLUMNS};
+use crate::runs::{self, Done};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tandem_model::error::{ItemError, StoreError};
 use tandem_model::id::{Guid, MediaUri};
-use tandem_model::manifest::{Correction, Entry, EntryState, Intent, ItemResult, Manifest, Outcome};
+use tandem_model::manifest::{Correction, Entry, EntryState, Intent, ItemResult, Manifest, OpenRun, Outcome};
 use tandem_model::path::DevicePath;
 
 /// An open manifest.
@@ -21,6 +22,8 @@ pub(crate) struct SqliteManifest {
     pub(crate) connection: Connection,
     /// Where damage is reported that opening didn't see, so that the next opening looks closer.
     pub(crate) suspects: Arc<Suspects>,
+    /// Whose doing is what is committed: a run's id, and when it began.
+    pub(crate) run: Option<(Guid, u64)>,
 }
 
 /// Why a transaction isn't committed.
@@ -84,6 +87,7 @@ impl SqliteManifest {
         self.folders()?;
         self.pending()?;
         self.results()?;
+        self.open_run()?;
         Ok(())
     }
 }
@@ -114,9 +118,14 @@ impl Manifest for SqliteManifest {
     }
 
     fn commit(&mut self, outcomes: &[Outcome], intents: &[Intent]) -> Result<Vec<i64>, StoreError> {
+        let run = self.run;
         self.transact(|transaction| {
+            let mut done = Done::default();
             for outcome in outcomes {
-                settle(transaction, outcome)?;
+                done.add(settle(transaction, outcome)?);
+            }
+            if let Some((id, began)) = run {
+                runs::note(transaction, id, began, done)?;
             }
             intents.iter().map(|intent| intend(transaction, intent)).collect()
         })
@@ -152,6 +161,21 @@ impl Manifest for SqliteManifest {
             Ok(())
         })
     }
+
+    fn begin_run(&mut self, id: Guid, began: u64) {
+        self.run = Some((id, began));
+    }
+
+    fn open_run(&self) -> Result<Option<OpenRun>, StoreError> {
+        runs::open(&self.connection).map_err(|error| self.error(&error))
+    }
+
+    fn close_run(&mut self, id: Guid) -> Result<(), StoreError> {
+        if self.open_run()?.is_none_or(|open| open.id != id) {
+            return Ok(());
+        }
+        self.transact(|transaction| Ok(transaction.execute("DELETE FROM runs", []).map(drop)?))
+    }
 }
 
 /// Takes an intent out of the journal.
@@ -173,7 +197,8 @@ fn take_update(transaction: &Transaction<'_>, id: i64) -> Result<(Entry, u64, i6
     }
 }
 
-fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusal> {
+/// Records an outcome; tells what was done on the device.
+fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<Done, Refusal> {
     match outcome {
         Outcome::Written { intent: id, persistent_id, facts, hash, .. }
         | Outcome::Found { intent: id, persistent_id, facts, hash } => {
@@ -198,13 +223,15 @@ fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusa
                 state: EntryState::Present,
             };
             match replaces {
-                Some(_) => update(transaction, &entry),
-                None => insert(transaction, &entry),
+                Some(_) => update(transaction, &entry)?,
+                None => insert(transaction, &entry)?,
             }
+            Ok(Done::written(facts.size))
         }
         Outcome::Deleted { intent: id } => match take_intent(transaction, *id)? {
-            Intent::Delete { entry, .. } | Intent::Write { replaces: Some(entry), .. } => {
-                forget(transaction, entry)
+            Intent::Delete { entry, .. } => forget(transaction, entry).map(|()| Done::written(0)),
+            Intent::Write { replaces: Some(entry), .. } => {
+                forget(transaction, entry).map(|()| Done::default())
             }
             Intent::Write { replaces: None, .. } => {
                 request(format!("intent {id} is to write a new file, and can't end with a deleted one"))
@@ -215,20 +242,17 @@ fn settle(transaction: &Transaction<'_>, outcome: &Outcome) -> Result<(), Refusa
         },
         Outcome::MetadataUpdated { intent: id, facts } => {
             let (entry, size, modified_ns) = take_update(transaction, *id)?;
-            update(
-                transaction,
-                &Entry { facts: *facts, source_size: size, source_modified_ns: modified_ns, ..entry },
-            )
+            let entry = Entry { facts: *facts, source_size: size, source_modified_ns: modified_ns, ..entry };
+            update(transaction, &entry).map(|()| Done::written(0))
         }
         Outcome::MetadataUnknown { intent: id, facts, refused } => {
             let (entry, size, _) = take_update(transaction, *id)?;
             let audio_hash = entry.audio_hash.filter(|_| !refused);
-            update(
-                transaction,
-                &Entry { facts: *facts, source_size: size, source_modified_ns: 0, audio_hash, ..entry },
-            )
+            let entry =
+                Entry { facts: *facts, source_size: size, source_modified_ns: 0, audio_hash, ..entry };
+            update(transaction, &entry).map(|()| Done::default())
         }
-        Outcome::Abandoned { intent } => take_intent(transaction, *intent).map(drop),
+        Outcome::Abandoned { intent } => take_intent(transaction, *intent).map(|_| Done::default()),
     }
 }
 

@@ -73,7 +73,7 @@ impl SqliteManifests {
             return Err(StoreError::TooNew { path, found: format, supported: FORMAT });
         }
         if format < FORMAT {
-            schema::upgrade(&mut connection).map_err(in_sqlite)?;
+            schema::upgrade(&mut connection, format).map_err(in_sqlite)?;
         }
         schema::set_up(&connection).map_err(in_sqlite)?;
         if (odd.is_some() || suspected)
@@ -82,7 +82,8 @@ impl SqliteManifests {
             return Err(damaged(path, odd.map_or(finding.clone(), |odd| format!("{odd}; {finding}"))));
         }
         let suspects = Arc::clone(&self.suspects);
-        let manifest = SqliteManifest { path: path.to_owned(), relationship, connection, suspects };
+        let path = path.to_owned();
+        let manifest = SqliteManifest { path, relationship, connection, suspects, run: None };
         if suspected {
             manifest.check_rows()?;
         }

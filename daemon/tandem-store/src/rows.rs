@@ -157,7 +157,8 @@ pub(crate) fn bad(column: usize, kind: Type, what: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, kind, what.into())
 }
 
-fn size(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+/// Reads a number that can't be negative.
+pub(crate) fn size(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let value: i64 = row.get(column)?;
     u64::try_from(value).map_err(|_| bad(column, Type::Integer, format!("{value} is not a size")))
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// The format that this version writes, and the newest that it reads; `PRAGMA user_version`.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// `PRAGMA application_id` of our files: "TNDM".
 pub(crate) const APPLICATION: i32 = 0x544e_444d;
@@ -59,6 +59,16 @@ CREATE TABLE results (
 CREATE INDEX results_media ON results (media);
 ";
 
+/// The run that isn't closed; none or one row.
+const RUNS: &str = "
+CREATE TABLE runs (
+    id BLOB PRIMARY KEY,
+    began INTEGER NOT NULL,
+    changes INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Fills an empty file. It is in rollback mode, so that the one file holds everything when it is closed.
 pub(crate) fn create(path: &Path) -> rusqlite::Result<()> {
     let mut connection = open_file(path)?;
@@ -67,6 +77,7 @@ pub(crate) fn create(path: &Path) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(RUNS)?;
     transaction.commit()?;
     connection.close().map_err(|(_, error)| error)
 }
@@ -84,10 +95,14 @@ pub(crate) fn identity(connection: &Connection) -> rusqlite::Result<(i32, u32)> 
     Ok((application, format))
 }
 
-/// Makes a file of format 1 one of format 2, in one step: what of an entry's bytes isn't tags is not known there.
-pub(crate) fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Makes a file of an earlier format one of this, in one step. What of an entry's bytes isn't tags is not known in one of
+/// format 1, and of no run in either whether it is open.
+pub(crate) fn upgrade(connection: &mut Connection, format: u32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch("ALTER TABLE entries ADD COLUMN audio_hash BLOB")?;
+    if format < 2 {
+        transaction.execute_batch("ALTER TABLE entries ADD COLUMN audio_hash BLOB")?;
+    }
+    transaction.execute_batch(RUNS)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }
@@ -107,6 +122,7 @@ pub(crate) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
         "SELECT id, kind, entry, origin_kind, origin, path, temporary, size, modified_ns, checksum FROM intents LIMIT 0",
         "SELECT path FROM folders LIMIT 0",
         "SELECT position, media, error, message FROM results LIMIT 0",
+        "SELECT id, began, changes, bytes FROM runs LIMIT 0",
     ] {
         connection.prepare(statement)?;
     }

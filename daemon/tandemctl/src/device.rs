@@ -22,6 +22,8 @@ pub(crate) struct Device {
     pub(crate) firmware: String,
     pub(crate) connected: bool,
     pub(crate) status: String,
+    /// What a `manual-device` lacks for being synchronised.
+    pub(crate) manual_reason: String,
     /// 1 to 16.
     pub(crate) partnership_index: Option<u32>,
     /// A uid.
@@ -72,6 +74,7 @@ impl Device {
             firmware: p.text("Firmware")?,
             connected: p.flag("Connected")?,
             status: p.text("Status")?,
+            manual_reason: p.text("ManualReason")?,
             partnership_index: Some(p.small("PartnershipIndex")?).filter(|index| *index != 0),
             partnership_owner: Some(p.small("PartnershipOwner")?).filter(|uid| *uid != NO_OWNER),
             sync_state: p.text("SyncState")?,
@@ -143,7 +146,8 @@ impl Device {
         }
         let mut text = units::time(self.last_sync_time);
         if self.last_sync_error_count > 0 {
-            text += &format!(", {} failed", self.last_sync_error_count);
+            let count = usize::try_from(self.last_sync_error_count).unwrap_or(usize::MAX);
+            text += &format!(", {}", units::count(count, "error"));
         }
         if self.last_sync_no_fit_count > 0 {
             text += &format!(", {} did not fit", self.last_sync_no_fit_count);

@@ -77,6 +77,12 @@ pub trait Device {
     #[zbus(property)]
     fn status(&self) -> zbus::Result<String>;
 
+    /// ManualReason property
+    ///
+    /// What is missing for the device to be synchronised, and what to do about it, while `Status` is `manual-device`; else empty.
+    #[zbus(property)]
+    fn manual_reason(&self) -> zbus::Result<String>;
+
     /// PartnershipIndex property
     ///
     /// 1 to 16, in the owner's library; 0 without a partnership. WMP's partnershipIndex.
@@ -173,7 +179,7 @@ pub trait Device {
 
     /// LastSyncErrorCount property
     ///
-    /// How many items failed in the last run. WMP's attribute LastSyncErrorCount.
+    /// How many items failed in the last run, playlists and trouble with the library among them; what ended a whole run isn't counted. WMP's attribute LastSyncErrorCount.
     #[zbus(property)]
     fn last_sync_error_count(&self) -> zbus::Result<u32>;
 
@@ -310,7 +316,7 @@ pub trait Device {
 
     /// EstimateSyncSize method
     ///
-    /// Estimates a run with other playlists. Returns once accepted, and `SyncEstimationComplete` ends it; a second call cancels the first. Fails with `SyncInProgress` while synchronising. WMP's estimateSyncSize.
+    /// Estimates how much of the device a run with other playlists would take, without beginning it or changing what is assigned: to show in a dialog what a choice of playlists comes to. Returns once accepted, and `SyncEstimationComplete` ends it; a second call cancels the first. Fails with `SyncInProgress` while synchronising. WMP's estimateSyncSize.
     ///
     /// # Arguments
     ///
@@ -346,16 +352,16 @@ pub trait Device {
     ///
     /// # Arguments
     ///
-    /// * `results` - For each item: media URI (empty for the whole run); `synchronized`, or an item error as in `DeviceSyncError` (`cancelled` with media: the user deleted or changed it on the device, so it is left as it is there); message. A run that was stopped or refused has a row for the whole run: what is `synchronized` then is on the device, and other items were not tried.
+    /// * `results` - For each item: media URI (empty for the whole run); `synchronized`, or an item error as in `DeviceSyncError` (`cancelled` with media: the user deleted or changed it on the device, so it is left as it is there); message. A run that was stopped or refused has a row for the whole run: what is `synchronized` then is on the device, and other items were not tried. One that ended with the daemon, for it was killed or the power failed, has that row with `interrupted`.
     fn get_sync_results(&self) -> zbus::Result<Vec<(String, String, String)>>;
 
     /// GetSyncHistory method
     ///
-    /// The last ten runs of the partnership, the newest first; they are kept over restarts, and forgotten with the partnership. Empty to all but the owner and root.
+    /// The last ten runs of the partnership, the newest first; they are kept over restarts, and forgotten with the partnership. A run that goes on isn't among them. Empty to all but the owner and root.
     ///
     /// # Arguments
     ///
-    /// * `runs` - For each run: `began` and `ended` (`t`, seconds since 1970), `result` (`s`: `synchronized` when it came to its end, else the error of the whole run as in `DeviceSyncError`), `message` (`s`: of that error, else empty), `items` (`u`, on the device at its end), `changes` (`u`, files written and deleted), `bytes` (`t`, of the files written) and `errors` (`a{su}`: how many items did not come out, by item error; `no-fit` among them).
+    /// * `runs` - For each run: `began` and `ended` (`t`, seconds since 1970; `ended` is 0 where it isn't known), `result` (`s`: `synchronized` when it came to its end, else the error of the whole run as in `DeviceSyncError`, or `interrupted`: it ended with the daemon, for that was killed or the power failed), `message` (`s`: of that error, else empty), `items` (`u`, on the device at its end), `changes` (`u`, files written and deleted, those of an interrupted run too that this one could finish), `bytes` (`t`, of the files written) and `errors` (`a{su}`: how many items did not come out, by item error; `no-fit` among them).
     fn get_sync_history(&self) -> zbus::Result<Vec<std::collections::HashMap<String, zbus::OwnedVariant>>>;
 
     /// Transfer method

@@ -230,8 +230,8 @@ pub trait Services {
     ///
     /// * `device` - The device's object.
     /// * `success` - False when it was cancelled or failed; the sizes are 0 then.
-    /// * `estimated_used_space` - Bytes that the items would take.
-    /// * `estimated_space` - Bytes that would be left for others.
+    /// * `estimated_used_space` - Bytes that all of Tandem's files would take on the device after such a run, those that are there already among them; in whole clusters.
+    /// * `estimated_space` - The rest of the storage: `TotalSpace` less `estimated_used_space`. The user's own files, what is reserved, and free space share it, so it isn't the free space after the run.
     #[zbus(signal)]
     fn sync_estimation_complete(
         &self,

@@ -39,7 +39,7 @@ pub(crate) fn properties(world: &World, path: &str) -> Option<Properties> {
 }
 
 /// What `Probe` tells of the two USB devices that there are.
-pub(crate) fn probe_answer(call: &Message) -> zbus::Result<Message> {
+pub(crate) fn probe_answer(world: &World, call: &Message) -> zbus::Result<Message> {
     let (wanted, again): (String, bool) = call.body().deserialize()?;
     let device = |port: &'static str, product: &'static str, kind: &'static str, reason: &'static str| {
         let guids = if kind == "provider" {
@@ -73,6 +73,7 @@ pub(crate) fn probe_answer(call: &Message) -> zbus::Result<Message> {
         device("1-3", "Keyboard", "none", "it has no interface"),
     ];
     match wanted.as_str() {
+        "" if world.no_usb => answer(call, &&all[..0]),
         "" => answer(call, &&all[..]),
         "1-2" => answer(call, &&all[..1]),
         _ => refusal(call, "NotFound", &format!("no USB device `{wanted}` is plugged in")),
@@ -155,7 +156,9 @@ pub(crate) fn device_answer(
             let stopped = run(951_786_245, "cancelled", "stopped", &[]);
             let refused = run(951_700_000, "would-delete-too-much", "22 of 40 would go", &[]);
             let partly = run(951_600_000, "synchronized", "", &[("no-fit", 3), ("device-write-failed", 1)]);
-            answer(call, &vec![stopped, refused, partly])
+            let mut cut = run(951_500_000, "interrupted", "the daemon was killed", &[]);
+            cut.insert("ended", Variant::from(0u64));
+            answer(call, &vec![stopped, refused, partly, cut])
         }
         "Transfer" => {
             let media: Vec<String> = body.deserialize()?;

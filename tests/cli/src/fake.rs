@@ -210,8 +210,9 @@ async fn handle(bus: &Connection, inner: &Inner, call: &Message) -> zbus::Result
                 let paths: Vec<_> = world.devices.iter().map(|device| object(device.path())).collect();
                 answer(call, &paths)?
             }
-            (SERVICES, "Probe") => probe_answer(call)?,
+            (SERVICES, "Probe") => probe_answer(world, call)?,
             (SERVICES, "GetLibrary") => answer(call, &object(LIBRARY.to_owned()))?,
+            (names::LIBRARY, "GetPlaylists") if world.agent_hangs => return Ok(()),
             (DEVICE, _) => device_answer(world, calls, call, &key, &member)?,
             (names::LIBRARY, _) => library_answer(world, calls, call, &member)?,
             _ => playlist_answer(world, calls, call, &path, &member)?,

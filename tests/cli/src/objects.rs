@@ -29,6 +29,10 @@ pub struct World {
     pub objection: String,
     /// Entries that name no media: of whatever is imported or shown.
     pub unresolved: Vec<String>,
+    /// The library's agent hangs: what needs it isn't answered.
+    pub agent_hangs: bool,
+    /// No USB device is there.
+    pub no_usb: bool,
 }
 
 /// A device.
@@ -48,7 +52,7 @@ impl Device {
     pub fn new(key: &str, name: &str) -> Self {
         let mut properties = Properties::new();
         let mut set = |name: &str, value: Variant<'static>| properties.insert(name.to_owned(), value);
-        for text in ["Manufacturer", "Model", "SerialNumber", "Firmware", "CurrentItem"] {
+        for text in ["Manufacturer", "Model", "SerialNumber", "Firmware", "ManualReason", "CurrentItem"] {
             set(text, "".into());
         }
         for number in ["BytesDone", "BytesTotal", "Rate", "ExpectedEndTime", "LastSyncTime"] {

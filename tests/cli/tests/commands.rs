@@ -64,6 +64,61 @@ async fn a_device_is_shown_with_what_is_assigned_to_it() {
 }
 
 #[tokio::test]
+async fn what_a_library_that_hangs_has_nothing_to_do_with_is_shown_all_the_same() {
+    let devices = vec![Device::new("a", "Sansa").partnered(1)];
+    let fake = Fake::start(World { devices, agent_hangs: true, ..World::default() }).await;
+    let mut running = fake.spawn(&["show", "Sansa"]);
+    while !running.line().await.contains("1, with you") {}
+    running.interrupt();
+    running.end().await;
+    let ended = fake.ctl(&["--timeout", "1", "show", "--json", "Sansa"]).await;
+    assert_eq!((ended.code, &ended.json()["playlists"]), (7, &Value::Null), "{ended:?}");
+    assert!(ended.stderr.contains("could not be asked of your library"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_manual_device_is_shown_with_what_it_lacks() {
+    let device = Device::new("a", "Sansa").with("Status", "manual-device");
+    let devices = vec![device.with("ManualReason", "no provider is installed")];
+    let fake = Fake::start(World { devices, ..World::default() }).await;
+    let text = text_of(&fake, &["show", "Sansa"]).await;
+    assert!(text.contains("no provider is installed"), "{text}");
+    assert_eq!(json_of(&fake, &["show", "Sansa"]).await["manual_reason"], "no provider is installed");
+}
+
+#[tokio::test]
+async fn no_usb_device_is_said_to_be_none() {
+    let fake = Fake::start(World { no_usb: true, ..World::default() }).await;
+    assert_eq!(text_of(&fake, &["probe"]).await, "There is no USB device.\n");
+    assert_eq!(json_of(&fake, &["probe"]).await, json!([]));
+}
+
+#[tokio::test]
+async fn usage_lines_say_what_may_be_left_out() {
+    let fake = fake().await;
+    let ended = fake.ctl(&["sync"]).await;
+    assert_eq!(ended.code, 2, "{ended:?}");
+    let lines = "tandemctl sync [OPTIONS] <DEVICE>...\n       tandemctl sync [OPTIONS] --all\n";
+    assert!(ended.stderr.contains(lines), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_there_is_looked_for_on_the_other_bus() {
+    let fake = fake().await;
+    let test = ["provider", "test", "org.example.Absent"];
+    let ended = fake.ctl(&test).await;
+    assert!(
+        ended.stderr.contains("on the session bus") && ended.stderr.contains("with --bus system"),
+        "{ended:?}"
+    );
+    let ended = fake.ctl_on_system_bus(&test).await;
+    assert!(
+        ended.stderr.contains("on the system bus") && ended.stderr.contains("with --session"),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test]
 async fn usb_devices_are_listed_and_told_of_with_the_reason() {
     let fake = fake().await;
     let text = text_of(&fake, &["probe"]).await;
@@ -130,6 +185,8 @@ async fn results_and_previews_are_listed() {
     ] {
         assert!(text.contains(told), "{told}: {text}");
     }
+    let cut = text.lines().last().unwrap();
+    assert!(cut.contains(" -  ") && cut.ends_with("interrupted before it was in step"), "{text}");
     let json = json_of(&fake, &["results", "--history", "Sansa"]).await;
     assert_eq!(json["runs"][2]["errors"], json!({"no-fit": 3, "device-write-failed": 1}));
     assert_eq!(
@@ -153,6 +210,8 @@ async fn attributes_are_got_and_set() {
     assert_eq!((ended.code, ended.stderr.as_str()), (2, "tandemctl: `Colour` is no attribute\n"));
     assert_eq!(json_of(&fake, &["get", "Sansa", "friendlyname"]).await["name"], "FriendlyName");
     text_of(&fake, &["set", "Sansa", "FRIENDLYNAME", "Clip"]).await;
+    let said = text_of(&fake, &["set", "Sansa", "IncludeSkippedFiles", ""]).await;
+    assert!(said.contains("as a second copy"), "what the user changed there isn't replaced: {said}");
     assert_eq!(fake.calls()[1], "a SetItemInfo FriendlyName=Clip");
 }
 
@@ -307,7 +366,10 @@ async fn a_run_with_other_playlists_is_estimated() {
     let fake = fake().await;
     fake.script("a", "EstimateSyncSize", &[Step::Reply, Step::Estimated(true, 5_000_000, 2_000_000_000)]);
     let text = text_of(&fake, &["estimate", "Sansa", "--with", "new"]).await;
-    assert_eq!(text, "Sansa: 5.00 MB would be used, and 2.00 GB left for others.\n");
+    assert_eq!(
+        text,
+        "Sansa: what is synchronised would take 5.00 MB, which leaves 2.00 GB for your own files and free space.\n"
+    );
     fake.script("a", "EstimateSyncSize", &[Step::Reply, Step::Estimated(true, 1, 2)]);
     let json = json_of(&fake, &["estimate", "Sansa", "--instead", "jazz"]).await;
     assert_eq!(json, json!({"device": "id-a", "estimated_used_space": 1, "estimated_space": 2}));

@@ -127,7 +127,7 @@ async fn what_is_missing_is_told_by_sync_preview_and_status() {
         "{preview}"
     );
     let status = good(&daemon, &["status"]).await;
-    assert!(status.contains("1 failed") && status.contains("you, as number 1"), "{status}");
+    assert!(status.contains("1 error") && status.contains("you, as number 1"), "{status}");
 }
 
 #[tokio::test]
@@ -148,7 +148,10 @@ async fn the_end_of_a_partnership_leaves_the_player_as_it_was() {
     let text = good(&daemon, &["unpartner", &device]).await;
     assert!(text.ends_with("had no partnership; nothing to end.\n"), "{text}");
     let all = good(&daemon, &["get", &device]).await;
-    assert!(all.contains("SyncRelationship:") && !all.contains("SyncFilter"), "{all}");
+    assert!(
+        all.contains("SyncRelationship:") && all.contains("SerialNumber:  ") && !all.contains("SyncFilter"),
+        "{all}"
+    );
     assert_eq!(ctl(&daemon, &["set", &device, "name", "x"]).await.code, 2);
 }
 

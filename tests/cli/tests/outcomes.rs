@@ -34,9 +34,30 @@ async fn a_run_that_did_not_come_to_its_end_does_not_look_finished() {
         let results = fake.ctl(&["results", "Ann"]).await.stdout;
         assert!(results.ends_with(&format!(": {told}; 1 item on the device.\n")), "{results}");
     }
+    let fake = one(after("interrupted", "because").with("LastSyncTime", 0u64)).await;
+    let status = fake.ctl(&["status"]).await.stdout;
+    assert!(status.contains("interrupted before it was in step"), "{status}");
+    let results = fake.ctl(&["results", "Ann"]).await.stdout;
+    let line = "The last run was interrupted before it was in step; 1 item on the device.\n";
+    assert!(results.ends_with(line), "the time that is known is another run's: {results}");
     let fake = one(after("library-unavailable", "because").with("Progress", 100u32)).await;
     let results = fake.ctl(&["results", "Ann"]).await.stdout;
     assert!(results.ends_with(": 1 of 1 item synchronised.\n"), "{results}");
+}
+
+#[tokio::test]
+async fn trouble_that_ended_no_run_is_told_without_contradiction() {
+    let device = || after("library-unavailable", "/m is not mounted").with("LastSyncErrorCount", 1u32);
+    let fake = one(device()).await;
+    let trouble = Step::Error("", "library-unavailable", "/m is not mounted");
+    let ended_well = Step::Set("Progress", zbus::Variant::U32(100));
+    fake.script("a", "Start", &[RUN[0].clone(), trouble, ended_well, RUN[1].clone(), Step::Reply]);
+    let ended = fake.ctl(&["sync", "Ann"]).await;
+    assert!(ended.stderr.contains("library-unavailable: /m is not mounted; `tandemctl"), "{ended:?}");
+    let line = "Ann's Zen: synchronised, with 1 error; 1 item on it; `tandemctl --session results Ann` tells more.\n";
+    assert_eq!((ended.code, ended.stdout.as_str()), (5, line), "{ended:?}");
+    let results = fake.ctl(&["results", "Ann"]).await.stdout;
+    assert!(results.ends_with(", 1 error: 1 of 1 item synchronised.\n"), "{results}");
 }
 
 #[tokio::test]
@@ -49,7 +70,7 @@ async fn the_guard_s_advice_is_given_once_and_as_commands() {
     assert_eq!(ended.stderr.matches("AllowMassDeletion").count(), 1, "{ended:?}");
     let command = r"`tandemctl --session set 'ann'\''s zen' AllowMassDeletion True`";
     assert!(ended.stderr.contains(command), "{ended:?}");
-    assert!(ended.stdout.contains(": refused, because it would delete too much; 1 item on it"), "{ended:?}");
+    assert!(ended.stdout.contains(": refused, because it would delete too much; 1 item on it."), "{ended:?}");
 }
 
 #[tokio::test]

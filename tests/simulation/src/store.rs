@@ -7,7 +7,9 @@ use crate::wire::{Fate, Trip};
 use std::sync::Arc;
 use tandem_model::error::StoreError;
 use tandem_model::id::{Guid, MediaUri};
-use tandem_model::manifest::{Correction, Entry, Intent, ItemResult, Manifest, ManifestStore, Outcome};
+use tandem_model::manifest::{
+    Correction, Entry, Intent, ItemResult, Manifest, ManifestStore, OpenRun, Outcome,
+};
 use tandem_model::partnership::{PartnershipStore, Partnerships};
 use tandem_model::path::DevicePath;
 
@@ -133,5 +135,15 @@ impl Manifest for GatedManifest {
     fn set_results(&mut self, results: &[ItemResult]) -> Result<(), StoreError> {
         let Self { gate, inner } = self;
         gate.call("set-results", || inner.set_results(results))
+    }
+    fn begin_run(&mut self, id: Guid, began: u64) {
+        self.inner.begin_run(id, began);
+    }
+    fn open_run(&self) -> Result<Option<OpenRun>, StoreError> {
+        self.gate.call("open-run", || self.inner.open_run())
+    }
+    fn close_run(&mut self, id: Guid) -> Result<(), StoreError> {
+        let Self { gate, inner } = self;
+        gate.call("close-run", || inner.close_run(id))
     }
 }

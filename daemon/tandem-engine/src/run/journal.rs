@@ -1,6 +1,7 @@
 //! The manifest for asynchronous callers: each call runs on a thread that may block, one after the other.
 
 use super::error::RunError;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,12 @@ pub(crate) struct Journal {
     manifest: Arc<Mutex<Box<dyn Manifest>>>,
     /// Nanoseconds that calls have taken, the wait for a thread not counted.
     spent: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("spent", &self.spent()).finish_non_exhaustive()
+    }
 }
 
 impl Journal {

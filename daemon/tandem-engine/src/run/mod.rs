@@ -7,6 +7,7 @@ pub(crate) mod cancel;
 mod compare;
 pub(crate) mod error;
 mod folders;
+pub(crate) mod interrupted;
 pub(crate) mod journal;
 mod ours;
 pub(crate) mod playlists;
@@ -18,10 +19,12 @@ pub(crate) mod transfer;
 
 pub(crate) use removal::{remove_content, settle};
 
+use crate::ledger::Ledger;
 use crate::parts::Parts;
 use crate::plan::guard;
 use cancel::unless_cancelled;
 use error::RunError;
+use interrupted::Begun;
 use journal::Journal;
 use prepare::{Prepared, Question};
 use std::collections::HashSet;
@@ -29,9 +32,9 @@ use std::sync::Arc;
 use tandem_model::error::ItemError;
 use tandem_model::id::{Guid, MediaUri};
 use tandem_model::library::Library;
-use tandem_model::manifest::{Entry, EntryState, ItemResult, Origin};
+use tandem_model::manifest::{Entry, EntryState, ItemResult, Manifest, OpenRun, Origin};
 use tandem_model::partnership::{LastSync, Partnership};
-use tandem_model::player::{Close, ObjectFacts, Player, Space, Transfer};
+use tandem_model::player::{Close, Player, Space, Transfer};
 use tandem_model::presence::Arrival;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
@@ -39,6 +42,9 @@ use tracing::{debug, warn};
 /// What a run needs to know.
 pub(crate) struct RunInput {
     pub(crate) parts: Arc<Parts>,
+    pub(crate) ledger: Arc<Ledger>,
+    /// The run that this is for; `None` for a preview or an estimate.
+    pub(crate) begun: Option<Begun>,
     pub(crate) arrival: Arrival,
     pub(crate) device_guid: Guid,
     pub(crate) partnership: Partnership,
@@ -94,12 +100,14 @@ pub(crate) struct RunReport {
     pub(crate) flushed: bool,
     /// Items that did not come out.
     pub(crate) rows: Vec<ItemResult>,
-    /// Bytes of the files that were written.
+    /// Bytes of the files that were written since the run began.
     pub(crate) written_bytes: u64,
     /// The device held something else than was sent.
     pub(crate) verify_failed: bool,
     /// It failed because the file system turned read-only; opened anew, the device may be written again.
     pub(crate) turned_read_only: bool,
+    /// Where the run is open until its end is in the history.
+    pub(crate) journal: Option<Journal>,
 }
 
 impl RunReport {
@@ -116,11 +124,22 @@ impl RunReport {
             written_bytes: 0,
             verify_failed: false,
             turned_read_only: false,
+            journal: None,
         }
     }
 
+    /// Takes what the record says that the run has done.
+    fn take_counts(&mut self, begun: Option<Begun>, open: Option<OpenRun>) {
+        if let Some(open) = open.filter(|open| begun.is_some_and(|begun| begun.id == open.id)) {
+            self.last_sync.change_count = open.change_count;
+            self.written_bytes = open.written_bytes;
+        }
+    }
+
+    /// Takes the rows that are recorded; the last one is of what ended the run, if something did.
     fn take_rows(&mut self, rows: &[ItemResult]) {
-        (self.last_sync.error_count, self.last_sync.no_fit_count) = counts(rows);
+        let of_items = &rows[..rows.len().saturating_sub(usize::from(self.failure.is_some()))];
+        (self.last_sync.error_count, self.last_sync.no_fit_count) = counts(of_items);
         self.rows = rows.to_vec();
     }
 }
@@ -132,20 +151,13 @@ pub(crate) struct Results {
     pub(crate) rows: Vec<ItemResult>,
     /// Items that this run has told of before it planned again.
     earlier: Vec<ItemResult>,
-    pub(crate) changed_files: u32,
-    /// Bytes of the files that were written.
-    pub(crate) written_bytes: u64,
+    /// Something was written to the device or deleted there.
+    pub(crate) changed: bool,
     /// The device held something else than was sent.
     pub(crate) verify_failed: bool,
 }
 
 impl Results {
-    /// Notes a file that is on the device for good.
-    pub(crate) fn written(&mut self, facts: ObjectFacts) {
-        self.changed_files += 1;
-        self.written_bytes += facts.size;
-    }
-
     /// Notes an item that did not come out, and announces it if that is an error that was not told of yet.
     pub(crate) async fn fail(&mut self, observer: &Observer, media: &str, error: ItemError, message: String) {
         let row = ItemResult { media: media.to_owned(), error: Some(error), message };
@@ -174,7 +186,7 @@ fn rows_of(
     all
 }
 
-/// How many of these are errors, and for how many there was no space.
+/// How many of these are errors, and for how many there was no space. What ended the whole run is neither.
 fn counts(rows: &[ItemResult]) -> (u32, u32) {
     let count = |counts: fn(ItemError) -> bool| {
         let counted = rows.iter().filter(|row| row.error.is_some_and(counts)).count();
@@ -188,18 +200,27 @@ fn counts(rows: &[ItemResult]) -> (u32, u32) {
 pub(crate) async fn record_early_end(
     parts: &Parts,
     relationship: Guid,
+    begun: Option<Begun>,
     failure: Option<RunError>,
     earlier: Vec<ItemResult>,
 ) -> RunReport {
     let mut report = RunReport::of(failure);
     let rows = rows_of(Vec::new(), earlier, report.failure.as_ref(), |_| false);
     report.take_rows(&rows);
-    let recorded = match Journal::open(&parts.manifests, relationship).await {
-        Ok(journal) => journal.with(move |manifest| manifest.set_results(&rows)).await,
-        Err(error) => Err(error),
+    let recorded = async {
+        let journal = Journal::open(&parts.manifests, relationship).await?;
+        let record = move |manifest: &mut dyn Manifest| {
+            manifest.set_results(&rows)?;
+            manifest.open_run()
+        };
+        Ok::<_, RunError>((journal.with(record).await?, journal))
     };
-    if let Err(error) = recorded {
-        warn!("the end of the run could not be recorded: {}", error.message);
+    match recorded.await {
+        Ok((open, journal)) => {
+            report.take_counts(begun, open);
+            report.journal = Some(journal);
+        }
+        Err(error) => warn!("the end of the run could not be recorded: {}", error.message),
     }
     report
 }
@@ -224,7 +245,7 @@ pub(crate) async fn run(
     let player = match opened {
         Ok(player) => player,
         Err(error) => {
-            return record_early_end(&input.parts, relationship, Some(error), earlier).await;
+            return record_early_end(&input.parts, relationship, input.begun, Some(error), earlier).await;
         }
     };
     let prepared = prepare::prepare(&input, Arc::clone(&player), Question::Run, &observer.transfer).await;
@@ -234,10 +255,10 @@ pub(crate) async fn run(
             let outcome = carry_out(&input, &mut prepared, &observer, &mut results).await;
             let mut report = RunReport::of(outcome.err());
             report.fingerprint = report.failure.is_none().then_some(prepared.fingerprint);
-            finish(&mut prepared, results, &mut report).await;
+            finish(&mut prepared, input.begun, results, &mut report).await;
             report
         }
-        Err(error) => record_early_end(&input.parts, relationship, Some(error), earlier).await,
+        Err(error) => record_early_end(&input.parts, relationship, input.begun, Some(error), earlier).await,
     };
     report.turned_read_only = report.failure.is_some() && player.turned_read_only().await;
     if let Err(error) = player.close(Close::Release).await {
@@ -245,7 +266,6 @@ pub(crate) async fn run(
         report.flushed = false;
         if report.failure.is_none() {
             report.failure = Some(error.into());
-            report.last_sync.error_count += 1;
         }
     }
     report
@@ -293,7 +313,7 @@ async fn carry_out(
     observer.progress.send_modify(|progress| progress.total = prepared.plan.bytes);
     transfer::carry_out(prepared, &*input.library, observer, results, input.verify).await?;
     playlists::carry_out(prepared, input.parts.clock.now(), observer, results, input.verify).await?;
-    let changed = results.changed_files > 0 || prepared.untidy;
+    let changed = results.changed || prepared.untidy;
     if changed || removal::is_untidy(prepared).await? {
         removal::tidy_folders(prepared).await?;
         prepared.storage.flush().await?;
@@ -302,7 +322,7 @@ async fn carry_out(
 }
 
 /// Records the results and reads the closing figures, as far as the device still answers.
-async fn finish(prepared: &mut Prepared, results: Results, report: &mut RunReport) {
+async fn finish(prepared: &mut Prepared, begun: Option<Begun>, results: Results, report: &mut RunReport) {
     report.space = prepared.storage.space().await.ok();
     // a run that came to its end knows what is there; one that was cut may have recorded more than it knows
     let entries = match report.failure {
@@ -319,16 +339,22 @@ async fn finish(prepared: &mut Prepared, results: Results, report: &mut RunRepor
         Origin::Track(_) | Origin::Playlist(_) => None,
     };
     let there: HashSet<Box<str>> = entries.iter().filter_map(present).collect();
-    let Results { rows, earlier, changed_files, written_bytes, verify_failed } = results;
+    let Results { rows, earlier, verify_failed, .. } = results;
     let rows = rows_of(rows, earlier, report.failure.as_ref(), |media| there.contains(media));
     report.take_rows(&rows);
-    report.last_sync.change_count = changed_files;
-    report.written_bytes = written_bytes;
     report.verify_failed = verify_failed;
     report.last_sync.item_count = u32::try_from(there.len()).unwrap_or(u32::MAX);
     report.has_skipped_files = entries.iter().any(|entry| entry.state == EntryState::Skipped);
-    if let Err(error) = prepared.journal.with(move |manifest| manifest.set_results(&rows)).await {
-        report.failure.get_or_insert(error);
+    let record = move |manifest: &mut dyn Manifest| {
+        manifest.set_results(&rows)?;
+        manifest.open_run()
+    };
+    match prepared.journal.with(record).await {
+        Ok(open) => report.take_counts(begun, open),
+        Err(error) => {
+            report.failure.get_or_insert(error);
+        }
     }
+    report.journal = Some(prepared.journal.clone());
     debug!(microseconds = prepared.journal.spent().as_micros(), "recorded");
 }

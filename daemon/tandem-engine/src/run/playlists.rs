@@ -202,7 +202,7 @@ async fn write(
                 };
                 prepared.journal.commit(vec![outcome], Vec::new()).await?;
                 folders.forget_others(prepared, &written.made_folders, &MadeFolders::default()).await?;
-                results.written(written.facts);
+                results.changed = true;
                 return Ok(());
             }
             // what may be left under the temporary name is settled by the next run
@@ -268,7 +268,7 @@ async fn delete(
     let outcome = match deleted {
         Ok(()) | Err(PlayerError::NotFound(_)) => {
             prepared.storage.settle(vec![entry.path.clone()]).await?;
-            results.changed_files += 1;
+            results.changed = true;
             Outcome::Deleted { intent }
         }
         Err(error) if error.ends_run() => return Err(error.into()),

@@ -6,6 +6,7 @@ use super::adopt::Adoption;
 use super::cancel::unless_cancelled;
 use super::compare::{compare, moved, outdated};
 use super::error::RunError;
+use super::interrupted;
 use super::journal::Journal;
 use super::recover::{self, Sources};
 use super::temporary::TemporaryNames;
@@ -70,6 +71,9 @@ pub(crate) async fn prepare(
     let storage = player.storage();
     let playlists = playlists_of(input, question);
     let journal = Journal::open(&input.parts.manifests, input.partnership.relationship).await?;
+    if let Some(begun) = input.begun {
+        interrupted::begin(&journal, input, begun).await;
+    }
     let library = unless_cancelled(cancel, input.library.resolve(playlists));
     let place = Place { input, player: &*player, storage: &*storage, journal: &journal };
     let (Looked { mut entries, recovered, lost }, library) =

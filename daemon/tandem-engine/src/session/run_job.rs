@@ -8,6 +8,7 @@ use crate::ledger::{Ledger, default_assignments};
 use crate::parts::Parts;
 use crate::run::cancel::unless_cancelled;
 use crate::run::error::RunError;
+use crate::run::interrupted::Begun;
 use crate::run::{self, Observer, RunInput, RunReport};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub(super) async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInp
     let known = bench.ledger.device(&bench.device);
     Ok(RunInput {
         parts: Arc::clone(&bench.parts),
+        ledger: Arc::clone(&bench.ledger),
+        begun: None,
         arrival: bench.arrival.clone(),
         device_guid: bench.device_guid(),
         partnership: partnership.clone(),
@@ -71,6 +74,7 @@ pub(super) async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInp
 /// are the failures that the same run has told of before it planned again.
 pub(super) async fn run_job(
     bench: Bench,
+    begun: Begun,
     passing: Passing,
     opened: Option<Arc<dyn Player>>,
     observer: Observer,
@@ -78,7 +82,10 @@ pub(super) async fn run_job(
 ) -> RunReport {
     let (input, opened) = input_for(&bench, &passing, opened, &observer.transfer).await;
     let failure = match input {
-        Ok(input) if passing.takes_music() => return run::run(input, opened, observer, earlier).await,
+        Ok(input) if passing.takes_music() => {
+            let input = RunInput { begun: Some(begun), ..input };
+            return run::run(input, opened, observer, earlier).await;
+        }
         Ok(_) => None,
         Err(error) => Some(error),
     };
@@ -87,7 +94,8 @@ pub(super) async fn run_job(
     }
     match bench.ledger.partnership(&bench.device) {
         Some(partnership) => {
-            run::record_early_end(&bench.parts, partnership.relationship, failure, earlier).await
+            let relationship = partnership.relationship;
+            run::record_early_end(&bench.parts, relationship, Some(begun), failure, earlier).await
         }
         None => RunReport::of(failure),
     }

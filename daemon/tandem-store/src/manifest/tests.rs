@@ -395,3 +395,32 @@ fn a_replacement_that_lost_the_old_file_ends_its_entry() {
     manifest.commit(&[Outcome::Deleted { intent }], &[]).unwrap();
     assert_eq!((manifest.entries(), manifest.pending()), (Ok(vec![]), Ok(vec![])));
 }
+
+#[test]
+fn a_run_is_open_from_its_first_commit_until_it_is_closed() {
+    let (directory, mut manifest) = fixture();
+    manifest.begin_run(Guid(5), 70);
+    assert_eq!(manifest.open_run(), Ok(None), "nothing was done yet");
+    let numbers = manifest.commit(&[], &[write(1), write(2)]).unwrap();
+    let facts = ObjectFacts { size: 9, modified_ns: 0 };
+    let outcome = |intent| Outcome::Found { intent, persistent_id: String::new(), facts, hash: 0 };
+    manifest.commit(&[outcome(numbers[0])], &[]).unwrap();
+    drop(manifest);
+    // killed here
+    let mut manifest = SqliteManifests::new(directory.path().to_owned()).open(Guid(1)).unwrap();
+    let run = OpenRun { id: Guid(5), began: 70, change_count: 1, written_bytes: 9, item_count: 1 };
+    assert_eq!(manifest.open_run(), Ok(Some(run)));
+    manifest.commit(&[outcome(numbers[1])], &[]).unwrap();
+    let now_two = OpenRun { item_count: 2, ..run };
+    assert_eq!(manifest.open_run(), Ok(Some(now_two)), "what is nobody's doing is counted for nobody");
+    let entry = manifest.entries().unwrap()[0].id;
+    manifest.begin_run(Guid(6), 80);
+    let delete = manifest.commit(&[], &[Intent::Delete { entry, aside: aside() }]).unwrap()[0];
+    manifest.commit(&[Outcome::Deleted { intent: delete }], &[]).unwrap();
+    let next = OpenRun { id: Guid(6), began: 80, change_count: 1, written_bytes: 0, item_count: 1 };
+    assert_eq!(manifest.open_run(), Ok(Some(next)));
+    manifest.close_run(Guid(5)).unwrap();
+    assert_eq!(manifest.open_run(), Ok(Some(next)), "it is another one");
+    manifest.close_run(Guid(6)).unwrap();
+    assert_eq!(manifest.open_run(), Ok(None));
+}

@@ -255,15 +255,15 @@ fn no_flipped_bit_makes_us_own_what_we_did_not_write() {
 #[test]
 fn a_later_format_is_left_alone() {
     let fixture = Fixture::with_entries(1);
-    fixture.sql("PRAGMA user_version = 3");
+    fixture.sql("PRAGMA user_version = 4");
     let bytes = fs::read(fixture.path()).unwrap();
     let result = fixture.store.open(ID).map(drop);
-    assert!(matches!(result, Err(StoreError::TooNew { found: 3, supported: 2, .. })), "{result:?}");
+    assert!(matches!(result, Err(StoreError::TooNew { found: 4, supported: 3, .. })), "{result:?}");
     assert_eq!(fs::read(fixture.path()).unwrap(), bytes);
 }
 
 #[test]
-fn a_manifest_of_the_first_format_is_taken_over() {
+fn a_manifest_of_an_earlier_format_is_taken_over() {
     let fixture = Fixture::new();
     let mut manifest = fixture.open();
     let unknown = |outcome| match outcome {
@@ -277,9 +277,11 @@ fn a_manifest_of_the_first_format_is_taken_over() {
     manifest.commit(&outcomes, &[]).unwrap();
     let entries = manifest.entries().unwrap();
     drop(manifest);
-    fixture.sql("ALTER TABLE entries DROP COLUMN audio_hash; PRAGMA user_version = 1");
+    fixture.sql("DROP TABLE runs; PRAGMA user_version = 2");
+    assert_eq!(fixture.open().entries().unwrap(), entries);
+    fixture.sql("DROP TABLE runs; ALTER TABLE entries DROP COLUMN audio_hash; PRAGMA user_version = 1");
     let mut manifest = fixture.open();
-    assert_eq!(manifest.entries().unwrap(), entries);
+    assert_eq!((manifest.entries().unwrap(), manifest.open_run()), (entries, Ok(None)));
     fill(&mut *manifest, 1);
     assert_eq!(manifest.entries().unwrap()[2].audio_hash, Some(7));
 }

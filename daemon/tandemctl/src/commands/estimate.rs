@@ -52,7 +52,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
                         return Err(Error::Failed(text));
                     }
                     let line = format!(
-                        "{}: {} would be used, and {} left for others.",
+                        "{}: what is synchronised would take {}, which leaves {} for your own files and free space.",
                         device.label(), units::size(estimated_used_space), units::size(estimated_space)
                     );
                     let value = json!({

@@ -56,6 +56,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
             values.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
         context.output.document(&json!({"device": device.id, "attributes": attributes}))?;
     } else {
+        let shown = |value: String| if value.is_empty() { "-".to_owned() } else { value };
+        let values: Vec<_> = values.into_iter().map(|(name, value)| (name, shown(value))).collect();
         table::facts(&context.output, &values)?;
     }
     Ok(Exit::Ok)

@@ -124,7 +124,7 @@ fn describe(event: &Event) -> String {
             format!("partnership not ended: {}: {}", safe(error), safe(message))
         }
         Event::SyncEstimationComplete { success: true, estimated_used_space, estimated_space } => format!(
-            "estimated: {} to be used, {} left for others",
+            "estimated: {} to be taken, which leaves {} for own files and free space",
             units::size(*estimated_used_space),
             units::size(*estimated_space)
         ),

@@ -169,5 +169,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         rows.row([&device.port, &device.ids(), &device.product, &device.kind, &device.reason]);
     }
     rows.print(&context.output)?;
+    if devices.is_empty() {
+        context.output.say("There is no USB device.")?;
+    }
     Ok(Exit::Ok)
 }

@@ -85,8 +85,9 @@ async fn test(context: &Context, args: &TestArgs) -> Result<Exit, Error> {
     let (name, target) = target(&provider, args).await?;
     let mut interrupt = Interrupt::listen()?;
     allow(&name, args)?;
-    let bus_name = provider.bus_name.clone();
-    let mut session = Session::start(provider, target).await.map_err(|fault| failed(&bus_name, fault))?;
+    let (bus_name, is_session) = (provider.bus_name.clone(), provider.session);
+    let started = Session::start(provider, target).await;
+    let mut session = started.map_err(|fault| failed(&bus_name, is_session, fault))?;
     warn(&session, &name).await;
     let mut lines = Vec::new();
     let mut stopped = false;
@@ -150,12 +151,13 @@ async fn provider(context: &Context, args: &TestArgs) -> Result<Provider, Error>
 }
 
 /// A provider that can't be begun with.
-fn failed(bus_name: &str, fault: Fault) -> Error {
+fn failed(bus_name: &str, is_session: bool, fault: Fault) -> Error {
     match fault.word.as_str() {
         "org.freedesktop.DBus.Error.ServiceUnknown" | "org.freedesktop.DBus.Error.NameHasNoOwner" => {
+            let (bus, other) = if is_session { ("session", "--bus system") } else { ("system", "--session") };
             Error::Unreachable(format!(
-                "`{bus_name}` isn't on the bus and can't be started by it; start the provider, or try the other bus \
-                 (--session)"
+                "`{bus_name}` isn't on the {bus} bus and can't be started by it; start the provider, or try the other \
+                 bus, with {other}"
             ))
         }
         "nothing" => Error::Unreachable(format!("`{bus_name}`: {}", fault.message)),
@@ -203,7 +205,7 @@ async fn target(provider: &Provider, args: &TestArgs) -> Result<(String, Target)
 type Announced = Vec<(String, HashMap<String, OwnedVariant>)>;
 
 async fn announced(provider: &Provider) -> Result<Announced, Error> {
-    let refused = |fault| failed(&provider.bus_name, fault);
+    let refused = |fault| failed(&provider.bus_name, provider.session, fault);
     let root = provider.provider(&provider.root).await.map_err(refused)?;
     let identities = match provider.ask(root.enum_devices()).await {
         Err(fault) if fault.word == "NotSupported" => Vec::new(),

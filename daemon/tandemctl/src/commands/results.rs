@@ -15,10 +15,11 @@ use serde::Serialize;
 #[command(
     after_long_help = "JSON: {device: id, last_sync_time, items: an array of {media: URI, empty for the whole run; \
                              result: `synchronized`, or what failed; message}}; always of all items. With --history: \
-                             {device: id, runs: an array of {began, ended, result: `synchronized`, or what ended the \
-                             run early; message, items: on the device at its end, changes: files written and deleted, \
-                             bytes: of those written, errors: an object, what failed or did not fit to how many items \
-                             }}, the newest first."
+                             {device: id, runs: an array of {began, ended: 0 where that isn't known, result: \
+                             `synchronized`, or what ended the run early, `interrupted` if the daemon was killed or \
+                             the power failed; message, items: on the device at its end, changes: files written and \
+                             deleted, bytes: of those written, errors: an object, what failed or did not fit to how \
+                             many items}}, the newest first."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -111,8 +112,11 @@ fn line(device: &Device, items: &[Item]) -> String {
         return "Not synchronised yet.".to_owned();
     }
     if let Some(early) = early_end(device, items) {
-        let time = units::time(device.last_sync_time);
-        return format!("{time}: {early}; {} on the device.", units::count(good, "item"));
+        let there = format!("{} on the device.", units::count(good, "item"));
+        if is_interrupted(items) {
+            return format!("The last run was {early}; {there}");
+        }
+        return format!("{}: {early}; {there}", units::time(device.last_sync_time));
     }
     let all = items.iter().filter(|item| !item.media.is_empty()).count();
     format!("{}: {} of {} synchronised.", device.last_sync(), good, units::count(all, "item"))
@@ -124,11 +128,17 @@ pub(super) fn early_end(device: &Device, items: &[Item]) -> Option<String> {
     (device.progress < 100).then(|| ending(&whole.result))
 }
 
+/// Whether the last run was cut with the daemon. When it ended isn't known: `LastSyncTime` is of the run before.
+pub(super) fn is_interrupted(items: &[Item]) -> bool {
+    items.iter().any(|item| item.media.is_empty() && item.result == "interrupted")
+}
+
 /// What an item error that ended a whole run came to.
 pub(super) fn ending(word: &str) -> String {
     match word {
         "cancelled" => "stopped before it was in step".to_owned(),
         "device-removed" => "unplugged before it was in step".to_owned(),
+        "interrupted" => "interrupted before it was in step".to_owned(),
         "would-delete-too-much" => "refused, because it would delete too much".to_owned(),
         other => format!("not synchronised ({other})"),
     }

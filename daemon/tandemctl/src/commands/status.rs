@@ -1,7 +1,7 @@
 //! `tandemctl status`: what the devices are doing and how their last runs went, one line for each.
 
 use super::Context;
-use super::results::{Item, early_end};
+use super::results::{Item, early_end, is_interrupted};
 use crate::device::Device;
 use crate::error::{Error, Exit};
 use crate::output::table::Rows;
@@ -48,10 +48,13 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 /// When it was and how it went. Of a run that did not come to its end the results say so, which the owner can read.
 async fn last_run(context: &Context, device: &Device, own: bool) -> Result<String, Error> {
     let mut text = device.last_sync();
-    if own && device.last_sync_time > 0 && device.progress < 100 && !device.is_synchronizing() {
+    if own && device.progress < 100 && !device.is_synchronizing() {
         let results = context.client.device_proxy(device).await?.get_sync_results().await?;
         let items: Vec<Item> = results.into_iter().map(Item::new).collect();
         if let Some(early) = early_end(device, &items) {
+            if is_interrupted(&items) {
+                return Ok(early);
+            }
             text += &format!(", {early}");
         }
     }

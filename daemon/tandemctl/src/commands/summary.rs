@@ -21,6 +21,8 @@ pub(super) struct Summary {
     /// What ended the whole run: the word and the message.
     failure: Option<(String, String)>,
     errors: u32,
+    /// How many of those are of no single item: a playlist that could not be written, or trouble with the library.
+    errors_of_whole: u32,
     no_fit: u32,
     /// The run had nothing to do.
     unchanged: bool,
@@ -30,21 +32,26 @@ impl Summary {
     /// From what was seen of a run, and the results that were read after it.
     pub(super) fn new(followed: &Followed, items: &[Item]) -> Self {
         let phase = followed.run.phase();
-        let recorded = items.iter().find(|item| item.media.is_empty() && !item.is_synchronized());
-        let recorded = recorded.map(|item| (item.result.clone(), item.message.clone()));
+        // a run that came to its end may have something to tell of the whole, but nothing ended it
+        let early = followed.device.progress < 100;
+        let recorded = of_whole(items).last().map(|item| (item.result.clone(), item.message.clone()));
+        let told = followed.failure.clone().or(recorded).filter(|_| early);
         let failure = match phase {
             Phase::NotBegun => Some(("timed-out".to_owned(), NOT_BEGUN.to_owned())),
             Phase::Gone => Some(followed.failure.clone().unwrap_or_else(|| {
                 ("device-removed".to_owned(), "the device was unplugged before the run had ended".to_owned())
             })),
-            _ => followed.failure.clone().or(recorded),
+            _ => told,
         };
         let device = &followed.device;
+        let errors_of_whole = if failure.is_some() { 0 } else { of_whole(items).count() };
+        let errors_of_whole = u32::try_from(errors_of_whole).unwrap_or(u32::MAX);
         let unchanged = device.last_sync_change_count == 0;
         Self {
             phase,
             failure,
             errors: device.last_sync_error_count,
+            errors_of_whole: errors_of_whole.min(device.last_sync_error_count),
             no_fit: device.last_sync_no_fit_count,
             unchanged,
         }
@@ -97,6 +104,9 @@ impl Summary {
             }));
         }
         complain_of_items(device, items);
+        for item in of_whole(items).filter(|_| self.failure.is_none()) {
+            complain(&format!("{}: {}", device.label(), explain_run_error(&item.result, &item.message)));
+        }
         self.complain(device);
         output.say(&self.line(device))
     }
@@ -109,25 +119,38 @@ impl Summary {
     }
 
     fn line(&self, device: &Device) -> String {
+        let failed = self.errors - self.errors_of_whole;
         let head = match (&self.failure, self.outcome()) {
             (Some((word, _)), _) => ending(word),
+            (None, "partial") if failed + self.no_fit == 0 => {
+                format!("synchronised, with {}", units::count(as_count(self.errors), "error"))
+            }
             (None, "partial") => "synchronised but for some items".to_owned(),
             (None, "idle") => "in step, nothing to do".to_owned(),
             _ => "in step".to_owned(),
         };
-        let count = usize::try_from(device.sync_item_count).unwrap_or(usize::MAX);
-        let mut text = format!("{}: {head}; {} on it", device.label(), units::count(count, "item"));
-        if self.errors > 0 {
-            text += &format!(", {} failed", self.errors);
+        let items = units::count(as_count(device.sync_item_count), "item");
+        let mut text = format!("{}: {head}; {items} on it", device.label());
+        if failed > 0 {
+            text += &format!(", {failed} failed");
         }
         if self.no_fit > 0 {
             text += &format!(", {} did not fit", self.no_fit);
         }
         if self.errors > 0 || self.no_fit > 0 {
-            text += "; `tandemctl results DEVICE` lists them";
+            text += "; `tandemctl results DEVICE` tells more";
         }
         text + "."
     }
+}
+
+fn as_count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// What is told of the run as a whole.
+fn of_whole(items: &[Item]) -> impl Iterator<Item = &Item> {
+    items.iter().filter(|item| item.media.is_empty() && !item.is_synchronized())
 }
 
 /// Tells which items did not come out. What doesn't fit is often most of a library: it is counted, and `results` lists

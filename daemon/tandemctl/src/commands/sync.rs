@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 /// interrupt ends the wait; the runs go on.
 #[derive(Debug, clap::Args)]
 #[command(
+    override_usage = "tandemctl sync [OPTIONS] <DEVICE>...\n       tandemctl sync [OPTIONS] --all",
     after_long_help = "JSON: one object on each line: {event: started, device: id}; {event: progress, device, progress, \
                              bytes_done, bytes_total, rate, expected_end_time, current_item}; {event: item-error, \
                              device, media, error, message}, with empty media for the whole run; {event: refused, \

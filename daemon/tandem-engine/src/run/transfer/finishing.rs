@@ -168,7 +168,7 @@ impl Course<'_> {
                     let audio_hash = audio_hashes.get(&item.track).filter(|known| known.whole == hash);
                     let audio_hash = audio_hash.and_then(|known| known.audio);
                     self.outcomes.push(Outcome::Written { intent, persistent_id, facts, hash, audio_hash });
-                    self.results.written(facts);
+                    self.results.changed = true;
                 }
                 Err(PlayerError::Exists(_)) if item.sent < MOST_SENT => {
                     let size = self.prepared.library.tracks[item.track as usize].size;

@@ -64,7 +64,7 @@ impl Course<'_> {
             Ok(()) | Err(PlayerError::NotFound(_)) => {
                 batch.touched.push(entry.path.clone());
                 batch.outcomes.push(Outcome::Deleted { intent });
-                self.results.changed_files += 1;
+                self.results.changed = true;
                 Ok(())
             }
             Err(error) if error.ends_run() => Err(error.into()),
@@ -104,7 +104,7 @@ impl Course<'_> {
         match updated.await {
             Ok((facts, false)) => {
                 batch.outcomes.push(Outcome::MetadataUpdated { intent, facts });
-                self.results.changed_files += 1;
+                self.results.changed = true;
                 Ok(())
             }
             Ok((facts, true)) => {

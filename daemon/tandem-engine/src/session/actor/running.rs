@@ -3,6 +3,7 @@
 
 use super::{Done, Session};
 use crate::run::error::RunError;
+use crate::run::interrupted::{self, Begun};
 use crate::run::{Observer, Progress, RunReport};
 use crate::session::machine::{Event, Phase};
 use crate::session::meter::{Meter, percent};
@@ -50,12 +51,8 @@ pub(super) struct Course {
     plans: u32,
     /// Bytes of those plans.
     bytes: u64,
-    /// When the first of them began, seconds since 1970.
-    began: u64,
-    /// Files written and deleted.
-    changes: u32,
-    /// Bytes of the files written.
-    written_bytes: u64,
+    /// The run, from the first of them on.
+    begun: Option<Begun>,
     /// Items that did not come out.
     rows: Vec<ItemResult>,
     /// The user's word for this run.
@@ -86,10 +83,13 @@ impl Session {
         self.course.takes_music = passing.takes_music();
         self.course.asked = passing.clone();
         let earlier = self.course.rows.clone();
+        let parts = &self.context.parts;
+        let begun =
+            *self.course.begun.get_or_insert_with(|| Begun { id: (parts.new_guid)(), at: parts.clock.now() });
         let opened = self.opened.take();
         self.start_job(|bench, transfer| {
             let observer = Observer { transfer, progress, failures };
-            async move { Done::Run(Box::new(run_job(bench, passing, opened, observer, earlier).await)) }
+            async move { Done::Run(Box::new(run_job(bench, begun, passing, opened, observer, earlier).await)) }
                 .instrument(info_span!("run"))
         });
         let now = Instant::now();
@@ -102,9 +102,6 @@ impl Session {
             meter: Meter::default(),
         });
         let is_first = self.course.plans == 0;
-        if is_first {
-            self.course.began = self.context.parts.clock.now();
-        }
         self.publisher
             .update(|snapshot| {
                 snapshot.sync_state = SyncState::Synchronizing;
@@ -172,8 +169,6 @@ impl Session {
                 info!("what the run was planned from has changed; it plans again");
             }
             self.course.plans += 1;
-            self.course.changes = self.course.changes.saturating_add(report.last_sync.change_count);
-            self.course.written_bytes = self.course.written_bytes.saturating_add(report.written_bytes);
             self.course.rows = report.rows;
             if opens_anew {
                 // the last is of the run as a whole, which hasn't ended yet
@@ -268,9 +263,8 @@ impl Session {
     pub(super) async fn record_run(&mut self, report: &RunReport) -> LastSync {
         let before = self.publisher.snapshot().last_sync.clone();
         let item_count = if report.space.is_some() { report.last_sync.item_count } else { before.item_count };
-        let change_count = report.last_sync.change_count.saturating_add(self.course.changes);
         let time = self.context.parts.clock.now();
-        let last_sync = LastSync { time, item_count, change_count, ..report.last_sync.clone() };
+        let last_sync = LastSync { time, item_count, ..report.last_sync.clone() };
         let (device, recorded) = (self.device.clone(), last_sync.clone());
         let past = self.past_run(report, &last_sync);
         let has_lied = report.verify_failed;
@@ -289,6 +283,8 @@ impl Session {
         });
         if let Err(failure) = kept.await {
             error!("how the run went could not be recorded: {failure}");
+        } else if let (Some(journal), Some(begun)) = (&report.journal, self.course.begun) {
+            interrupted::close(journal, begun.id).await;
         }
         last_sync
     }
@@ -297,13 +293,13 @@ impl Session {
     fn past_run(&self, report: &RunReport, last_sync: &LastSync) -> PastRun {
         let failure = report.failure.as_ref();
         PastRun {
-            began: self.course.began,
+            began: self.course.begun.map_or(last_sync.time, |begun| begun.at),
             ended: last_sync.time,
             failure: failure.map(|failure| failure.error),
             message: failure.map(|failure| failure.message.clone()).unwrap_or_default(),
             item_count: last_sync.item_count,
             change_count: last_sync.change_count,
-            written_bytes: report.written_bytes.saturating_add(self.course.written_bytes),
+            written_bytes: report.written_bytes,
             errors: count_errors(&report.rows),
         }
     }

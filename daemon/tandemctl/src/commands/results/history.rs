@@ -42,12 +42,19 @@ impl Run {
         })
     }
 
+    /// How long it took; a dash where its end isn't known.
+    fn took(&self) -> String {
+        if self.ended == 0 { "-".to_owned() } else { units::duration(self.ended.saturating_sub(self.began)) }
+    }
+
     /// How it went, for people.
     fn outcome(&self) -> String {
         let whole = if self.result == "synchronized" { "in step".to_owned() } else { ending(&self.result) };
         let errors = self.errors.iter().map(|(error, count)| format!("{count} {error}"));
         let mut parts: Vec<String> = [whole].into_iter().chain(errors).collect();
-        if !self.message.is_empty() && !matches!(self.result.as_str(), "cancelled" | "device-removed") {
+        if !self.message.is_empty()
+            && !matches!(self.result.as_str(), "cancelled" | "device-removed" | "interrupted")
+        {
             parts.push(with_commands(&with_advice(&self.message)).into_owned());
         }
         parts.join("; ")
@@ -66,7 +73,7 @@ pub(super) async fn run(context: &Context, device: &Device) -> Result<Exit, Erro
     for run in &runs {
         rows.row([
             &units::time(run.began),
-            &units::duration(run.ended.saturating_sub(run.began)),
+            &run.took(),
             &run.items.to_string(),
             &run.changes.to_string(),
             &units::size(run.bytes),
