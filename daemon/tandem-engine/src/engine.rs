@@ -1,13 +1,13 @@
 //! The engine's face: what the bus surface and the tests call. It hands every request to the task that owns the
 //! matter, and never touches a device itself.
 
+use crate::blocking::blocking;
 use crate::ledger::{self, Ledger};
 use crate::manager::Manager;
 use crate::parts::{Inputs, Parts};
 use crate::preview::PreviewItem;
 use crate::registry::Registry;
 use crate::run::interrupted::{interrupted, result_of};
-use crate::run::journal::blocking;
 use crate::session::handle::{Command, SessionHandle};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -230,7 +230,7 @@ impl Engine {
         let Some(partnership) = self.ledger.partnership(device) else { return Ok(Vec::new()) };
         let manifests = Arc::clone(&self.parts.manifests);
         let runs = self.is_synchronizing(device);
-        let read = blocking(move || {
+        let read = blocking(manifests.may_block(), move || {
             let manifest = manifests.open(partnership.relationship)?;
             let open = if runs { None } else { manifest.open_run()? };
             let mut results = match interrupted(open, &partnership.history) {
@@ -246,7 +246,7 @@ impl Engine {
             }
             Ok(results)
         });
-        read.await.map_err(|error| RequestError::Failed(error.message))
+        Ok(read.await?)
     }
 
     /// The last runs, the newest first; none without a partnership. One that was cut since the last is among them.
@@ -254,13 +254,13 @@ impl Engine {
         let Some(mut partnership) = self.ledger.partnership(device) else { return Vec::new() };
         if !self.is_synchronizing(device) {
             let (manifests, relationship) = (Arc::clone(&self.parts.manifests), partnership.relationship);
-            match blocking(move || manifests.open(relationship)?.open_run()).await {
+            match blocking(manifests.may_block(), move || manifests.open(relationship)?.open_run()).await {
                 Ok(open) => {
                     interrupted(open, &partnership.history)
                         .into_iter()
                         .for_each(|cut| partnership.remember(cut));
                 }
-                Err(error) => warn!("whether the last run was cut can't be told: {}", error.message),
+                Err(error) => warn!("whether the last run was cut can't be told: {error}"),
             }
         }
         partnership.history.reverse();
@@ -375,7 +375,7 @@ impl Engine {
         let record = self.ledger.current();
         let manifests = Arc::clone(&self.parts.manifests);
         let media = media.clone();
-        let read = blocking(move || {
+        let read = blocking(manifests.may_block(), move || {
             let mut bits = 0;
             for partnership in record.partnerships.iter().filter(|partnership| partnership.owner == owner) {
                 let (present, no_fit) = manifests.open(partnership.relationship)?.media_state(&media)?;
@@ -384,6 +384,6 @@ impl Engine {
             }
             Ok(bits)
         });
-        read.await.map_err(|error| RequestError::Failed(error.message))
+        Ok(read.await?)
     }
 }

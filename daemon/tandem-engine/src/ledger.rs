@@ -8,6 +8,7 @@ pub(crate) use changes::{
     Creation, create, default_assignments, end, forget_playlist, set_assignment, take_back,
 };
 
+use crate::blocking::blocking;
 use crate::parts::Parts;
 use std::sync::Arc;
 use tandem_model::error::{RequestError, StoreError};
@@ -26,8 +27,7 @@ impl Ledger {
     /// Reads what was kept.
     pub(crate) async fn load(parts: &Parts) -> Result<Self, StoreError> {
         let store = Arc::clone(&parts.store);
-        let loaded = tokio::task::spawn_blocking(move || store.load()).await;
-        let partnerships = loaded.map_err(|error| joined(&error))??;
+        let partnerships = blocking(store.may_block(), move || store.load()).await?;
         Ok(Self {
             store: Arc::clone(&parts.store),
             writing: Mutex::new(()),
@@ -56,12 +56,12 @@ impl Ledger {
         let mut settled = Vec::with_capacity(ended.len());
         for &relationship in ended {
             let manifests = Arc::clone(&parts.manifests);
-            let pending = tokio::task::spawn_blocking(move || match manifests.open(relationship) {
+            let pending = blocking(manifests.may_block(), move || match manifests.open(relationship) {
                 // what was in flight can't be told any more
                 Err(StoreError::Damaged { .. }) => Ok(false),
                 opened => opened?.pending().map(|pending| !pending.is_empty()),
             });
-            if !pending.await.map_err(|error| joined(&error))?? {
+            if !pending.await? {
                 settled.push(relationship);
             }
         }
@@ -72,8 +72,7 @@ impl Ledger {
     pub(crate) async fn remove_manifests(&self, parts: &Parts, ended: &[Guid]) -> Result<(), RequestError> {
         for &relationship in ended {
             let manifests = Arc::clone(&parts.manifests);
-            let removed = tokio::task::spawn_blocking(move || manifests.remove(relationship)).await;
-            removed.map_err(|error| joined(&error))??;
+            blocking(manifests.may_block(), move || manifests.remove(relationship)).await?;
         }
         let forget = |record: &mut Partnerships| {
             record.ended.retain(|relationship| !ended.contains(relationship));
@@ -99,12 +98,8 @@ impl Ledger {
         }
         let changed = Arc::new(changed);
         let (store, to_save) = (Arc::clone(&self.store), Arc::clone(&changed));
-        tokio::task::spawn_blocking(move || store.save(&to_save)).await.map_err(|error| joined(&error))??;
+        blocking(store.may_block(), move || store.save(&to_save)).await?;
         self.current.send_replace(changed);
         Ok(answer)
     }
-}
-
-fn joined(error: &tokio::task::JoinError) -> StoreError {
-    StoreError::Io { path: "partnerships".to_owned(), cause: error.to_string() }
 }

@@ -3,6 +3,7 @@
 //! It knows neither D-Bus nor USB nor file systems: players, libraries, stores and the clock are traits of
 //! `tandem-model` that `tandemd` plugs in.
 
+mod blocking;
 mod engine;
 mod ledger;
 mod manager;

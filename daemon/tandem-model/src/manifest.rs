@@ -299,6 +299,12 @@ pub trait Manifest: Send {
 
 /// Opens partnerships' manifests. Calls block.
 pub trait ManifestStore: Send + Sync {
+    /// Whether calls of this and of the manifests may wait for a disk, so that they belong on a thread that may. Memory
+    /// never does.
+    fn may_block(&self) -> bool {
+        true
+    }
+
     /// The manifest of this partnership, made where it isn't there yet.
     ///
     /// # Errors

@@ -165,6 +165,11 @@ impl Partnership {
 
 /// Keeps [`Partnerships`] on disk. Calls block: they belong on a thread that may.
 pub trait PartnershipStore: Send + Sync {
+    /// Whether calls may wait for a disk, so that they belong on a thread that may. Memory never does.
+    fn may_block(&self) -> bool {
+        true
+    }
+
     /// What was kept last; the default when nothing ever was.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
 //! The manifest for asynchronous callers: each call runs on a thread that may block, one after the other.
 
 use super::error::RunError;
+use crate::blocking::blocking;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tandem_model::error::{ItemError, StoreError};
+use tandem_model::error::StoreError;
 use tandem_model::id::Guid;
 use tandem_model::manifest::{Intent, Manifest, ManifestStore, Outcome};
 
@@ -13,6 +14,7 @@ use tandem_model::manifest::{Intent, Manifest, ManifestStore, Outcome};
 #[derive(Clone)]
 pub(crate) struct Journal {
     manifest: Arc<Mutex<Box<dyn Manifest>>>,
+    may_block: bool,
     /// Nanoseconds that calls have taken, the wait for a thread not counted.
     spent: Arc<AtomicU64>,
 }
@@ -28,7 +30,8 @@ impl Journal {
     /// is foreign then, so nothing of it can be deleted.
     pub(crate) async fn open(store: &Arc<dyn ManifestStore>, relationship: Guid) -> Result<Self, RunError> {
         let store = Arc::clone(store);
-        let opened = blocking(move || match store.open(relationship) {
+        let may_block = store.may_block();
+        let opened = blocking(may_block, move || match store.open(relationship) {
             Err(error @ StoreError::Damaged { .. }) => {
                 tracing::error!(
                     "the manifest was set aside, and what is on the device counts as foreign from now on: {error}"
@@ -37,7 +40,7 @@ impl Journal {
             }
             other => other,
         });
-        Ok(Self { manifest: Arc::new(Mutex::new(opened.await?)), spent: Arc::default() })
+        Ok(Self { manifest: Arc::new(Mutex::new(opened.await?)), may_block, spent: Arc::default() })
     }
 
     /// Runs `call` on the manifest.
@@ -46,15 +49,15 @@ impl Journal {
         call: impl FnOnce(&mut dyn Manifest) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, RunError> {
         let (manifest, spent) = (Arc::clone(&self.manifest), Arc::clone(&self.spent));
-        blocking(move || {
+        let called = blocking(self.may_block, move || {
             let mut manifest = manifest.lock().unwrap_or_else(PoisonError::into_inner);
             let begun = Instant::now();
             let answer = call(manifest.as_mut());
             let elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
             spent.fetch_add(elapsed, Ordering::Relaxed);
             answer
-        })
-        .await
+        });
+        Ok(called.await?)
     }
 
     /// How long calls have taken so far.
@@ -72,18 +75,5 @@ impl Journal {
             return Ok(Vec::new());
         }
         self.with(move |manifest| manifest.commit(&outcomes, &intents)).await
-    }
-}
-
-/// Runs a blocking call of the store.
-pub(crate) async fn blocking<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, RunError> {
-    match tokio::task::spawn_blocking(call).await {
-        Ok(result) => Ok(result?),
-        Err(error) => Err(RunError {
-            error: ItemError::DeviceWriteFailed,
-            message: format!("the store failed: {error}"),
-        }),
     }
 }

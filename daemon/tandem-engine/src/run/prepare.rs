@@ -27,6 +27,8 @@ use tracing::debug;
 
 /// Tracks whose bytes are looked at between two looks at the wish to stop.
 const HASHED_TOGETHER: usize = 8;
+/// Tracks and entries that are planned within a millisecond.
+const QUICKLY_PLANNED: usize = 200;
 
 /// What the preparation is for.
 pub(crate) enum Question {
@@ -152,14 +154,15 @@ pub(crate) struct Scope {
     pub(crate) retagged: HashSet<u32>,
 }
 
-/// Plans on a thread of its own: a large plan takes a while, and the bus shares this one.
+/// Plans, on a thread of its own if that takes a while, for the bus shares this one.
 pub(crate) async fn plan_aside(
     library: Resolved,
     entries: Vec<Entry>,
     scope: Scope,
     capabilities: Capabilities,
 ) -> Result<Planned, RunError> {
-    let planned = tokio::task::spawn_blocking(move || {
+    let is_quick = library.tracks.len() + entries.len() <= QUICKLY_PLANNED;
+    let plan = move || {
         let input = PlanInput {
             library: &library,
             entries: &entries,
@@ -172,8 +175,11 @@ pub(crate) async fn plan_aside(
         let plan = plan::build(&input);
         debug!(tracks = library.tracks.len(), microseconds = begun.elapsed().as_micros(), "planned");
         Planned { plan, fingerprint: fingerprint(&library), library, entries }
-    });
-    planned.await.map_err(|failure| RunError {
+    };
+    if is_quick {
+        return Ok(plan());
+    }
+    tokio::task::spawn_blocking(plan).await.map_err(|failure| RunError {
         error: ItemError::DeviceWriteFailed,
         message: format!("no plan could be made: {failure}"),
     })

@@ -3,9 +3,9 @@
 
 use super::jobs::{Bench, settle_ended};
 use super::view;
+use crate::blocking::blocking;
 use crate::ledger::end;
 use crate::parts::Parts;
-use crate::run::journal::blocking;
 use std::sync::Arc;
 use tandem_model::device::{DeviceDescription, Status};
 use tandem_model::error::RequestError;
@@ -194,7 +194,7 @@ fn forgive(record: &mut Partnerships, device: &DeviceId) {
 
 async fn has_skipped_files(parts: &Parts, relationship: Guid) -> bool {
     let manifests = Arc::clone(&parts.manifests);
-    let entries = blocking(move || manifests.open(relationship)?.entries()).await;
+    let entries = blocking(manifests.may_block(), move || manifests.open(relationship)?.entries()).await;
     entries.is_ok_and(|entries| entries.iter().any(|entry| entry.state == EntryState::Skipped))
 }
 
