@@ -325,6 +325,42 @@ async fn a_shorter_file_of_another_time_stays_the_users() {
     assert_eq!(world.tree("player")["Music/Ann/Live/a.mp3"], b"a");
 }
 
+/// What a power cut may leave of a replacement that has its name: its time, and not all of its bytes. It is ours, is
+/// replaced, and leaves nothing beside it; what the user has changed meanwhile has a time of its own and is his.
+#[tokio::test]
+async fn a_replacement_that_lost_its_bytes_to_a_power_cut_is_sent_again() {
+    let song = b"song a, remastered";
+    let torn: [(&[u8], bool); 4] =
+        [(&[0; 18], true), (b"song a", true), (b"", true), (b"the user's edit", false)];
+    for (there, is_ours) in torn {
+        let (world, device) = in_step().await;
+        let entries = world.manifest().entries().unwrap();
+        let entry = entries.into_iter().find(|entry| entry.path.name() == "a.mp3").unwrap();
+        world.add_file("a.mp3", song);
+        let modified = world.library.folder.join("a.mp3").metadata().unwrap().modified().unwrap();
+        let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
+        let intent = Intent::Write {
+            origin: entry.origin.clone(),
+            path: entry.path.clone(),
+            temporary: DevicePath::parse(".tandem/1.part").unwrap(),
+            size: song.len() as u64,
+            modified_ns: i64::try_from(since.as_nanos()).unwrap(),
+            replaces: Some(entry.id),
+        };
+        world.manifest().commit(&[], &[intent]).unwrap();
+        let place = world.player("player").join(entry.path.as_str());
+        put(&place, there);
+        let time = if is_ours { modified } else { modified + Duration::from_secs(90) };
+        File::options().write(true).open(&place).unwrap().set_modified(time).unwrap();
+        let mut world = after_restart(world, &device).await;
+        let tree = world.tree("player");
+        assert_eq!(tree["Music/Ann/Live/a.mp3"], if is_ours { song } else { there });
+        assert_eq!(tree.len(), 4, "{:?}", tree.keys());
+        world.sync(&device).await;
+        assert_eq!(world.tree("player"), tree, "it stays so");
+    }
+}
+
 #[tokio::test]
 async fn the_manifest_of_an_ended_partnership_goes_at_the_next_start() {
     let (world, _) = in_step().await;

@@ -219,7 +219,7 @@ impl Place<'_> {
         let mut entries = journal.with(|manifest| manifest.entries()).await?;
         let mut recovered = false;
         if for_run {
-            recovered = recover::recover(journal, storage, &entries, sources, input.verify).await?;
+            recovered = recover::recover(journal, storage, &entries, sources, false).await?;
             if recovered {
                 entries = journal.with(|manifest| manifest.entries()).await?;
             }

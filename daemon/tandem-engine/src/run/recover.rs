@@ -9,7 +9,7 @@ use super::ours::{self, can_be, clear};
 use super::temporary::short_name;
 use std::sync::Arc;
 use tandem_model::library::{Library, Resolved};
-use tandem_model::manifest::{Entry, Intent, Origin, Outcome};
+use tandem_model::manifest::{Entry, EntryState, Intent, Origin, Outcome};
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{ObjectFacts, Storage, Transfer};
@@ -36,13 +36,14 @@ impl Sources<'_> {
     }
 }
 
-/// Settles every pending intent. Afterwards none is pending. Without `sources`, what has no final name yet goes.
+/// Settles every pending intent. Afterwards none is pending. Without `sources`, what has no final name yet goes; of a
+/// partnership that has `ended` no part of a file stays, for no plan comes to replace it.
 pub(crate) async fn recover(
     journal: &Journal,
     storage: &dyn Storage,
     entries: &[Entry],
     sources: Option<Sources<'_>>,
-    verify: bool,
+    ended: bool,
 ) -> Result<bool, RunError> {
     let pending = journal.with(|manifest| manifest.pending()).await?;
     if pending.is_empty() {
@@ -53,7 +54,7 @@ pub(crate) async fn recover(
     let mut recovery = Recovery {
         storage,
         sources,
-        verify,
+        ended,
         transfer: Arc::new(Transfer::default()),
         paths: Vec::with_capacity(pending.len()),
     };
@@ -94,9 +95,8 @@ async fn under_its_name(storage: &dyn Storage, mut what: Intent) -> Result<Inten
 /// Whether this is what the repair of a file system has left of a file that was in flight: shorter, and with its time.
 /// Whoever else writes to a file gives it another one.
 fn is_torn(storage: &dyn Storage, whole: ObjectFacts, now: ObjectFacts) -> bool {
-    // FAT keeps every other second
-    let grain = if storage.keeps_exact_times() { 0 } else { 2_000_000_000 };
-    let has_its_time = whole.modified_ns != 0 && whole.modified_ns.abs_diff(now.modified_ns) <= grain;
+    let is_told = whole.modified_ns != 0 && now.modified_ns != 0;
+    let has_its_time = is_told && can_be(storage, whole, ObjectFacts { size: whole.size, ..now });
     storage.is_atomic() && now.size < whole.size && has_its_time
 }
 
@@ -113,8 +113,8 @@ fn torn_write(storage: &dyn Storage, sent: ObjectFacts, old: Option<&Entry>, now
 struct Recovery<'a> {
     storage: &'a dyn Storage,
     sources: Option<Sources<'a>>,
-    /// The device may hold something else than was sent.
-    verify: bool,
+    /// No plan comes after this.
+    ended: bool,
     transfer: Arc<Transfer>,
     /// Names that were touched, to be made to last.
     paths: Vec<DevicePath>,
@@ -177,64 +177,63 @@ impl Recovery<'_> {
     ) -> Result<Outcome, RunError> {
         let Names { path, temporary } = names;
         let object = self.storage.object(&path);
-        let mut there = self.settle_name(&path, &temporary, sent, old).await?;
-        let is_torn = |facts| torn_write(self.storage, sent, old, facts);
-        let was_torn = there.is_some_and(is_torn);
-        if was_torn {
-            clear(self.storage, &path, &path, true).await?;
-            there = None;
-        }
-        let complete = |facts: ObjectFacts| {
-            can_be(self.storage, sent, facts) || (!self.storage.is_atomic() && facts.size == sent.size)
+        // it may have turned out to be the user's after it was recorded that it would be replaced
+        let is_his = old.is_some_and(|old| old.state != EntryState::Present);
+        let there = if is_his {
+            object.facts().await?
+        } else {
+            self.settle_name(&path, &temporary, sent, old).await?
         };
-        let arrived = there.filter(|&facts| complete(facts) && old.map(|old| old.facts) != Some(facts));
-        if !self.storage.is_atomic()
-            && let Some(facts) = there.filter(|facts| facts.size < sent.size)
-            && !self.is_old(&path, facts, old).await?
-        {
-            // nobody else had that name when it was recorded; what is larger than what was sent is no part of it
+        let mut arrived = there.filter(|&facts| !is_his && self.was_sent(sent, facts, old));
+        if !is_his && there.is_some_and(|facts| self.is_useless(sent, facts, old)) {
             clear(self.storage, &path, &path, true).await?;
+            arrived = None;
         }
         if let Some(aside) = self.storage.object(&temporary).facts().await? {
             let is_ours = match old {
                 // without a file to replace, nothing but what was sent ever gets that name
                 None => true,
-                Some(_) if aside == sent || aside.size == 0 || is_torn(aside) => true,
-                Some(_) if was_torn && can_be(self.storage, sent, aside) => true,
+                Some(_) if aside.size == 0 || self.was_sent(sent, aside, old) => true,
                 Some(old) => self.still_or_was(&path, there, &temporary, aside, old).await?,
             };
             clear(self.storage, &temporary, &path, is_ours).await?;
             self.paths.push(temporary);
         }
         let Some(facts) = arrived else {
-            let outcome = match old {
-                Some(_) if was_torn => Outcome::Deleted { intent },
-                _ => ours::failed_write(self.storage, &path, old.is_some(), intent).await?,
-            };
+            let outcome = ours::failed_write(self.storage, &path, old.is_some(), intent).await?;
             self.paths.push(path);
             return Ok(outcome);
         };
-        let hash = object.hash(&self.transfer).await?;
-        if self.storage.is_atomic() && !self.verify {
-            return Ok(self.is_there(intent, path, facts, hash));
-        }
+        let hash = match object.hash(&self.transfer).await {
+            Err(error) if error.ends_run() => return Err(error.into()),
+            // what can't be read has the hash of nothing that is in the library
+            hash => hash.unwrap_or_default(),
+        };
         let persistent_id = path.as_str().to_owned();
         self.paths.push(path);
-        // a device may tell of the whole size before it has the bytes
         Ok(Outcome::Found { intent, persistent_id, facts, hash })
     }
 
-    /// Whether what has the final name is still the file that was to be replaced.
-    async fn is_old(
-        &self,
-        path: &DevicePath,
-        there: ObjectFacts,
-        old: Option<&Entry>,
-    ) -> Result<bool, RunError> {
-        match old {
-            Some(old) => Ok(ours::is_entry(self.storage, path, there, old, &self.transfer).await?),
-            None => Ok(false),
+    /// Whether this is the file that was in flight, as far as facts can say, whole or as a cut has left it: a device tells
+    /// of the whole size before it has the bytes, and after a power cut it may have lost the last of them.
+    fn was_sent(&self, sent: ObjectFacts, there: ObjectFacts, old: Option<&Entry>) -> bool {
+        if old.is_some_and(|old| old.facts == there) {
+            return false;
         }
+        can_be(self.storage, sent, there)
+            || torn_write(self.storage, sent, old, there)
+            || !self.storage.is_atomic() && there.size == sent.size
+    }
+
+    /// Whether what has the final name is a part of what was sent that nothing can come of.
+    fn is_useless(&self, sent: ObjectFacts, there: ObjectFacts, old: Option<&Entry>) -> bool {
+        if self.storage.is_atomic() {
+            // unless the partnership has ended, a plan comes to replace it
+            return self.ended && torn_write(self.storage, sent, old, there);
+        }
+        // nobody else had that name when it was recorded, unless it is the file that was to be replaced, which may have
+        // been changed with care; what is larger than what was sent is no part of it
+        there.size < sent.size && !old.is_some_and(|old| can_be(self.storage, old.facts, there))
     }
 
     /// What has the final name. Where a replacement deletes before it renames, a cut between the two leaves the name free

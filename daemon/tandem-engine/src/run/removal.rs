@@ -31,7 +31,7 @@ pub(crate) async fn remove_content(
     let storage = player.storage();
     let journal = Journal::open(&parts.manifests, relationship).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
-    recover::recover(&journal, &*storage, &entries, None, false).await?;
+    recover::recover(&journal, &*storage, &entries, None, true).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
     let removal = Removal {
         journal: &journal,
@@ -105,7 +105,7 @@ pub(crate) async fn settle(parts: &Parts, player: &dyn Player, relationship: Gui
     let storage = player.storage();
     let journal = Journal::open(&parts.manifests, relationship).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
-    if !recover::recover(&journal, &*storage, &entries, None, false).await? {
+    if !recover::recover(&journal, &*storage, &entries, None, true).await? {
         return Ok(());
     }
     let entries = journal.with(|manifest| manifest.entries()).await?;
