@@ -1,7 +1,7 @@
 //! The player's content: files, folders, mark and space, with who owns each file. It knows nothing of faults; it can do
 //! an operation whole, or up to a step in it. Whatever the engine removes here that isn't ours is a violation.
 
-use crate::event::Flavour;
+use crate::event::{Flavour, Unkept, unkept};
 use crate::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,6 +67,8 @@ pub(crate) struct Device {
     pub(crate) backup: Option<Tree>,
     /// States that a cut of the power may fall back to, the oldest first.
     unsettled: Vec<Tree>,
+    /// Lasting ids of the files whose bytes it may lose.
+    unkept: BTreeSet<u64>,
     /// Hashes of files of ours that the user deleted or changed.
     pub(crate) excused: BTreeSet<u128>,
     /// A record of what is ours was lost.
@@ -108,6 +110,7 @@ impl Device {
             tree: Tree::default(),
             backup: None,
             unsettled: Vec::new(),
+            unkept: BTreeSet::new(),
             excused: BTreeSet::new(),
             lost: false,
             disturbed: false,
@@ -230,6 +233,9 @@ impl Device {
         }
         let owner = Owner::Tandem(self.writer);
         let (home, title, id) = (String::new(), String::new(), self.next_id());
+        if self.flavour.is_atomic() {
+            self.unkept.insert(id);
+        }
         let node = Node { path: path.to_owned(), bytes, modified_ns, owner, home, id, title };
         self.tree.files.insert(key, node);
     }
@@ -332,15 +338,39 @@ impl Device {
     /// What was done so far lasts.
     pub(crate) fn settle(&mut self) {
         self.unsettled.clear();
+        self.unkept.clear();
     }
 
-    /// The power is cut: what wasn't settled may not have happened.
+    /// The power is cut: what wasn't settled may not have happened, and bytes may be lost whose names are there.
     pub(crate) fn cut(&mut self) {
         let back = self.random.below(self.unsettled.len() as u64 + 1);
         let kept = usize::try_from(back).unwrap_or(0);
         if let Some(tree) = std::mem::take(&mut self.unsettled).into_iter().nth(kept) {
             self.tree = tree;
         }
+        for id in std::mem::take(&mut self.unkept) {
+            let left = unkept(&mut self.random);
+            self.lose_bytes(id, left);
+        }
+    }
+
+    /// The power is cut: names are there, and of what wasn't settled the bytes are so.
+    pub(crate) fn lose_unkept(&mut self, left: Unkept) {
+        self.unsettled.clear();
+        for id in std::mem::take(&mut self.unkept) {
+            self.lose_bytes(id, left);
+        }
+    }
+
+    fn lose_bytes(&mut self, id: u64, left: Unkept) {
+        let Some(node) = self.tree.files.values_mut().find(|node| node.id == id) else { return };
+        let length = node.bytes.len();
+        node.bytes = match left {
+            Unkept::Whole => return,
+            Unkept::Zeros => vec![0; length].into(),
+            Unkept::Part => node.bytes[..length / 2].into(),
+            Unkept::Empty => Arc::default(),
+        };
     }
 }
 

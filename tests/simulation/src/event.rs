@@ -117,6 +117,19 @@ pub enum When {
     After,
 }
 
+/// What a power cut makes of the bytes of a file that has its name and was not kept yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unkept {
+    /// They are all there.
+    Whole,
+    /// The size is right, and the bytes are zeros.
+    Zeros,
+    /// The end is missing.
+    Part,
+    /// There is none.
+    Empty,
+}
+
 /// What happens at an operation of a run, on the device or in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Harm {
@@ -134,6 +147,8 @@ pub enum Harm {
     Unplug(When),
     /// The daemon is killed.
     Kill(When),
+    /// The power is cut right after it: names are there, and bytes that weren't kept yet are so.
+    PowerCut(Unkept),
     /// What is written is kept as something else of the same size, on a player that is read back.
     Lie,
     /// The user stops the run.
@@ -293,10 +308,17 @@ fn faults(random: &mut Random) -> Vec<Fault> {
     faults
 }
 
+/// One of what can become of bytes.
+pub(crate) fn unkept(random: &mut Random) -> Unkept {
+    let all = [Unkept::Whole, Unkept::Zeros, Unkept::Part, Unkept::Empty];
+    all[usize::try_from(random.below(4)).unwrap_or(0)]
+}
+
 fn harm(random: &mut Random) -> Harm {
     let when = [When::Before, When::Within, When::After][usize::try_from(random.below(3)).unwrap_or(0)];
-    match random.below(24) {
+    match random.below(26) {
         20..=23 => Harm::Lie,
+        24..=25 => Harm::PowerCut(unkept(random)),
         0..=1 => Harm::Error,
         2 => Harm::Full,
         3 => Harm::ReadOnly,

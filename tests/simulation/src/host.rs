@@ -1,12 +1,11 @@
-//! A computer: its state directory, and the daemon that runs on it until it is ended or killed. The engine in it is the
+//! A computer: its state, and the daemon that runs on it until it is ended or killed. The engine in it is the
 //! real one, on a clock that stands still while anything can be done.
 
 use crate::library::OneLibrary;
 use crate::player::{NOTICED, Opener};
 use crate::stage::Stage;
-use crate::store::{GatedManifests, GatedPartnerships, StoreGate};
+use crate::store::{GatedManifests, GatedPartnerships, State, StoreGate};
 use crate::wire::Trip;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,11 +14,10 @@ use tandem_model::clock::Clock;
 use tandem_model::device::{DeviceDescription, Kind};
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, Guid, Uid};
-use tandem_model::manifest::{Entry, Intent, ManifestStore};
-use tandem_model::partnership::{Partnership, PartnershipStore};
+use tandem_model::manifest::{Entry, Intent};
+use tandem_model::partnership::Partnership;
 use tandem_model::presence::{Arrival, Locator, Presence};
 use tandem_model::snapshot::Snapshot;
-use tandem_store::{PartnershipFile, SqliteManifests};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -37,12 +35,13 @@ pub(crate) fn device_id() -> DeviceId {
     DeviceId(KEY.to_owned())
 }
 
-/// A clock that a counter is.
+/// A clock that a counter is. It goes on when the daemon ends, and tells no time twice, nor within what FAT takes for one.
+#[derive(Default)]
 struct Ticks(AtomicU64);
 
 impl Clock for Ticks {
     fn now(&self) -> u64 {
-        1_750_000_000 + self.0.fetch_add(1, Ordering::Relaxed)
+        1_750_000_000 + self.0.fetch_add(67, Ordering::Relaxed)
     }
 }
 
@@ -61,11 +60,12 @@ pub(crate) struct Host {
     /// Its number, which all its identifiers carry.
     pub(crate) number: u64,
     /// Where it keeps its state.
-    pub(crate) state: PathBuf,
+    pub(crate) state: State,
     /// What the engine announced since it was started.
     pub(crate) seen: Vec<EngineEvent>,
     stage: Arc<Stage>,
     identifiers: Arc<AtomicU64>,
+    clock: Arc<Ticks>,
     life: Option<Life>,
 }
 
@@ -81,11 +81,11 @@ pub(crate) enum End {
 }
 
 impl Host {
-    /// A computer with an empty state directory.
+    /// A computer with an empty state.
     #[must_use]
-    pub(crate) fn new(number: u64, state: PathBuf, stage: Arc<Stage>) -> Self {
+    pub(crate) fn new(number: u64, state: State, stage: Arc<Stage>) -> Self {
         let identifiers = Arc::new(AtomicU64::new(1));
-        Self { number, state, seen: Vec::new(), stage, identifiers, life: None }
+        Self { number, state, seen: Vec::new(), stage, identifiers, clock: Arc::default(), life: None }
     }
 
     /// Starts the daemon if it doesn't run.
@@ -108,14 +108,11 @@ impl Host {
         let (number, identifiers) = (u128::from(self.number), Arc::clone(&self.identifiers));
         let new_guid = move || Guid(number << 64 | u128::from(identifiers.fetch_add(1, Ordering::Relaxed)));
         let parts = Parts {
-            store: Arc::new(GatedPartnerships {
-                gate: gate.clone(),
-                inner: PartnershipFile::new(self.state.clone()),
-            }),
-            manifests: Arc::new(GatedManifests { gate, inner: SqliteManifests::new(self.state.clone()) }),
+            store: Arc::new(GatedPartnerships { gate: gate.clone(), inner: self.state.partnerships() }),
+            manifests: Arc::new(GatedManifests { gate, inner: self.state.manifests() }),
             opener: Arc::new(Opener { stage: Arc::clone(&self.stage), daemon }),
             libraries: Arc::new(OneLibrary(Arc::clone(&self.stage.library))),
-            clock: Arc::new(Ticks(AtomicU64::new(0))),
+            clock: Arc::<Ticks>::clone(&self.clock),
             new_guid: Arc::new(new_guid),
             options: EngineOptions::default(),
         };
@@ -224,13 +221,13 @@ impl Host {
         self.life.as_ref().and_then(|life| life.engine.snapshot(&device_id()))
     }
 
-    /// The partnership with the player, as it is on disk.
+    /// The partnership with the player, as it is kept.
     ///
     /// # Panics
     /// When it can't be read.
     #[must_use]
     pub(crate) fn partnership(&self) -> Option<Partnership> {
-        let record = PartnershipFile::new(self.state.clone()).load().expect("what was kept can be read");
+        let record = self.state.partnerships().load().expect("what was kept can be read");
         record.partnerships.into_iter().find(|partnership| partnership.device == device_id())
     }
 
@@ -240,8 +237,7 @@ impl Host {
     /// When it can't be read.
     #[must_use]
     pub(crate) fn manifest(&self, relationship: Guid) -> (Vec<Entry>, Vec<(i64, Intent)>) {
-        let manifest =
-            SqliteManifests::new(self.state.clone()).open(relationship).expect("the manifest can be read");
+        let manifest = self.state.manifests().open(relationship).expect("the manifest can be read");
         let entries = manifest.entries().expect("the manifest can be read");
         (entries, manifest.pending().expect("the journal can be read"))
     }

@@ -1,11 +1,12 @@
-//! Histories of a library, a player, two computers and all that can go wrong, with the real engine and the real stores in
-//! the middle, on a clock that costs no time. A seed decides everything, so that what failed once can be played again.
+//! Histories of a library, a player, two computers and all that can go wrong, with the real engine in the middle, over the
+//! real stores or their like in memory, on a clock that costs no time. A seed decides everything, so that what failed once can be played again.
 
 mod device;
 pub mod disk;
 mod event;
 mod host;
 mod library;
+pub mod memory;
 mod player;
 mod random;
 pub mod records;
@@ -18,7 +19,7 @@ pub mod trace;
 mod wire;
 mod world;
 
-pub use event::{Event, Fault, Flavour, Harm, History, LibraryEdit, UserEdit, When};
+pub use event::{Event, Fault, Flavour, Harm, History, LibraryEdit, Unkept, UserEdit, When};
 pub use random::Random;
 pub use shrink::shrink;
 pub use world::{Outcome, cycles, play};
@@ -27,14 +28,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// Plays a history in a directory of its own, in memory where the system has such a place. A panic is a violation.
+/// What the computers keep their state in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stores {
+    /// The real stores, in a directory of the history's own.
+    Real,
+    /// Stores in memory that say the same.
+    Memory,
+}
+
+/// Plays a history. A panic is a violation.
 ///
 /// # Panics
 /// When no directory can be made.
 #[must_use]
-pub fn played(history: &History) -> Outcome {
-    let directory = scratch();
-    let outcome = catch_unwind(AssertUnwindSafe(|| play(history, directory.path())));
+pub fn played(history: &History, stores: Stores) -> Outcome {
+    let directory = (stores == Stores::Real).then(scratch);
+    let directory = directory.as_ref().map(TempDir::path);
+    let outcome = catch_unwind(AssertUnwindSafe(|| play(history, directory)));
     outcome.unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words");

@@ -114,6 +114,12 @@ impl Gate {
                 self.stage.wire.trip(Trip::Killed);
                 std::future::pending().await
             }
+            Harm::PowerCut(left) => {
+                drop(act(Way::Whole));
+                self.stage.device().lose_unkept(left);
+                self.stage.wire.trip(Trip::Killed);
+                std::future::pending().await
+            }
             Harm::Stop => {
                 self.stage.wire.trip(Trip::Stopped);
                 tokio::time::sleep(NOTICED).await;

@@ -214,7 +214,12 @@ fn outcome((intent, what): &(i64, Intent)) -> Outcome {
     }
 }
 
-fn partnerships(count: u8) -> Partnerships {
+/// So many partnerships, sixteen at most.
+///
+/// # Panics
+/// With more.
+#[must_use]
+pub fn partnerships(count: u8) -> Partnerships {
     let device = |number: u8| DeviceId(format!("device-{number}"));
     let known = |number: u8| KnownDevice {
         description: DeviceDescription {

@@ -156,6 +156,10 @@ impl Device {
         // what is found under a name that was about to be written counts as sent, or as a part of it
         let nobody_knows = self.interrupted && !self.flavour.is_atomic();
         let owner = if nobody_knows { Owner::Either } else { Owner::User };
+        if nobody_knows {
+            // or as what has become of the file that was about to be replaced
+            self.excused_names.insert(key.clone());
+        }
         let (home, title, id) = (path.to_owned(), String::new(), self.next_id());
         let node = Node { path: path.to_owned(), bytes, modified_ns, owner, home, id, title };
         self.tree.files.insert(key, node);
@@ -187,8 +191,9 @@ impl Device {
         self.excuse(key);
         let Some(node) = self.tree.files.get_mut(key) else { return };
         let same_length = bytes.as_ref().is_some_and(|bytes| bytes.len() == node.bytes.len());
-        // what was in flight on an object store is known by its length alone
-        let nobody_knows = bytes.is_none() || same_length && self.interrupted;
+        // what was in flight on an object store is known by its length alone, and what is smaller counts as a part of it
+        let may_be_in_flight = self.interrupted && (same_length || !self.flavour.is_atomic());
+        let nobody_knows = bytes.is_none() || may_be_in_flight;
         node.owner = if nobody_knows { Owner::Either } else { Owner::User };
         node.modified_ns = later_ns.map_or(now, |later| node.modified_ns + later);
         node.home.clone_from(&node.path);

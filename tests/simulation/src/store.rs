@@ -1,9 +1,11 @@
-//! The real stores, with each call counted on the wire and what the wire says happening to it. After a kill nothing that
+//! A computer's stores, with each call counted on the wire and what the wire says happening to it. After a kill nothing that
 //! the engine still asks for is done.
 
 use crate::event::{Harm, UserEdit, When};
+use crate::memory::{MemoryManifests, MemoryPartnerships};
 use crate::stage::Stage;
 use crate::wire::{Fate, Trip};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tandem_model::error::StoreError;
 use tandem_model::id::{Guid, MediaUri};
@@ -12,6 +14,60 @@ use tandem_model::manifest::{
 };
 use tandem_model::partnership::{PartnershipStore, Partnerships};
 use tandem_model::path::DevicePath;
+use tandem_store::{PartnershipFile, SqliteManifests};
+
+/// Where a computer keeps its state.
+#[derive(Clone)]
+pub(crate) enum State {
+    /// In this directory, as the daemon does.
+    Disk(PathBuf),
+    /// In memory.
+    Memory(Arc<MemoryPartnerships>, Arc<MemoryManifests>),
+}
+
+impl State {
+    /// An empty one in memory.
+    #[must_use]
+    pub(crate) fn in_memory() -> Self {
+        Self::Memory(Arc::default(), Arc::default())
+    }
+
+    /// The partnerships.
+    #[must_use]
+    pub(crate) fn partnerships(&self) -> Arc<dyn PartnershipStore> {
+        match self {
+            Self::Disk(directory) => Arc::new(PartnershipFile::new(directory.clone())),
+            Self::Memory(partnerships, _) => Arc::<MemoryPartnerships>::clone(partnerships),
+        }
+    }
+
+    /// The manifests.
+    #[must_use]
+    pub(crate) fn manifests(&self) -> Arc<dyn ManifestStore> {
+        match self {
+            Self::Disk(directory) => Arc::new(SqliteManifests::new(directory.clone())),
+            Self::Memory(_, manifests) => Arc::<MemoryManifests>::clone(manifests),
+        }
+    }
+
+    /// All manifests are lost; tells whether there ever were any.
+    ///
+    /// # Panics
+    /// When they can't be removed.
+    pub(crate) fn lose_manifests(&self) -> bool {
+        match self {
+            Self::Disk(directory) => {
+                let manifests = directory.join("manifests");
+                let is_there = manifests.exists();
+                if is_there {
+                    std::fs::remove_dir_all(&manifests).expect("the directory is the simulation's own");
+                }
+                is_there
+            }
+            Self::Memory(_, manifests) => manifests.lose(),
+        }
+    }
+}
 
 /// Lets calls through, or not.
 #[derive(Clone)]
@@ -52,6 +108,12 @@ impl StoreGate {
                 self.stage.wire.trip(Trip::Killed);
                 Err(failed("the daemon was killed"))
             }
+            Harm::PowerCut(left) => {
+                drop(act());
+                self.stage.device().lose_unkept(left);
+                self.stage.wire.trip(Trip::Killed);
+                Err(failed("the daemon was killed"))
+            }
             harm @ (Harm::Stop | Harm::Library(_)) => {
                 self.stage.wire.defer(harm);
                 act()
@@ -72,11 +134,14 @@ impl StoreGate {
 pub(crate) struct GatedPartnerships {
     /// The gate.
     pub(crate) gate: StoreGate,
-    /// The real one.
-    pub(crate) inner: tandem_store::PartnershipFile,
+    /// What is behind it.
+    pub(crate) inner: Arc<dyn PartnershipStore>,
 }
 
 impl PartnershipStore for GatedPartnerships {
+    fn may_block(&self) -> bool {
+        self.inner.may_block()
+    }
     fn load(&self) -> Result<Partnerships, StoreError> {
         self.inner.load()
     }
@@ -89,11 +154,14 @@ impl PartnershipStore for GatedPartnerships {
 pub(crate) struct GatedManifests {
     /// The gate.
     pub(crate) gate: StoreGate,
-    /// The real ones.
-    pub(crate) inner: tandem_store::SqliteManifests,
+    /// What is behind it.
+    pub(crate) inner: Arc<dyn ManifestStore>,
 }
 
 impl ManifestStore for GatedManifests {
+    fn may_block(&self) -> bool {
+        self.inner.may_block()
+    }
     fn open(&self, relationship: Guid) -> Result<Box<dyn Manifest>, StoreError> {
         let opened = self.gate.call("open-manifest", || self.inner.open(relationship))?;
         Ok(Box::new(GatedManifest { gate: self.gate.clone(), inner: opened }))

@@ -7,6 +7,7 @@ use crate::host::{End, Host, OWNER, device_id};
 use crate::library::playlist_id;
 use crate::reference::{Look, Terms, record_is_true};
 use crate::stage::Stage;
+use crate::store::State;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub struct Outcome {
 pub fn cycles(flavour: Flavour, count: u64, mut look: impl FnMut(u64)) -> u64 {
     let directory = crate::scratch();
     let history = History { flavour, clusters: 200, seed: 1, events: Vec::new() };
-    let mut world = World::new(&history, directory.path());
+    let mut world = World::new(&history, Some(directory.path()));
     for number in 0..8 {
         world.happen(&Event::Library(LibraryEdit::Add { playlist: number % 2, size: 900 }));
     }
@@ -71,9 +72,9 @@ struct World {
     outcome: Outcome,
 }
 
-/// Plays a history with state directories below `directory`.
+/// Plays a history with state directories below `directory`, or with stores in memory.
 #[must_use]
-pub fn play(history: &History, directory: &Path) -> Outcome {
+pub fn play(history: &History, directory: Option<&Path>) -> Outcome {
     let mut world = World::new(history, directory);
     for (number, event) in history.events.iter().enumerate() {
         world.happen(event);
@@ -90,10 +91,13 @@ pub fn play(history: &History, directory: &Path) -> Outcome {
 }
 
 impl World {
-    fn new(history: &History, directory: &Path) -> Self {
+    fn new(history: &History, directory: Option<&Path>) -> Self {
         let device = Device::new(history.flavour, u64::from(history.clusters), history.seed);
         let stage = Arc::new(Stage::new(device));
-        let host = |number: u64| Host::new(number, directory.join(number.to_string()), Arc::clone(&stage));
+        let state = |number: u64| {
+            directory.map_or_else(State::in_memory, |path| State::Disk(path.join(number.to_string())))
+        };
+        let host = |number: u64| Host::new(number, state(number), Arc::clone(&stage));
         let terms = Terms { relationship: Guid::ZERO, assigned: [(0, 1), (1, 2)].into(), reserved: 0 };
         Self {
             hosts: [host(1), host(2)],
@@ -250,12 +254,13 @@ impl World {
             return;
         }
         self.stage.device().is_read_back = false;
+        let relationship = |world: &Self| world.hosts[world.now].partnership().map(|kept| kept.relationship);
+        let before = relationship(self);
         let ordered = self.terms[self.now].playlists();
         let playlists = Some(ordered.iter().map(|&playlist| playlist_id(playlist)).collect());
-        let asked =
-            self.host().ask(async |engine| engine.create_partnership(&device_id(), OWNER, playlists).await);
+        self.host().ask(async |engine| engine.create_partnership(&device_id(), OWNER, playlists).await);
         self.wait();
-        if matches!(asked, Some(Ok(()))) && self.hosts[self.now].partnership().is_some() {
+        if relationship(self).is_some_and(|made| Some(made) != before) {
             let terms = &mut self.terms[self.now];
             terms.reserved = 0;
             terms.assigned = (1..).zip(ordered).map(|(priority, playlist)| (playlist, priority)).collect();
@@ -266,9 +271,12 @@ impl World {
         self.host().start();
         if let Some((index, owner)) = self.hosts[self.now].snapshot().and_then(|known| known.partnership) {
             let id = playlist_id(playlist);
-            let asked = self.host().ask(async |engine| engine.assign(owner, index, id, priority).await);
+            self.host().ask(async |engine| engine.assign(owner, index, id.clone(), priority).await);
             self.settle_down();
-            if !matches!(asked, Some(Ok(()))) {
+            // a daemon that was killed meanwhile may have kept it, and hasn't said so
+            let Some(kept) = self.hosts[self.now].partnership() else { return };
+            let now = kept.assignments.iter().find(|assignment| assignment.playlist == id);
+            if now.map_or(0, |assignment| assignment.priority) != priority {
                 return;
             }
         }
@@ -286,8 +294,12 @@ impl World {
         }
         let setting = Setting::PercentSpaceReserved(u32::from(percent));
         let asked = self.host().ask(async |engine| engine.set(&device_id(), setting).await);
-        if matches!(asked, Some(Ok(()))) {
+        let kept = self.hosts[self.now].partnership().map(|kept| kept.percent_space_reserved);
+        // a daemon that was killed meanwhile may have kept it, and hasn't said so
+        if kept == Some(percent) {
             self.terms[self.now].reserved = u64::from(percent);
+        } else if matches!(asked, Some(Ok(()))) {
+            self.wrong(format!("{percent} percent are reserved, it was said, and {kept:?} are kept"));
         }
         self.settle_down();
     }
@@ -329,9 +341,7 @@ impl World {
     fn lose_manifest(&mut self) {
         self.unplug();
         self.host().end();
-        let manifests = self.hosts[self.now].state.join("manifests");
-        if manifests.exists() {
-            std::fs::remove_dir_all(&manifests).expect("the directory is the simulation's own");
+        if self.hosts[self.now].state.lose_manifests() {
             let shelf = self.stage.library.shelf();
             self.stage.device().forget_owners(&shelf.songs);
         }

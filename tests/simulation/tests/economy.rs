@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
 
-use simulation::{Event, Fault, Flavour, Harm, History, LibraryEdit, Outcome, UserEdit, played};
+use simulation::{Event, Fault, Flavour, Harm, History, LibraryEdit, Outcome, Stores, UserEdit, played};
 
 /// Nine songs are put on a player; then this happens, and a run follows.
 fn after(flavour: Flavour, change: Event) -> Outcome {
     let mut events: Vec<Event> =
         (0..9).map(|number| Event::Library(LibraryEdit::Add { playlist: number % 2, size: 700 })).collect();
     events.extend([Event::Run(Vec::new()), change, Event::Run(Vec::new())]);
-    let outcome = played(&History { flavour, clusters: 300, seed: 1, events });
+    let outcome = played(&History { flavour, clusters: 300, seed: 1, events }, Stores::Memory);
     assert!(outcome.violations.is_empty(), "{flavour:?}: {:#?}", outcome.violations);
     outcome
 }
@@ -69,7 +69,7 @@ fn read_back(flavour: Flavour, faults: Vec<Fault>) -> Outcome {
     events.extend([Event::Run(Vec::new()), Event::Verify(true)]);
     events.extend((0..3).map(add));
     events.extend([Event::Library(LibraryEdit::Reencode(0)), Event::Run(faults)]);
-    let outcome = played(&History { flavour, clusters: 300, seed: 1, events });
+    let outcome = played(&History { flavour, clusters: 300, seed: 1, events }, Stores::Memory);
     assert!(outcome.violations.is_empty(), "{flavour:?}: {:#?}", outcome.violations);
     outcome
 }
@@ -99,7 +99,8 @@ fn a_file_system_that_turns_read_only_costs_no_run() {
         let mut events: Vec<Event> =
             (0..4).map(|_| Event::Library(LibraryEdit::Add { playlist: 0, size: 700 })).collect();
         events.push(Event::Run(faults));
-        let outcome = played(&History { flavour: Flavour::Fat, clusters: 300, seed: 1, events });
+        let outcome =
+            played(&History { flavour: Flavour::Fat, clusters: 300, seed: 1, events }, Stores::Memory);
         assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
         let connections: Vec<&[&str]> = outcome.names.split(|name| name.starts_with('\n')).collect();
         connections[1].to_vec()

@@ -1,13 +1,13 @@
 //! Every operation of two runs, on the device and in the store, with each harm that can come to it; each is followed by a
-//! run that nothing disturbs, and a look at everything.
+//! run that nothing disturbs, and a look at everything. `TANDEM_STORES=real` has it on the real stores.
 
 #![allow(clippy::unwrap_used, reason = "a suite: what can't be unwrapped has failed")]
 
-use simulation::{Event, Fault, Flavour, Harm, History, LibraryEdit, UserEdit, When, played};
+use simulation::{Event, Fault, Flavour, Harm, History, LibraryEdit, Stores, Unkept, UserEdit, When, played};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const HARMS: [(&str, Harm); 12] = [
+const HARMS: [(&str, Harm); 15] = [
     ("error", Harm::Error),
     ("full", Harm::Full),
     ("read-only", Harm::ReadOnly),
@@ -19,8 +19,19 @@ const HARMS: [(&str, Harm); 12] = [
     ("kill before", Harm::Kill(When::Before)),
     ("kill within", Harm::Kill(When::Within)),
     ("kill after", Harm::Kill(When::After)),
+    ("cut, zeros", Harm::PowerCut(Unkept::Zeros)),
+    ("cut, a part", Harm::PowerCut(Unkept::Part)),
+    ("cut, empty", Harm::PowerCut(Unkept::Empty)),
     ("stop", Harm::Stop),
 ];
+
+fn stores() -> Stores {
+    match std::env::var("TANDEM_STORES").as_deref() {
+        Ok("real") => Stores::Real,
+        Ok(other) => panic!("TANDEM_STORES is `{other}`: it can only be `real`"),
+        Err(_) => Stores::Memory,
+    }
+}
 
 /// A partnership is made and a run fills the player; then much changes, and a second run follows.
 fn reference(flavour: Flavour, first: Vec<Fault>, second: Vec<Fault>) -> History {
@@ -51,7 +62,7 @@ fn reference(flavour: Flavour, first: Vec<Fault>, second: Vec<Fault>) -> History
 
 /// How many operations the first and the second run have.
 fn operations(flavour: Flavour) -> [u16; 2] {
-    let outcome = played(&reference(flavour, Vec::new(), Vec::new()));
+    let outcome = played(&reference(flavour, Vec::new(), Vec::new()), stores());
     assert!(outcome.violations.is_empty(), "{flavour:?}: {:#?}", outcome.violations);
     let connections: Vec<usize> =
         outcome.names.split(|name| name.starts_with('\n')).map(<[&str]>::len).collect();
@@ -93,7 +104,7 @@ fn every_harm_at_every_operation_ends_in_step() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let violations = played(&case.history).violations;
+                    let violations = played(&case.history, stores()).violations;
                     if !violations.is_empty() {
                         failed.lock().unwrap().push((case, violations));
                     }
