@@ -81,12 +81,15 @@ test-players: ## a synchronisation with a player of every profile, with unseen o
 	$(CARGO) build --locked -p players
 	TMPDIR="$${TMPDIR:-$$(test -w /dev/shm && echo /dev/shm || echo /tmp)}" "$(CARGO_TARGET_DIR)/debug/players" --mutants 500 --faults $(wildcard $(TANDEM_PROFILES))
 
+# Each harm is done to a provider at every so many calls.
+every ?= 3
+
 .PHONY: test-providers
-test-providers: ## service providers: the conformance suite, both examples, synchronisations through them
+test-providers: ## service providers: the conformance suite, both examples, synchronisations through them, faults (every=)
 	@$(call install_packages,$(packages_providers))
 	@$(MAKE) --no-print-directory build PROFILE=debug
 	$(CARGO) build --locked -p dbus-interfaces --examples
-	$(CARGO) test --locked -p tandem-provider -p providers
+	TANDEM_EVERY=$(every) $(CARGO) test --locked -p tandem-provider -p providers
 	$(CARGO) test --locked -p conformance -p scenario --test provider --test providers
 
 histories ?= 1000000

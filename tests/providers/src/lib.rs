@@ -1,9 +1,14 @@
-//! Holds service providers against the contract. Here: a device in memory that can do everything, or one thing wrong; and
-//! `tandemctl provider test` as a function. It proves nothing by itself.
+//! Holds service providers against the contract. Here: a device in memory that can do everything, or one thing wrong;
+//! `tandemctl provider test` as a function; and an engine with a provider that something goes wrong at. It proves nothing by
+//! itself.
 
+mod meddler;
 mod memory;
+mod stage;
 mod suite;
 
 pub use kit::started;
+pub use meddler::{HARMS, Harm};
 pub use memory::{Flaw, Memory};
+pub use stage::{Example, PLAYLIST, Stage};
 pub use suite::{Report, conformance, on_bus};

@@ -121,7 +121,7 @@ impl Session {
                 Ok(Underway { path, at, size, object, poured, made_folders: Vec::new() })
             }
             Err(error) => {
-                self.drop_remains(&object, &at).await?;
+                self.drop_remains(&object, (&at, &request.path)).await?;
                 Err(error)
             }
         }
@@ -142,7 +142,7 @@ impl Session {
                 Ok(Written { facts, hash, persistent_id, made_folders })
             }
             Err(error) => {
-                self.drop_remains(&object, &at).await?;
+                self.drop_remains(&object, (&at, &path)).await?;
                 Err(error)
             }
         }

@@ -1,7 +1,7 @@
 //! A provider in memory that can do everything wrong that a provider can, at any of its calls.
 
 use super::answers::{ENTRY, Properties};
-use super::link::ProviderBus;
+use super::link::{Limits, ProviderBus};
 use super::offer::Offer;
 use super::opener::Opener;
 use super::parameters::Parameters;
@@ -380,7 +380,8 @@ impl Fake {
         let registry = Arc::new(Registry::new(Vec::new()));
         let Offer { name, bus_name, root, parameters } = self.offer();
         registry.register(&bus_name, &name, root, parameters).unwrap();
-        let opener = Opener { bus: ProviderBus::At(bus.address().to_owned()), registry };
+        let opener =
+            Opener { bus: ProviderBus::At(bus.address().to_owned()), registry, limits: Limits::default() };
         opener.open(&device(), description()).await
     }
 }

@@ -2,7 +2,7 @@
 //! provider that works again all can be put in order.
 
 use super::fake::{Device, Fake, Harm, description, device};
-use super::link::ProviderBus;
+use super::link::{Limits, ProviderBus};
 use super::opener::Opener;
 use super::registry::Registry;
 use futures_util::StreamExt;
@@ -279,7 +279,11 @@ async fn nobody_to_serve_a_device_is_said_with_the_remedy() {
     let bus = PrivateBus::start();
     let directory = tempfile::TempDir::new().unwrap();
     let registry = Arc::new(Registry::new(vec![directory.path().to_owned()]));
-    let opener = Opener { bus: ProviderBus::At(bus.address().to_owned()), registry: Arc::clone(&registry) };
+    let opener = Opener {
+        bus: ProviderBus::At(bus.address().to_owned()),
+        registry: Arc::clone(&registry),
+        limits: Limits::default(),
+    };
     let reason = async |demanded: Option<&str>| {
         let mut device = device();
         device.provider = demanded.map(str::to_owned);
@@ -318,7 +322,7 @@ async fn an_installed_provider_that_runs_already_needs_no_service_file() {
     fake.connection.request_name("org.example.Running").await.unwrap();
     let name = zbus::names::OwnedBusName::try_from("org.example.Running").unwrap();
     let at = ProviderBus::At(bus.address().to_owned());
-    let link = super::link::Link::open(&at, &name).await.unwrap();
+    let link = super::link::Link::open(&at, &name, Limits::default()).await.unwrap();
     assert_eq!(link.owner(), fake.name.as_str());
 }
 

@@ -19,11 +19,42 @@ use zbus::proxy::CacheProperties;
 use zbus::wire::DynamicDeserialize;
 use zbus::{Connection, DynamicType, MatchRule, Message, MessageStream, ObjectPath, connection};
 
-/// How long a call may take that asks a provider what it knows.
-pub(super) const QUICK: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+/// How long calls may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// One that asks a provider what it knows.
+    Quick,
+    /// One that has the device do something.
+    Slow,
+    /// A transfer in all, as long as it goes on.
+    Transfer,
+}
 
-/// How long a call may take that has the device do something.
-pub(super) const SLOW: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
+pub(super) use Limit::{Quick as QUICK, Slow as SLOW, Transfer as TRANSFER};
+
+/// The limits of a provider's calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(super) quick: Duration,
+    pub(super) slow: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = |seconds| Duration::from_secs(if cfg!(test) { 1 } else { seconds });
+        Self { quick: seconds(10), slow: seconds(60) }
+    }
+}
+
+impl Limits {
+    fn of(self, limit: Limit) -> Duration {
+        match limit {
+            Limit::Quick => self.quick,
+            Limit::Slow => self.slow,
+            Limit::Transfer => Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
 
 /// How long a provider may take to start.
 const ACTIVATION: Duration = Duration::from_secs(30);
@@ -71,12 +102,13 @@ pub(super) struct Link {
     connection: Connection,
     owner: OwnedUniqueName,
     standing: Standing,
+    limits: Limits,
     _watch: AbortOnDropHandle<()>,
 }
 
 impl Link {
     /// Connects to a provider; one that has a well-known name is started if nobody has it.
-    pub(super) async fn open(bus: &ProviderBus, name: &OwnedBusName) -> Result<Self, Fault> {
+    pub(super) async fn open(bus: &ProviderBus, name: &OwnedBusName, limits: Limits) -> Result<Self, Fault> {
         let connection = bus.connect().await.map_err(|error| Fault::Other(error.to_string()))?;
         let told = |error: zbus::fdo::Error| Fault::of(&zbus::Error::from(error));
         let builder = DBusProxy::builder(&connection).cache_properties(CacheProperties::No);
@@ -104,7 +136,7 @@ impl Link {
         let gone = CancellationToken::new();
         let watch = tokio::spawn(watch(changes, owner.clone(), gone.clone()));
         let standing = Standing { gone, hung: Arc::default() };
-        Ok(Self { connection, owner, standing, _watch: AbortOnDropHandle::new(watch) })
+        Ok(Self { connection, owner, standing, limits, _watch: AbortOnDropHandle::new(watch) })
     }
 
     /// Calls the provider, and reads its answer as `R`. One that was late once is not asked again: what it would answer then
@@ -114,7 +146,7 @@ impl Link {
         path: &ObjectPath<'_>,
         (interface, member): (&str, &str),
         body: &B,
-        limit: Duration,
+        limit: Limit,
     ) -> Result<R, Fault>
     where
         B: Serialize + DynamicType,
@@ -130,7 +162,7 @@ impl Link {
         let answer: Message = tokio::select! {
             biased;
             () = self.standing.gone.cancelled() => return Err(Fault::Gone),
-            answer = tokio::time::timeout(limit, call) => {
+            answer = tokio::time::timeout(self.limits.of(limit), call) => {
                 answer.map_err(|_| self.give_up())?.map_err(|error| Fault::of(&error))?
             }
         };
@@ -138,6 +170,11 @@ impl Link {
             .body()
             .deserialize()
             .map_err(|error| Fault::Lie(format!("{member} brought `{}`: {error}", answer.body().signature())))
+    }
+
+    /// How long something may take.
+    pub(super) fn limit(&self, limit: Limit) -> Duration {
+        self.limits.of(limit)
     }
 
     /// The process that is called, as the bus names it.

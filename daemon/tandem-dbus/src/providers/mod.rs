@@ -38,13 +38,14 @@ mod service_tests;
 
 use crate::arguments::Options;
 use crate::bus::BusKind;
-use link::ProviderBus;
+use link::{Limits, ProviderBus};
 use opener::Opener;
 use parameters::Parameters;
 use registry::Registry;
 use relay::Relay;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tandem_model::error::RequestError;
 use tandem_model::presence::{Presence, Providers};
 use tokio::sync::mpsc;
@@ -56,25 +57,37 @@ use zbus::ObjectPath;
 pub struct ServiceProviders {
     bus: ProviderBus,
     registry: Arc<Registry>,
+    limits: Limits,
 }
 
 impl ServiceProviders {
     /// Providers on this bus: those whose files are in these directories, of which later ones win, and those that register.
     #[must_use]
     pub fn new(kind: BusKind, directories: Vec<PathBuf>) -> Self {
-        Self { bus: ProviderBus::Kind(kind), registry: Arc::new(Registry::new(directories)) }
+        Self::on(ProviderBus::Kind(kind), directories)
     }
 
     /// The same, on the bus at this address.
     #[must_use]
     pub fn at(address: &str, directories: Vec<PathBuf>) -> Self {
-        Self { bus: ProviderBus::At(address.to_owned()), registry: Arc::new(Registry::new(directories)) }
+        Self::on(ProviderBus::At(address.to_owned()), directories)
+    }
+
+    fn on(bus: ProviderBus, directories: Vec<PathBuf>) -> Self {
+        Self { bus, registry: Arc::new(Registry::new(directories)), limits: Limits::default() }
+    }
+
+    /// The same, with this limit on each call but a transfer: whoever doesn't answer in time is given up.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limits = Limits { quick: limit, slow: limit };
+        self
     }
 
     /// Opens devices through them.
     #[must_use]
     pub fn opener(&self) -> Arc<dyn Providers> {
-        Arc::new(Opener { bus: self.bus.clone(), registry: Arc::clone(&self.registry) })
+        Arc::new(Opener { bus: self.bus.clone(), registry: Arc::clone(&self.registry), limits: self.limits })
     }
 
     /// Passes on what the hardware tells, adds what providers announce, and has devices looked at again whose provider came or

@@ -3,7 +3,7 @@
 //! A provider that fails costs the others nothing: they are asked too.
 
 use super::fault::Fault;
-use super::link::{Link, ProviderBus};
+use super::link::{Limits, Link, ProviderBus};
 use super::offer::Offer;
 use super::player::RemotePlayer;
 use super::registry::{self, Registry};
@@ -25,6 +25,7 @@ const PLACES: &str = "/usr/share/tandem/providers.d or /etc/tandem/providers.d";
 pub(super) struct Opener {
     pub(super) bus: ProviderBus,
     pub(super) registry: Arc<Registry>,
+    pub(super) limits: Limits,
 }
 
 impl Providers for Opener {
@@ -89,13 +90,14 @@ impl Opener {
             Some(node) => Some(open_node(node).await?),
             None => None,
         };
-        let link = Link::open(&self.bus, &offer.bus_name).await.map_err(|fault| match fault {
-            Fault::Gone => PlayerError::Manual(format!(
-                "{} is not on the bus, and the bus can't start it: no service file for `{}` is installed",
-                offer.name, offer.bus_name
-            )),
-            fault => fault.told(&format!("starting {}", offer.name), offer.bus_name.as_str()),
-        })?;
+        let link =
+            Link::open(&self.bus, &offer.bus_name, self.limits).await.map_err(|fault| match fault {
+                Fault::Gone => PlayerError::Manual(format!(
+                    "{} is not on the bus, and the bus can't start it: no service file for `{}` is installed",
+                    offer.name, offer.bus_name
+                )),
+                fault => fault.told(&format!("starting {}", offer.name), offer.bus_name.as_str()),
+            })?;
         tracing::debug!(provider = offer.name, connection = link.owner(), "a device is offered");
         Box::pin(RemotePlayer::open(link, offer, device, usb, description, &self.registry)).await
     }

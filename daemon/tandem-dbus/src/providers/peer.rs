@@ -3,10 +3,9 @@
 
 use super::answers::{self, ENTRY, Entry, Properties};
 use super::fault::{Fault, Word};
-use super::link::{Link, QUICK};
+use super::link::{Limit, Link, QUICK};
 use super::tree::Known;
 use dbus_interfaces::provider::{DEVICE, OBJECT, STORAGE};
-use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
 use zbus::OwnedObjectPath;
@@ -30,7 +29,7 @@ impl Peer {
         object: &OwnedObjectPath,
         member: (&str, &str),
         body: &B,
-        limit: Duration,
+        limit: Limit,
     ) -> Result<R, Fault>
     where
         B: serde::Serialize + zbus::DynamicType,

@@ -2,20 +2,16 @@
 
 use super::answers;
 use super::fault::Fault;
-use super::link::{QUICK, SLOW};
+use super::link::{QUICK, SLOW, TRANSFER};
 use super::peer::Peer;
 use super::pipe;
 use dbus_interfaces::provider::OBJECT;
 use std::sync::Arc;
-use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::player::{Transfer, WriteRequest};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use zbus::{Fd, OwnedObjectPath};
-
-/// How long a transfer may take in all, as long as it goes on.
-pub(super) const TRANSFER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the provider says was written.
 type Answer = Result<u64, Fault>;
@@ -39,7 +35,7 @@ impl Awaited {
     /// Waits for it. Whoever doesn't answer is given up.
     async fn wait(&mut self, peer: &Peer) {
         if let Self::Coming(task) = self {
-            let answer = match timeout(SLOW, task).await {
+            let answer = match timeout(peer.link.limit(SLOW), task).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(error)) => Err(Fault::Other(format!("waiting for an answer failed: {error}"))),
                 Err(_) => Err(peer.link.give_up()),
@@ -99,7 +95,7 @@ pub(super) async fn pour(
             let written = answer.map_err(failed).flatten().map_err(told)?;
             answers::moved(written, size, "written").map_err(told)?;
             let late = |_| told(Fault::Lie("that a file is written which it hasn't read".to_owned()));
-            (timeout(QUICK, &mut sending).await.map_err(late)?, Awaited::Given(Ok(written)))
+            (timeout(peer.link.limit(QUICK), &mut sending).await.map_err(late)?, Awaited::Given(Ok(written)))
         }
     };
     // it has our end of the socket, whose closing ends the transfer

@@ -92,7 +92,7 @@ impl Session {
                     return Ok((known, hash));
                 }
                 Err(error) => {
-                    self.drop_remains(&object, at).await?;
+                    self.drop_remains(&object, (at, &request.path)).await?;
                     if renames && !self.renames {
                         // it can't rename, as has only now shown: once more, under the final name
                         transfer.set(before);
@@ -169,8 +169,20 @@ impl Session {
             }
             Err(fault) => {
                 self.tree.forget(parent(at));
+                self.drop_unanswered(at).await?;
                 Err(fault.told("making a file", about))
             }
+        }
+    }
+
+    /// Deletes what was made under a temporary name without a proper answer: nobody else has such a name.
+    async fn drop_unanswered(&mut self, at: &str) -> Result<(), PlayerError> {
+        if self.peer.link.is_lost() || !is_temporary(super::tree::name(at)) {
+            return Ok(());
+        }
+        match self.find(at).await.map_err(|fault| fault.told("looking", at))? {
+            Some(made) if !made.is_folder => self.delete_object(at, &made).await,
+            _ => Ok(()),
         }
     }
 
@@ -253,7 +265,7 @@ impl Session {
             }
             other => {
                 if is_new {
-                    self.drop_remains(&object, path).await?;
+                    self.drop_remains(&object, (path, &request.path)).await?;
                 }
                 Err(other.err().unwrap_or_else(|| PlayerError::VerifyFailed(path.to_owned())))
             }
@@ -277,22 +289,24 @@ impl Session {
         }
     }
 
-    /// Deletes what was made of a file of our own. Where the provider doesn't answer, the next run does.
+    /// Deletes what was made of a file of our own, whichever of its two names it has by now. Where the provider doesn't
+    /// answer, the next run does.
     pub(super) async fn drop_remains(
         &mut self,
         object: &OwnedObjectPath,
-        at: &str,
+        (at, path): (&str, &DevicePath),
     ) -> Result<(), PlayerError> {
         self.tree.forget(parent(at));
-        if self.peer.link.is_lost() {
-            return Ok(());
+        for name in [at, path.as_str()] {
+            if self.peer.link.is_lost() {
+                return Ok(());
+            }
+            let looked = self.peer.look(object, super::tree::name(name)).await;
+            if let Some(remains) = looked.map_err(|fault| fault.told("looking", at))? {
+                return self.delete_object(name, &remains).await;
+            }
         }
-        let looked =
-            self.peer.look(object, super::tree::name(at)).await.map_err(|fault| fault.told("looking", at))?;
-        match looked {
-            Some(remains) => self.delete_object(at, &remains).await,
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Whether the folder of temporary names is one, or can become one.

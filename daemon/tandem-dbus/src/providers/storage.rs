@@ -283,7 +283,7 @@ impl Session {
         let (receiver, theirs) = pipe::from_provider().map_err(no_pipe)?;
         let body = (offset, size, Fd::from(std::os::fd::OwnedFd::from(theirs)));
         let call =
-            self.peer.call::<_, u64>(object, (OBJECT, "ReadOnClearChannel"), &body, super::pour::TRANSFER);
+            self.peer.call::<_, u64>(object, (OBJECT, "ReadOnClearChannel"), &body, super::link::TRANSFER);
         let mut call = std::pin::pin!(call);
         let mut receiving = std::pin::pin!(pipe::receive(receiver, size, take, transfer));
         let read = tokio::select! {
@@ -295,13 +295,13 @@ impl Session {
                     }
                     return Err(error);
                 }
-                tokio::time::timeout(SLOW, call).await.unwrap_or_else(|_| Err(self.peer.link.give_up())).map_err(told)?
+                tokio::time::timeout(self.peer.link.limit(SLOW), call).await.unwrap_or_else(|_| Err(self.peer.link.give_up())).map_err(told)?
             }
             read = &mut call => {
                 let read = read.map_err(told)?;
                 answers::moved(read, size, "read").map_err(told)?;
                 let late = |_| told(Fault::Lie("that bytes were read which did not come".to_owned()));
-                tokio::time::timeout(QUICK, receiving).await.map_err(late)??;
+                tokio::time::timeout(self.peer.link.limit(QUICK), receiving).await.map_err(late)??;
                 read
             }
         };

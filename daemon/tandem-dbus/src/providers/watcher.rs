@@ -5,7 +5,7 @@
 use super::announcement;
 use super::answers::Properties;
 use super::fault::Fault;
-use super::link::{Link, ProviderBus, QUICK};
+use super::link::{Limits, Link, ProviderBus, QUICK};
 use super::offer::Offer;
 use dbus_interfaces::provider::PROVIDER;
 use futures_util::StreamExt;
@@ -186,7 +186,7 @@ impl Watcher {
     async fn devices(&self, owner: &str) -> Result<Vec<Properties>, Fault> {
         let unique = BusName::try_from(owner.to_owned()).map_err(|error| Fault::of(&error))?;
         // on a connection that what it sends meanwhile can't fill
-        let link = Link::open(&self.bus, &OwnedBusName::from(unique)).await?;
+        let link = Link::open(&self.bus, &OwnedBusName::from(unique), Limits::default()).await?;
         link.call(&self.offer.root, (PROVIDER, "EnumDevices"), &(), QUICK).await
     }
 
