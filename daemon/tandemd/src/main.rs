@@ -1,6 +1,7 @@
 //! The daemon: command line, configuration, and the life of the process. What is plugged together is in `wiring`, and no
 //! work is done here.
 
+mod allocator;
 mod args;
 mod config;
 mod lock;
@@ -35,6 +36,7 @@ const THREAD_GRACE: Duration = Duration::from_millis(100);
 pub(crate) struct Mistake(pub(crate) String);
 
 fn main() -> ExitCode {
+    allocator::keep_one_arena();
     let args = Args::parse();
     let Err(error) = run(&args) else { return ExitCode::SUCCESS };
     // Where nobody has logged it yet: errors before logging starts, and those that end the daemon. A closed stderr

@@ -4,8 +4,8 @@
 
 use super::names::{Namer, artist_of};
 use super::{Deletion, LeftOut, MetadataUpdate, Plan, PlanInput, TrackWrite};
+use foldhash::{HashMap, HashSet, HashSetExt};
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
 use tandem_model::error::ItemError;
 use tandem_model::manifest::{Entry, EntryState, Origin};
 use tandem_model::media::Track;

@@ -1,7 +1,7 @@
 //! Which tracks need a look at their bytes before planning: a file that was only touched, or moved, is not a new
 //! song. Pure: it names the candidates and draws the conclusions; others do the reading.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use tandem_model::library::{Resolved, TrackHashes};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
 use tandem_model::media::Track;
@@ -131,7 +131,7 @@ mod tests {
         let entries = [entry(1)];
         let found = candidates(&library, &entries);
         assert_eq!(found, [Candidate { track: 0, entry: 0 }]);
-        let of = |whole| HashMap::from([(0, TrackHashes { whole, audio: None })]);
+        let of = |whole| HashMap::from_iter([(0, TrackHashes { whole, audio: None })]);
         assert_eq!(corrections(&library, &entries, &found, &of(entries[0].hash)).len(), 1);
         assert_eq!(corrections(&library, &entries, &found, &of(7)), []);
     }
@@ -153,7 +153,7 @@ mod tests {
         moved.modified_ns += 5;
         let mut entries = [entry(1), entry(2)];
         (entries[0].audio_hash, entries[1].audio_hash) = (Some(3), Some(4));
-        let hashes = HashMap::from([(0, TrackHashes { whole: 9, audio: Some(3) })]);
+        let hashes = HashMap::from_iter([(0, TrackHashes { whole: 9, audio: Some(3) })]);
         let all = library(vec![moved, track(2)]);
         let found = corrections(&all, &entries, &candidates(&all, &entries), &hashes);
         assert!(matches!(found[..], [Correction::Source { entry: 1, modified_ns: 0, .. }]), "{found:?}");

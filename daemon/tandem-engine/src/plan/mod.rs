@@ -14,7 +14,7 @@ mod properties;
 
 pub(crate) use build::build;
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 use tandem_model::error::ItemError;
 use tandem_model::library::Resolved;
 use tandem_model::manifest::Entry;

@@ -3,7 +3,7 @@
 //!
 //! The mapping from a track to its path is remembered in the manifest; nothing here has to be invertible.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 use tandem_model::player::Capabilities;

@@ -1,8 +1,8 @@
 //! What holds of every plan, whatever the library, the manifest and the space.
 
 use super::{PlanInput, build};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use proptest::prelude::*;
-use std::collections::{HashMap, HashSet};
 use tandem_model::id::{MediaUri, PlaylistId, TrackId};
 use tandem_model::library::Resolved;
 use tandem_model::manifest::{Entry, EntryState, Origin};

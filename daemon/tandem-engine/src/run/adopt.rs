@@ -9,7 +9,7 @@ use super::playlists;
 use super::prepare::{Scope, plan_aside};
 use super::temporary::TemporaryNames;
 use crate::plan::Plan;
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 use tandem_model::library::{Library, Resolved};
 use tandem_model::manifest::{Correction, Intent, Origin, Outcome};

@@ -3,7 +3,7 @@
 
 use super::error::RunError;
 use super::ours::can_be;
-use std::collections::HashMap;
+use foldhash::HashMap;
 use tandem_model::library::Resolved;
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
 use tandem_model::player::Storage;

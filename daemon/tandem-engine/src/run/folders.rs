@@ -2,7 +2,7 @@
 
 use super::error::RunError;
 use super::prepare::Prepared;
-use std::collections::HashSet;
+use foldhash::HashSet;
 use tandem_model::manifest::Correction;
 use tandem_model::path::DevicePath;
 

@@ -8,7 +8,7 @@ use super::transfer::on_device;
 use super::{Observer, Results};
 use crate::plan::names::{Namer, legal_name, numbered};
 use crate::plan::playlists::render;
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet, HashSetExt};
 use std::sync::Arc;
 use tandem_model::error::{ItemError, PlayerError};
 use tandem_model::library::Resolved;

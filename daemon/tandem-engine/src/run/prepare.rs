@@ -12,7 +12,7 @@ use super::recover::{self, Sources};
 use super::temporary::TemporaryNames;
 use crate::plan::changes::Candidate;
 use crate::plan::{self, Plan, PlanInput, changes};
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use std::hash::Hasher;
 use std::sync::Arc;
 use std::time::Instant;
@@ -253,7 +253,7 @@ impl Place<'_> {
 }
 
 /// What the user deleted or changed on the device and now names by hand is as if it had never been there.
-fn wanted_again(entries: &[Entry], by_hand: &HashSet<MediaUri>) -> Vec<Correction> {
+fn wanted_again(entries: &[Entry], by_hand: &std::collections::HashSet<MediaUri>) -> Vec<Correction> {
     let is_wanted = |entry: &&Entry| {
         entry.state != EntryState::Present
             && matches!(&entry.origin, Origin::Track(uri) if by_hand.contains(uri))

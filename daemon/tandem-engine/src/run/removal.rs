@@ -8,7 +8,7 @@ use super::prepare::Prepared;
 use super::recover;
 use super::temporary::{TEMPORARY_FOLDER, TemporaryNames};
 use crate::parts::Parts;
-use std::collections::HashSet;
+use foldhash::{HashSet, HashSetExt};
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;

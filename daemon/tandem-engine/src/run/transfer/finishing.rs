@@ -6,7 +6,7 @@ use super::{Course, Step};
 use crate::run::error::RunError;
 use crate::run::folders::MadeFolders;
 use crate::run::prepare::track_hashes;
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
 use tandem_model::library::TrackHashes;
