@@ -255,7 +255,10 @@ pub(crate) async fn run(
             let outcome = carry_out(&input, &mut prepared, &observer, &mut results).await;
             let mut report = RunReport::of(outcome.err());
             report.fingerprint = report.failure.is_none().then_some(prepared.fingerprint);
-            finish(&mut prepared, input.begun, results, &mut report).await;
+            finish(&prepared, input.begun, results, &mut report).await;
+            // so many small pieces take a while to free, and nobody has to wait for that
+            let Prepared { library, entries, plan, .. } = prepared;
+            tokio::task::spawn_blocking(move || drop((library, entries, plan)));
             report
         }
         Err(error) => record_early_end(&input.parts, relationship, input.begun, Some(error), earlier).await,
@@ -322,23 +325,27 @@ async fn carry_out(
 }
 
 /// Records the results and reads the closing figures, as far as the device still answers.
-async fn finish(prepared: &mut Prepared, begun: Option<Begun>, results: Results, report: &mut RunReport) {
+async fn finish(prepared: &Prepared, begun: Option<Begun>, results: Results, report: &mut RunReport) {
     report.space = prepared.storage.space().await.ok();
     // a run that came to its end knows what is there; one that was cut may have recorded more than it knows
+    let read_again;
     let entries = match report.failure {
-        None => Ok(std::mem::take(&mut prepared.entries)),
-        Some(_) => prepared.journal.with(|manifest| manifest.entries()).await,
+        None => &prepared.entries,
+        Some(_) => {
+            let entries = prepared.journal.with(|manifest| manifest.entries()).await;
+            read_again = entries.unwrap_or_else(|error| {
+                report.failure.get_or_insert(error);
+                Vec::new()
+            });
+            &read_again
+        }
     };
-    let entries = entries.unwrap_or_else(|error| {
-        report.failure.get_or_insert(error);
-        Vec::new()
+    let is_there = |entry: &&Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
+    let there = entries.iter().filter(is_there).filter_map(|entry| match &entry.origin {
+        Origin::Track(uri) => Some(&*uri.0),
+        Origin::Playlist(_) => None,
     });
-    let is_there = |entry: &Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
-    let present = |entry: &Entry| match &entry.origin {
-        Origin::Track(uri) if is_there(entry) => Some(Box::clone(&uri.0)),
-        Origin::Track(_) | Origin::Playlist(_) => None,
-    };
-    let there: HashSet<Box<str>> = entries.iter().filter_map(present).collect();
+    let there: foldhash::HashSet<&str> = there.collect();
     let Results { rows, earlier, verify_failed, .. } = results;
     let rows = rows_of(rows, earlier, report.failure.as_ref(), |media| there.contains(media));
     report.take_rows(&rows);
