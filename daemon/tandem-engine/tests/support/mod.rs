@@ -53,6 +53,8 @@ pub(crate) struct FakeLibrary {
     pub(crate) may_open: watch::Sender<u64>,
     /// How many tracks were asked for.
     pub(crate) opened: watch::Sender<u64>,
+    /// Which ones, in that order; a track may be asked for again when it took long.
+    pub(crate) tracks_opened: Mutex<Vec<TrackId>>,
     state: watch::Sender<LibraryState>,
 }
 
@@ -257,7 +259,8 @@ impl Library for FakeLibrary {
                 modified_ns: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
             }
         });
-        Box::pin(async {
+        Box::pin(async move {
+            self.tracks_opened.lock().unwrap().push(track);
             self.opened.send_modify(|count| *count += 1);
             let number = *self.opened.borrow();
             let mut may_open = self.may_open.subscribe();
@@ -333,6 +336,7 @@ impl World {
             resolved: AtomicU64::default(),
             may_open: watch::Sender::new(u64::MAX),
             opened: watch::Sender::new(0),
+            tracks_opened: Mutex::default(),
             state: watch::Sender::new(LibraryState::default()),
         });
         Self::with_library(dir, library).await
