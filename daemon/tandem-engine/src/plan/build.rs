@@ -2,9 +2,10 @@
 //!
 //! Everything on the device that isn't in the manifest counts as used space and is never named in a step.
 
+use super::entries::TrackEntries;
 use super::names::{Namer, artist_of};
 use super::{Deletion, LeftOut, MetadataUpdate, Plan, PlanInput, TrackWrite};
-use foldhash::{HashMap, HashSet, HashSetExt};
+use foldhash::{HashSet, HashSetExt};
 use std::cell::LazyCell;
 use tandem_model::error::ItemError;
 use tandem_model::manifest::{Entry, EntryState, Origin};
@@ -35,7 +36,7 @@ enum Fate {
 
 /// Makes the plan.
 pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
-    let entries = Entries::of(input.entries);
+    let entries = TrackEntries::all(input.entries);
     let mut plan = Plan::default();
     let mut budget = Budget::of(input);
     // a list of references takes no space: what is reserved and never used would make room for it in each plan anew
@@ -71,21 +72,6 @@ pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
     plan.deletes_last = fits_besides(input, &plan.writes);
     plan.bytes = plan.writes.iter().map(|write| input.library.tracks[write.track as usize].size).sum();
     plan
-}
-
-/// The manifest by origin.
-struct Entries<'a> {
-    by_track: HashMap<&'a str, usize>,
-}
-
-impl<'a> Entries<'a> {
-    fn of(entries: &'a [Entry]) -> Self {
-        let track = |(position, entry): (usize, &'a Entry)| match &entry.origin {
-            Origin::Track(uri) => Some((&*uri.0, position)),
-            Origin::Playlist(_) => None,
-        };
-        Self { by_track: entries.iter().enumerate().filter_map(track).collect() }
-    }
 }
 
 /// Space that our content may take, all of it rounded up to clusters.
@@ -168,7 +154,7 @@ fn round_up(size: u64, cluster: u64) -> u64 {
 
 fn choose(
     input: &PlanInput<'_>,
-    entries: &Entries<'_>,
+    entries: &TrackEntries<'_>,
     track: &Track,
     position: u32,
     budget: &mut Budget<'_>,
@@ -178,7 +164,7 @@ fn choose(
         plan.left_out.push(LeftOut { track: position, error, message: message.to_owned() });
         Fate::LeftOut
     };
-    let entry = entries.by_track.get(&*track.uri.0).copied();
+    let entry = entries.position(&track.uri.0);
     match entry.map(|entry| input.entries[entry].state) {
         Some(EntryState::Skipped) => {
             let message =

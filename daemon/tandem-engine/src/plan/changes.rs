@@ -1,6 +1,7 @@
 //! Which tracks need a look at their bytes before planning: a file that was only touched, or moved, is not a new
 //! song. Pure: it names the candidates and draws the conclusions; others do the reading.
 
+use super::entries::TrackEntries;
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use tandem_model::library::{Resolved, TrackHashes};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
@@ -18,19 +19,12 @@ pub(crate) struct Candidate {
 /// Tracks that were touched (same place, same size, another time), and tracks that are new here and as large as an
 /// entry whose track is gone. Each track and each entry occurs once.
 pub(crate) fn candidates(library: &Resolved, entries: &[Entry]) -> Vec<Candidate> {
-    let by_uri: HashMap<&str, usize> = entries
-        .iter()
-        .enumerate()
-        .filter_map(|(position, entry)| match &entry.origin {
-            Origin::Track(uri) => Some((&*uri.0, position)),
-            Origin::Playlist(_) => None,
-        })
-        .collect();
+    let known = TrackEntries::all(entries);
     let mut found = Vec::new();
     let mut fresh = Vec::new();
     for (track, position) in library.tracks.iter().zip(0..) {
-        match by_uri.get(&*track.uri.0) {
-            Some(&entry) if matches!(entries[entry].state, EntryState::Present | EntryState::Foreign) => {
+        match known.position(&track.uri.0) {
+            Some(entry) if matches!(entries[entry].state, EntryState::Present | EntryState::Foreign) => {
                 let entry_ = &entries[entry];
                 if entry_.source_size == track.size && entry_.source_modified_ns != track.modified_ns {
                     found.push(Candidate { track: position, entry });
@@ -63,20 +57,14 @@ pub(crate) fn candidates(library: &Resolved, entries: &[Entry]) -> Vec<Candidate
 
 /// Tracks that are others than when they were put on the device, where it is known what of them wasn't tags.
 pub(crate) fn retag_candidates(library: &Resolved, entries: &[Entry]) -> Vec<Candidate> {
-    let is_known = |entry: &Entry| entry.state == EntryState::Present && entry.audio_hash.is_some();
-    let by_uri: HashMap<&str, usize> = entries
-        .iter()
-        .enumerate()
-        .filter_map(|(position, entry)| match &entry.origin {
-            Origin::Track(uri) if is_known(entry) => Some((&*uri.0, position)),
-            Origin::Track(_) | Origin::Playlist(_) => None,
-        })
-        .collect();
+    let known = TrackEntries::those(entries, |entry| {
+        entry.state == EntryState::Present && entry.audio_hash.is_some()
+    });
     let is_other = |track: &Track, entry: usize| {
         (entries[entry].source_size, entries[entry].source_modified_ns) != (track.size, track.modified_ns)
     };
     let candidate = |(track, position): (&Track, u32)| {
-        let entry = by_uri.get(&*track.uri.0).copied().filter(|&entry| is_other(track, entry))?;
+        let entry = known.position(&track.uri.0).filter(|&entry| is_other(track, entry))?;
         Some(Candidate { track: position, entry })
     };
     library.tracks.iter().zip(0..).filter_map(candidate).collect()

@@ -6,6 +6,7 @@
 
 mod build;
 pub(crate) mod changes;
+pub(crate) mod entries;
 pub(crate) mod guard;
 pub(crate) mod names;
 pub(crate) mod playlists;

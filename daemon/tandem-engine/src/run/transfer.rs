@@ -10,6 +10,7 @@ use super::error::RunError;
 use super::folders::MadeFolders;
 use super::prepare::Prepared;
 use super::{Observer, Results};
+use crate::plan::entries::TrackEntries;
 use crate::plan::{MetadataUpdate, TrackWrite};
 use finishing::{Batch, finish};
 use foldhash::HashMap;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use tandem_model::error::LibraryError;
 use tandem_model::id::TrackId;
 use tandem_model::library::{Library, OpenedTrack};
-use tandem_model::manifest::{EntryState, Intent, Origin, Outcome};
+use tandem_model::manifest::{Intent, Origin, Outcome};
 use tandem_model::path::DevicePath;
 
 /// Items recorded together, at most. Two groups of files are open at once.
@@ -253,17 +254,13 @@ impl Course<'_> {
 
 /// Where the library's tracks are on the device, by their position.
 pub(crate) fn on_device(prepared: &Prepared) -> HashMap<u32, DevicePath> {
-    let by_uri: HashMap<&str, &DevicePath> = prepared
-        .entries
-        .iter()
-        .filter(|entry| matches!(entry.state, EntryState::Present | EntryState::Foreign))
-        .filter_map(|entry| match &entry.origin {
-            Origin::Track(uri) => Some((&*uri.0, &entry.path)),
-            Origin::Playlist(_) => None,
-        })
-        .collect();
-    let tracks = prepared.library.tracks.iter().zip(0..);
-    let found = tracks
-        .filter_map(|(track, position)| by_uri.get(&*track.uri.0).map(|&path| (position, path.clone())));
-    found.collect()
+    let there = TrackEntries::there(&prepared.entries);
+    let tracks = &prepared.library.tracks;
+    let mut places = HashMap::with_capacity_and_hasher(tracks.len(), Default::default());
+    for (track, position) in tracks.iter().zip(0..) {
+        if let Some(entry) = there.position(&track.uri.0) {
+            places.insert(position, prepared.entries[entry].path.clone());
+        }
+    }
+    places
 }
