@@ -2,6 +2,7 @@
 //!
 //! One scan runs at a time, on a blocking thread; requests that come meanwhile are gathered for the next one.
 
+mod ahead;
 mod answering;
 mod entries;
 mod intake;

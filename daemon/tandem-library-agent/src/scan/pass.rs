@@ -5,26 +5,23 @@
 
 mod away;
 mod players;
+mod visits;
 
 use super::entries::{self, NewTrack};
 use super::intake::Intake;
 use super::mounts::{self, Mounts, Probe};
 use super::moves::{self, Vanished, VanishedDir};
-use super::walk::{self, Facts, Found, Listing, Root};
+use super::walk::{Facts, Found, Listing, Root};
 use super::{Troubles, Wanted};
 use crate::failure::Result;
 use crate::index::{self, Index};
 use crate::text;
 use crate::watch::Watcher;
-use rustix::io::Errno;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tandem_model::clock::{Clock, SystemClock};
-
-/// The deepest nesting of folders; a path can hardly name a deeper one.
-const MAX_DEPTH: usize = 1000;
 
 /// A folder that a visit is to be made to.
 struct Visit {
@@ -206,50 +203,6 @@ impl<'a> Pass<'a> {
             tracing::warn!("a folder of the library can't be used; what was in it is kept");
             tracing::debug!("{words}");
         }
-    }
-
-    /// Visits a folder and those below it that need it.
-    fn visit_all(&mut self, root: &Arc<Root>, folder: &Path, first: Visit) -> Result<()> {
-        let mut stack = vec![first];
-        while let Some(visit) = stack.pop() {
-            if self.is_ending() {
-                return Ok(());
-            }
-            let relative = visit.path.strip_prefix(folder).unwrap_or(Path::new("")).to_owned();
-            let is_left_out = self.mounts.is_away(&visit.path) || self.is_on_player(&visit.path);
-            if text::has_hidden_part(&relative) || is_left_out {
-                continue;
-            }
-            if relative.components().count() > MAX_DEPTH {
-                tracing::warn!("a folder lies more than {MAX_DEPTH} folders deep and is left out");
-                continue;
-            }
-            let is_root = relative.as_os_str().is_empty();
-            self.watcher.watch(&visit.path, is_root);
-            match walk::list(root, &relative, self.mounts.probe) {
-                Ok(listing) if !self.mounts.meet(&visit.path, listing.is_mount) => {}
-                Ok(listing) if listing.is_player => self.leave_out_player(&visit.path, is_root)?,
-                Ok(listing) => {
-                    self.recovered(&visit.path);
-                    self.compare(root, &relative, &visit, listing, &mut stack)?;
-                }
-                // its name was listed a moment ago: it may have another by now
-                Err(Errno::NOENT) if visit.parent.is_some() && !self.settled => {
-                    self.unsettled.extend(visit.path.parent().map(|above| (above.to_owned(), false)));
-                }
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !is_root => {
-                    self.vanish_dir(&visit.path)?;
-                }
-                Err(error) => {
-                    let words = format!(
-                        "the folder {} can't be read ({error}); make it readable, or set folders without it",
-                        visit.path.display()
-                    );
-                    self.trouble(&visit.path, &words);
-                }
-            }
-        }
-        Ok(())
     }
 
     fn recovered(&mut self, path: &Path) {
