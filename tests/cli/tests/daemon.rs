@@ -31,6 +31,16 @@ async fn only_device(daemon: &Daemon) -> String {
 }
 
 #[tokio::test]
+async fn a_daemon_keeps_one_memory_arena_and_its_own_name() {
+    let music = MusicLibrary::with_tracks(1, 1000);
+    let daemon = Daemon::builder().music(music.dir()).start().await;
+    let proc = std::path::PathBuf::from(format!("/proc/{}", daemon.pid().unwrap()));
+    let environment = std::fs::read_to_string(proc.join("environ")).unwrap();
+    assert!(environment.split('\0').any(|variable| variable == "MALLOC_ARENA_MAX=1"));
+    assert_eq!(std::fs::read_to_string(proc.join("comm")).unwrap(), "tandemd\n");
+}
+
+#[tokio::test]
 async fn a_folder_is_partnered_filled_and_kept_in_step() {
     let music = MusicLibrary::with_tracks(12, 20_000);
     let player = player_dir();

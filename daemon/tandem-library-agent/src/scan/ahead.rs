@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Listings that wait for the scan, at most.
-const MOST_LISTED: usize = 64;
+/// Names in the listings that wait for the scan, at which no more are made: about a megabyte.
+const MOST_NAMES: usize = 10_000;
 
 type Outcome = Result<Listing, Errno>;
 
@@ -20,7 +20,27 @@ struct Folders {
     /// What is being listed now.
     current: Option<PathBuf>,
     listed: HashMap<PathBuf, Outcome>,
+    /// Names in those, one more for each folder.
+    names: usize,
     ending: bool,
+}
+
+impl Folders {
+    fn put(&mut self, path: PathBuf, outcome: Outcome) {
+        self.names += names_in(&outcome);
+        self.listed.insert(path, outcome);
+    }
+
+    fn take(&mut self, path: &Path) -> Option<Outcome> {
+        let outcome = self.listed.remove(path)?;
+        self.names -= names_in(&outcome);
+        Some(outcome)
+    }
+}
+
+fn names_in(outcome: &Outcome) -> usize {
+    let names = |listing: &Listing| listing.music.len() + listing.playlists.len() + listing.folders.len();
+    1 + outcome.as_ref().map_or(0, names)
 }
 
 #[derive(Default)]
@@ -42,7 +62,7 @@ impl Shared {
     fn serve(&self, root: &Root, is_mount: Probe) {
         let mut folders = self.folders();
         while !folders.ending {
-            let next = if folders.listed.len() < MOST_LISTED { folders.wanted.pop() } else { None };
+            let next = if folders.names < MOST_NAMES { folders.wanted.pop() } else { None };
             let Some(next) = next else {
                 folders = self.wait(folders);
                 continue;
@@ -52,7 +72,7 @@ impl Shared {
             let outcome = walk::list(root, &next, is_mount);
             folders = self.folders();
             folders.current = None;
-            folders.listed.insert(next, outcome);
+            folders.put(next, outcome);
             self.changed.notify_all();
         }
     }
@@ -101,8 +121,9 @@ impl Ahead {
         while folders.current.as_deref() == Some(path) {
             folders = self.shared.wait(folders);
         }
-        if let Some(outcome) = folders.listed.remove(path) {
-            if folders.listed.len() + 1 == MOST_LISTED {
+        let was_full = folders.names >= MOST_NAMES;
+        if let Some(outcome) = folders.take(path) {
+            if was_full {
                 self.shared.changed.notify_all();
             }
             return outcome;
@@ -117,7 +138,7 @@ impl Ahead {
     /// Gives up a folder's listing: the scan doesn't come to it.
     pub(super) fn forget(&self, path: &Path) {
         let mut folders = self.shared.folders();
-        folders.listed.remove(path);
+        folders.take(path);
         folders.wanted.retain(|wanted| wanted != path);
         self.shared.changed.notify_all();
     }
@@ -142,7 +163,7 @@ mod tests {
     #[test]
     fn every_folder_is_listed_as_it_is_whether_ahead_or_not() {
         let folder = tempfile::tempdir().unwrap();
-        let names: Vec<PathBuf> = (0..3 * MOST_LISTED).map(|number| format!("{number:03}").into()).collect();
+        let names: Vec<PathBuf> = (0..200).map(|number| format!("{number:03}").into()).collect();
         for name in &names {
             fs::create_dir(folder.path().join(name)).unwrap();
             fs::File::create(folder.path().join(name).join("a.mp3")).unwrap();
@@ -162,9 +183,28 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_listed_ahead_than_memory_is_meant_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<PathBuf> = (0..4).map(|number| number.to_string().into()).collect();
+        for name in &names {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            for file in 0..MOST_NAMES / 2 {
+                fs::File::create(folder.path().join(name).join(format!("{file}.mp3"))).unwrap();
+            }
+        }
+        let mut ahead = Ahead::new(Arc::new(Root::open(folder.path()).unwrap()), is_mount);
+        ahead.want(names.clone());
+        for name in names.iter().rev() {
+            assert_eq!(ahead.list(name).unwrap().music.len(), MOST_NAMES / 2);
+            assert!(ahead.shared.folders().names <= MOST_NAMES * 3 / 2 + 2);
+        }
+        assert_eq!(ahead.shared.folders().names, 0);
+    }
+
+    #[test]
     fn a_scan_that_ends_early_waits_for_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let names: Vec<PathBuf> = (0..2 * MOST_LISTED).map(|number| format!("{number}").into()).collect();
+        let names: Vec<PathBuf> = (0..200).map(|number| format!("{number}").into()).collect();
         let mut ahead = Ahead::new(Arc::new(Root::open(folder.path()).unwrap()), is_mount);
         ahead.want(names);
         drop(ahead);
