@@ -215,4 +215,4 @@ vm-programs:
 	@$(call install_packages,$(packages_vm))
 	@$(install_qemu)
 	@$(MAKE) --no-print-directory build PROFILE=$(PROFILE)
-	$(CARGO) build --locked --release -p mtp_device
+	$(CARGO) build --locked --release -p mtp_device -p usb_provider

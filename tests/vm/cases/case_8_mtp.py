@@ -4,14 +4,12 @@ middle of a file and plugged in again; then another program reads back what is o
 What a player must be like for the daemon to leave it alone is `case_6_devices.py`'s matter.
 """
 
-import pathlib
 import re
-import time
 from collections.abc import Callable
 
+from cases.story import change, check_complete, check_in_step, pull_within_a_file
 from cases.support import Bench, thorough
 from machine import players
-from machine.guest import Failed
 from machine.players import QemuPlayer, SimulatedPlayer, UmtpPlayer
 from machine.traffic import hold
 
@@ -19,56 +17,6 @@ Player = QemuPlayer | UmtpPlayer | SimulatedPlayer
 Plug = Callable[[], Player]
 
 ENTRY = re.compile(r"File ID: (\d+)\n\s+Filename: (.*)\n\s+File size (\d+)")
-# larger than what is under way at any time, so that the plug is pulled within it
-LARGE = 60_000_000
-
-
-def _check_in_step(bench: Bench, player: Player) -> None:
-    """Every track of ann's is on the player with identical bytes, and nothing that isn't ours to put there."""
-    content = player.files()
-    tracks = {pathlib.PurePath(name).name: digest for name, digest in content.items() if name.endswith(".mp3")}
-    music = bench.music()
-    if tracks != music:
-        missing = sorted(set(music) - set(tracks))
-        wrong = sorted(name for name in tracks if music.get(name) != tracks[name])
-        raise Failed(f"the player is not in step: missing {missing}, wrong {wrong}")
-    rest = {name for name in content if not name.endswith(".mp3")}
-    if not rest <= {"WMPInfo.xml", "Playlists/All.m3u8", "Playlists/All.m3u", "Playlists/All.pla"}:
-        raise Failed(f"besides tracks the player holds {sorted(rest)}")
-
-
-def _check_complete(bench: Bench, player: Player) -> None:
-    """The last run left nothing undone."""
-    device = bench.wait_for(player.id, limit=300, sync_state="stopped", safe_to_remove=True)
-    if device["sync_item_count"] != len(bench.music()) or device["last_sync_error_count"]:
-        raise Failed(f"{device}: {bench.ctl(f'results {player.id}')}")
-
-
-def _change(bench: Bench) -> None:
-    """A track is gone, one has other bytes, and two are new, one of them large."""
-    bench.ctl("playlist remove All 'Music/Band 0/003 Song.mp3'")
-    bench.guest.check("rm 'Music/Band 0/003 Song.mp3'", user="ann")
-    bench.guest.check("head -c 123456 /dev/urandom >'Music/Band 1/001 Song.mp3'", user="ann")
-    bench.guest.check("head -c 345678 /dev/urandom >'Music/Band 2/006 Song.mp3'", user="ann")
-    bench.guest.check(f"head -c {LARGE} /dev/urandom >'Music/Band 2/007 Song.mp3'", user="ann")
-    bench.ctl("scan --wait")
-    bench.ctl("playlist add All 'Music/Band 2/006 Song.mp3' 'Music/Band 2/007 Song.mp3'")
-
-
-def _pull_within_a_file(bench: Bench, player: Player) -> None:
-    """Starts a run and pulls the plug when a part of the large file is there."""
-    before = player.stored()
-    bench.ctl(f"sync {player.id} --no-wait")
-    end = time.monotonic() + 180
-    while not before + 3_000_000 < player.stored():
-        if time.monotonic() > end:
-            raise Failed(f"no part of the large file is there: {bench.device(player.id)}")
-        time.sleep(0.02)
-    player.unplug()
-    assert player.stored() < before + LARGE, "the plug was pulled too late"
-    players.gone(bench.guest, player.serial)
-    bench.wait_for(player.id, connected=False)
-
 
 def _read_back(bench: Bench, player: Player) -> None:
     """What is on the player is listed by libmtp's tools, and comes back identical."""
@@ -94,15 +42,15 @@ def _serve(bench: Bench, plug: Plug) -> None:
     bench.wait_for(player.id, limit=120)
     bench.ctl(f"partner {player.id} --playlist All", limit=180)
     bench.ctl(f"sync {player.id}", limit=300)
-    _check_complete(bench, player)
-    _check_in_step(bench, player)
-    _change(bench)
-    _pull_within_a_file(bench, player)
+    check_complete(bench, player)
+    check_in_step(bench, player)
+    change(bench)
+    pull_within_a_file(bench, player)
     player = plug()
     bench.wait_for(player.id, limit=120)
     bench.ctl(f"sync {player.id}", limit=600)
-    _check_complete(bench, player)
-    _check_in_step(bench, player)
+    check_complete(bench, player)
+    check_in_step(bench, player)
     _read_back(bench, player)
 
 
@@ -147,4 +95,4 @@ def case_a_player_in_use_is_waited_for(bench: Bench) -> None:
     bench.guest.check(f"systemctl stop {held}")
     bench.wait_for(player.id)
     bench.partner(player.id)
-    _check_in_step(bench, player)
+    check_in_step(bench, player)

@@ -206,9 +206,29 @@ class MadePlayer:
         self.wait_for(lambda entry: entry["event"] in ("unplugged", "vanished"), "it is unplugged")
 
 
-def carried(guest: Guest, program: str) -> str:
+class ProviderPlayer(MadePlayer):
+    """A made device that keeps files behind a protocol of its own, which `devices/usb_provider` speaks. Its store is a
+    directory of the guest; unplug it and plug in another one of the same serial number, and it is the same player."""
+
+    def __init__(self, guest: Guest, description: dict[str, Any]) -> None:
+        self.store = f"/var/lib/made-{description['serial']}"
+        guest.check(f"mkdir -p {self.store}")
+        function = {"kind": "files", "store": self.store, "size": 512 << 20}
+        super().__init__(guest, f"player-{description['serial']}", description | {"function": function})
+        self.id = self.id.replace("mtp-", "pap-", 1)
+
+    def files(self) -> dict[str, str]:
+        """The digests of all files on it, by path."""
+        return files_below(self._guest, f"{self.store}/files")
+
+    def stored(self) -> int:
+        """How many bytes are on it."""
+        return bytes_below(self._guest, self.store)
+
+
+def carried(guest: Guest, program: str, place: str = "") -> str:
     """Where one of our own programs is in the guest; it is carried there when it isn't."""
-    place = f"/usr/local/libexec/{program}"
+    place = place or f"/usr/local/libexec/{program}"
     if guest.run(f"test -x {place}").code:
         built = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
         stripped = guest.work / program
