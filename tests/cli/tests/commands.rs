@@ -69,8 +69,7 @@ async fn what_a_library_that_hangs_has_nothing_to_do_with_is_shown_all_the_same(
     let fake = Fake::start(World { devices, agent_hangs: true, ..World::default() }).await;
     let mut running = fake.spawn(&["show", "Sansa"]);
     while !running.line().await.contains("1, with you") {}
-    running.interrupt();
-    running.end().await;
+    drop(running);
     let ended = fake.ctl(&["--timeout", "1", "show", "--json", "Sansa"]).await;
     assert_eq!((ended.code, &ended.json()["playlists"]), (7, &Value::Null), "{ended:?}");
     assert!(ended.stderr.contains("could not be asked of your library"), "{ended:?}");
