@@ -47,7 +47,7 @@ pub(crate) async fn measure(table: &mut Table, music: &MusicLibrary) {
     let what = format!("first scan of {count} files, the agent's start included");
     table.against(&what, median(first), ("lofty alone", median(alone)), 1.5);
     let what = format!("scan of {count} files without changes");
-    table.against(&what, median(again), ("plain walk with stat", median(walks)), 1.5);
+    table.against(&what, median(again), ("plain walk with stat", median(walks)), 1.1);
     if let Some(memory) = memory {
         let what = format!("resident memory of the agent after scans, {count} tracks");
         table.alone(&what, &memory.to_string(), "≤ 40 MB");

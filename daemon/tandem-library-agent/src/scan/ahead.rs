@@ -1,155 +1,126 @@
-//! Lists folders before the scan comes to them, on a thread of its own, while the scan compares those before with the
+//! Lets a descent go ahead of the scan, on a thread of its own, while the scan compares what it has listed with the
 //! index. It must not decide which folders are listed, nor conclude anything from what is in them.
 
-use super::mounts::Probe;
-use super::walk::{self, Listing, Root};
-use rustix::io::Errno;
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use super::descent::{Descent, Listed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
 
-/// Names in the listings that wait for the scan, at which no more are made: about a megabyte.
-const MOST_NAMES: usize = 10_000;
+/// Names that wait for the scan, at which no more are listed: about half a megabyte.
+const MOST_NAMES: usize = 1000;
+/// Names that are handed over at once, so that threads need not wake one another for each folder.
+const AT_ONCE: usize = 200;
 
-type Outcome = Result<Listing, Errno>;
-
-/// Folders that are to be listed and those that have been, by their paths in the library's folder.
 #[derive(Default)]
-struct Folders {
-    wanted: Vec<PathBuf>,
-    /// What is being listed now.
-    current: Option<PathBuf>,
-    listed: HashMap<PathBuf, Outcome>,
-    /// Names in those, one more for each folder.
+struct Queue {
+    listed: Vec<Listed>,
     names: usize,
-    ending: bool,
-}
-
-impl Folders {
-    fn put(&mut self, path: PathBuf, outcome: Outcome) {
-        self.names += names_in(&outcome);
-        self.listed.insert(path, outcome);
-    }
-
-    fn take(&mut self, path: &Path) -> Option<Outcome> {
-        let outcome = self.listed.remove(path)?;
-        self.names -= names_in(&outcome);
-        Some(outcome)
-    }
-}
-
-fn names_in(outcome: &Outcome) -> usize {
-    let names = |listing: &Listing| listing.music.len() + listing.playlists.len() + listing.folders.len();
-    1 + outcome.as_ref().map_or(0, names)
+    /// No more will be listed.
+    is_done: bool,
+    /// The scan wants no more.
+    is_left: bool,
 }
 
 #[derive(Default)]
 struct Shared {
-    folders: Mutex<Folders>,
+    queue: Mutex<Queue>,
     changed: Condvar,
 }
 
 impl Shared {
-    fn folders(&self) -> MutexGuard<'_, Folders> {
-        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, folders: MutexGuard<'a, Folders>) -> MutexGuard<'a, Folders> {
-        self.changed.wait(folders).unwrap_or_else(PoisonError::into_inner)
+    fn wait_while(&self, condition: impl Fn(&Queue) -> bool) -> MutexGuard<'_, Queue> {
+        let waited = self.changed.wait_while(self.queue(), |queue| condition(queue));
+        waited.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lists what is wanted, the newest first, until the scan ends.
-    fn serve(&self, root: &Root, is_mount: Probe) {
-        let mut folders = self.folders();
-        while !folders.ending {
-            let next = if folders.names < MOST_NAMES { folders.wanted.pop() } else { None };
-            let Some(next) = next else {
-                folders = self.wait(folders);
-                continue;
-            };
-            folders.current = Some(next.clone());
-            drop(folders);
-            let outcome = walk::list(root, &next, is_mount);
-            folders = self.folders();
-            folders.current = None;
-            folders.put(next, outcome);
-            self.changed.notify_all();
-        }
+    /// Hands folders over; false where nobody wants them.
+    fn put(&self, listed: &mut Vec<Listed>, names: usize) -> bool {
+        let mut queue = self.wait_while(|queue| queue.names >= MOST_NAMES && !queue.is_left);
+        queue.listed.append(listed);
+        queue.names += names;
+        self.changed.notify_all();
+        !queue.is_left
+    }
+
+    fn take(&self) -> Option<Vec<Listed>> {
+        let mut queue = self.wait_while(|queue| queue.listed.is_empty() && !queue.is_done);
+        queue.names = 0;
+        self.changed.notify_all();
+        Some(std::mem::take(&mut queue.listed)).filter(|listed| !listed.is_empty())
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Queue)) {
+        change(&mut self.queue());
+        self.changed.notify_all();
     }
 }
 
-/// The listings of one library's folder.
-pub(super) struct Ahead {
-    root: Arc<Root>,
-    is_mount: Probe,
-    shared: Arc<Shared>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
+/// The thread's end of the queue. However the thread ends, the scan doesn't wait for it any more.
+struct Feed(Arc<Shared>);
 
-impl Ahead {
-    /// Nothing is listed yet.
-    pub(super) fn new(root: Arc<Root>, is_mount: Probe) -> Self {
-        Self { root, is_mount, shared: Arc::default(), thread: None }
-    }
-
-    /// Has folders listed that the scan will come to, the last one first.
-    pub(super) fn want(&mut self, paths: Vec<PathBuf>) {
-        // the scan comes to a single one at once
-        if self.thread.is_none() && paths.len() < 2 {
-            return;
-        }
-        if self.thread.is_none() {
-            let (shared, root, is_mount) = (Arc::clone(&self.shared), Arc::clone(&self.root), self.is_mount);
-            let begun = std::thread::Builder::new()
-                .name("listing".to_owned())
-                .spawn(move || shared.serve(&root, is_mount));
-            match begun {
-                Ok(thread) => self.thread = Some(thread),
-                Err(error) => {
-                    tracing::debug!(%error, "folders are listed one after the other");
+impl Feed {
+    fn serve(&self, descent: Descent<'_>) {
+        let (mut ready, mut names) = (Vec::new(), 0);
+        for listed in descent {
+            names += listed.names();
+            ready.push(listed);
+            if names >= AT_ONCE {
+                if !self.0.put(&mut ready, names) {
                     return;
                 }
+                names = 0;
             }
         }
-        self.shared.folders().wanted.extend(paths);
-        self.shared.changed.notify_all();
-    }
-
-    /// The listing of a folder.
-    pub(super) fn list(&self, path: &Path) -> Outcome {
-        let mut folders = self.shared.folders();
-        while folders.current.as_deref() == Some(path) {
-            folders = self.shared.wait(folders);
-        }
-        let was_full = folders.names >= MOST_NAMES;
-        if let Some(outcome) = folders.take(path) {
-            if was_full {
-                self.shared.changed.notify_all();
-            }
-            return outcome;
-        }
-        if let Some(position) = folders.wanted.iter().rposition(|wanted| wanted == path) {
-            folders.wanted.remove(position);
-        }
-        drop(folders);
-        walk::list(&self.root, path, self.is_mount)
-    }
-
-    /// Gives up a folder's listing: the scan doesn't come to it.
-    pub(super) fn forget(&self, path: &Path) {
-        let mut folders = self.shared.folders();
-        folders.take(path);
-        folders.wanted.retain(|wanted| wanted != path);
-        self.shared.changed.notify_all();
+        self.0.put(&mut ready, names);
     }
 }
 
-impl Drop for Ahead {
+impl Drop for Feed {
     fn drop(&mut self) {
-        self.shared.folders().ending = true;
-        self.shared.changed.notify_all();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("listing folders ahead failed; they were listed one after the other");
+        self.0.set(|queue| queue.is_done = true);
+    }
+}
+
+/// What a descent lists, some folders at a time.
+pub(super) enum Ahead<'a> {
+    /// On the scan's own thread.
+    Here(Descent<'a>),
+    /// On another one.
+    There(Listings),
+}
+
+/// The scan's end of the queue. The thread lists no more once it is dropped.
+pub(super) struct Listings(Arc<Shared>);
+
+impl Drop for Listings {
+    fn drop(&mut self) {
+        self.0.set(|queue| queue.is_left = true);
+    }
+}
+
+impl<'a> Ahead<'a> {
+    /// Begins a descent on a thread of its own; where there is none to be had, on this one.
+    pub(super) fn start<'scope>(scope: &'scope Scope<'scope, 'a>, descent: Descent<'a>) -> Self {
+        let shared = Arc::<Shared>::default();
+        let (feed, ahead) = (Feed(Arc::clone(&shared)), descent.clone());
+        let thread = std::thread::Builder::new().name("listing".to_owned());
+        match thread.spawn_scoped(scope, move || feed.serve(ahead)) {
+            Ok(_) => Self::There(Listings(shared)),
+            Err(error) => {
+                tracing::debug!(%error, "folders are listed and compared in turn");
+                Self::Here(descent)
+            }
+        }
+    }
+
+    /// The next folders; none when all have been listed.
+    pub(super) fn next(&mut self) -> Option<Vec<Listed>> {
+        match self {
+            Self::Here(descent) => descent.next().map(|listed| vec![listed]),
+            Self::There(listings) => listings.0.take(),
         }
     }
 }
@@ -157,56 +128,71 @@ impl Drop for Ahead {
 #[cfg(test)]
 mod tests {
     use super::super::mounts::is_mount;
+    use super::super::walk::Root;
     use super::*;
+    use crate::watch::Watcher;
+    use std::collections::BTreeSet;
     use std::fs;
+    use std::path::Path;
 
-    #[test]
-    fn every_folder_is_listed_as_it_is_whether_ahead_or_not() {
+    /// So many folders with a file in each.
+    fn library(folders: usize) -> (tempfile::TempDir, Root, Watcher) {
         let folder = tempfile::tempdir().unwrap();
-        let names: Vec<PathBuf> = (0..200).map(|number| format!("{number:03}").into()).collect();
-        for name in &names {
-            fs::create_dir(folder.path().join(name)).unwrap();
-            fs::File::create(folder.path().join(name).join("a.mp3")).unwrap();
+        for number in 0..folders {
+            let below = folder.path().join(number.to_string());
+            fs::create_dir(&below).unwrap();
+            fs::File::create(below.join("a.mp3")).unwrap();
         }
-        fs::remove_dir_all(folder.path().join(&names[7])).unwrap();
-        let mut ahead = Ahead::new(Arc::new(Root::open(folder.path()).unwrap()), is_mount);
-        ahead.want(names.clone());
-        ahead.forget(&names[5]);
-        // the order of the scan, and then one against it
-        for name in names.iter().rev().chain(&names) {
-            match ahead.list(name) {
-                Ok(listing) => assert_eq!(listing.music.len(), 1, "{}", name.display()),
-                Err(error) => assert_eq!((error, name), (Errno::NOENT, &names[7])),
-            }
-        }
-        assert_eq!(ahead.list(Path::new("none")).unwrap_err(), Errno::NOENT);
+        let root = Root::open(folder.path()).unwrap();
+        (folder, root, Watcher::new().0)
+    }
+
+    fn descent<'a>(folder: &'a Path, root: &'a Root, watcher: &'a Watcher) -> Descent<'a> {
+        let first = (folder.to_owned(), true);
+        Descent::new((root, folder), watcher, is_mount, BTreeSet::new(), first)
     }
 
     #[test]
-    fn no_more_is_listed_ahead_than_memory_is_meant_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let names: Vec<PathBuf> = (0..4).map(|number| number.to_string().into()).collect();
-        for name in &names {
-            fs::create_dir(folder.path().join(name)).unwrap();
-            for file in 0..MOST_NAMES / 2 {
-                fs::File::create(folder.path().join(name).join(format!("{file}.mp3"))).unwrap();
+    fn the_order_is_the_same_on_either_thread() {
+        let (folder, root, watcher) = library(300);
+        let descent = descent(folder.path(), &root, &watcher);
+        let mut here = Ahead::Here(descent.clone());
+        let mut turns = Vec::new();
+        while let Some(listed) = here.next() {
+            turns.extend(listed.into_iter().map(|listed| (listed.path, listed.above)));
+        }
+        std::thread::scope(|scope| {
+            let mut there = Ahead::start(scope, descent);
+            let mut order = Vec::new();
+            while let Some(listed) = there.next() {
+                order.extend(listed.into_iter().map(|listed| (listed.path, listed.above)));
             }
-        }
-        let mut ahead = Ahead::new(Arc::new(Root::open(folder.path()).unwrap()), is_mount);
-        ahead.want(names.clone());
-        for name in names.iter().rev() {
-            assert_eq!(ahead.list(name).unwrap().music.len(), MOST_NAMES / 2);
-            assert!(ahead.shared.folders().names <= MOST_NAMES * 3 / 2 + 2);
-        }
-        assert_eq!(ahead.shared.folders().names, 0);
+            assert_eq!(order, turns);
+        });
+        assert_eq!(turns.len(), 301);
+    }
+
+    #[test]
+    fn no_more_waits_than_memory_is_meant_for() {
+        let (folder, root, watcher) = library(MOST_NAMES);
+        std::thread::scope(|scope| {
+            let mut ahead = Ahead::start(scope, descent(folder.path(), &root, &watcher));
+            let mut folders = 0;
+            while let Some(listed) = ahead.next() {
+                let names: usize = listed.iter().map(Listed::names).sum();
+                // the first folder's own names come at once
+                assert!(names <= MOST_NAMES * 2 + AT_ONCE + 2, "{names}");
+                folders += listed.len();
+            }
+            assert_eq!(folders, MOST_NAMES + 1);
+        });
     }
 
     #[test]
     fn a_scan_that_ends_early_waits_for_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let names: Vec<PathBuf> = (0..200).map(|number| format!("{number}").into()).collect();
-        let mut ahead = Ahead::new(Arc::new(Root::open(folder.path()).unwrap()), is_mount);
-        ahead.want(names);
-        drop(ahead);
+        let (folder, root, watcher) = library(MOST_NAMES / 2);
+        std::thread::scope(|scope| {
+            drop(Ahead::start(scope, descent(folder.path(), &root, &watcher)));
+        });
     }
 }

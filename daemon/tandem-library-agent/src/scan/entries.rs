@@ -188,6 +188,20 @@ pub(super) fn tracks_below(connection: &Connection, folder: &Path) -> Result<u64
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
+/// Whether the index has more than so many tracks below a folder. No more of them are counted than it takes.
+pub(super) fn has_more_tracks(connection: &Connection, folder: &Path, than: u64) -> Result<bool> {
+    let (low, high) = text::below(text::bytes(folder));
+    let sql = "SELECT EXISTS (SELECT 1 FROM track WHERE path > ?1 AND path < ?2 LIMIT 1 OFFSET ?3)";
+    let than = i64::try_from(than).unwrap_or(i64::MAX);
+    Ok(connection.prepare_cached(sql)?.query_row((low, high, than), |row| row.get(0))?)
+}
+
+/// Whether the index has any track.
+pub(super) fn has_tracks(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM track)";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// How many tracks a folder of the library held when it was last scanned, whatever became of the index since.
 pub(super) fn tracks_seen(connection: &Connection, folder: &Path) -> Result<u64> {
     let sql = "SELECT tracks FROM lib.folder_seen WHERE path = ?1";
@@ -196,11 +210,9 @@ pub(super) fn tracks_seen(connection: &Connection, folder: &Path) -> Result<u64>
     Ok(seen.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
 }
 
-/// Remembers how many tracks a folder of the library holds. Written only where that was none, or is.
-pub(super) fn remember_tracks(transaction: &Transaction<'_>, folder: &Path, count: u64) -> Result<()> {
-    if (tracks_seen(transaction, folder)? > 0) == (count > 0) {
-        return Ok(());
-    }
+/// Remembers how many tracks a folder of the library holds.
+pub(super) fn remember_tracks(transaction: &Transaction<'_>, folder: &Path) -> Result<()> {
+    let count = tracks_below(transaction, folder)?;
     let sql = "INSERT INTO lib.folder_seen VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET tracks = excluded.tracks";
     transaction
         .prepare_cached(sql)?

@@ -4,6 +4,7 @@
 
 mod ahead;
 mod answering;
+mod descent;
 mod entries;
 mod intake;
 mod mounts;
@@ -20,6 +21,7 @@ use crate::watch::Watcher;
 use answering::Answering;
 pub(crate) use entries::track_count;
 use pass::Pass;
+use rusqlite::Transaction;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -197,18 +199,30 @@ impl Scanner {
         let unsettled = pass.unsettled();
         let outcome = pass.finish().and(outcome);
         if outcome.is_ok() && wanted.full && !self.ending.load(Ordering::Relaxed) {
-            self.index.write(|transaction| {
-                // a clock that was never set counts from 0, which means never
-                index::set_meta(transaction, "last_scan", SystemClock.now().max(1))?;
-                index::set_meta(transaction, "again", 0)?;
-                index::set_lib_meta(transaction, "scanned", Some("1"))
-            })?;
+            self.note_end()?;
         }
         *lock(&self.troubles) = troubles;
         if !unsettled.is_empty() {
             self.request(Wanted { dirty: unsettled, settled: true, ..Wanted::default() });
         }
         outcome
+    }
+
+    /// Keeps when everything was scanned. Only that it was for the first time must survive a power cut.
+    fn note_end(&self) -> Result<()> {
+        let is_first = self.index.read(|connection| {
+            Ok(index::lib_meta(connection, "scanned")?.is_none() || index::meta(connection, "again")? != 0)
+        })?;
+        let note = |transaction: &Transaction<'_>| {
+            // a clock that was never set counts from 0, which means never
+            index::set_meta(transaction, "last_scan", SystemClock.now().max(1))?;
+            if is_first {
+                index::set_meta(transaction, "again", 0)?;
+                index::set_lib_meta(transaction, "scanned", Some("1"))?;
+            }
+            Ok(())
+        };
+        if is_first { self.index.write(note) } else { self.index.write_index(note) }
     }
 }
 

@@ -69,9 +69,9 @@ impl<'a> Pass<'a> {
         is_mount: Probe,
         answers: &'a Answers<'a>,
     ) -> Result<Self> {
-        let (again, known, mounts) = index.read(|connection| {
+        let (again, collects_fresh, mounts) = index.read(|connection| {
             let again = index::meta(connection, "again")? != 0;
-            Ok((again, entries::track_count(connection)?, Mounts::load(connection, is_mount)?))
+            Ok((again, entries::has_tracks(connection)?, Mounts::load(connection, is_mount)?))
         })?;
         Ok(Self {
             index,
@@ -83,7 +83,7 @@ impl<'a> Pass<'a> {
             again,
             intake: Intake::new(index)?,
             fresh: HashMap::new(),
-            collects_fresh: known > 0,
+            collects_fresh,
             finds_all_new: false,
             vanished: Vec::new(),
             vanished_dirs: Vec::new(),
@@ -163,8 +163,6 @@ impl<'a> Pass<'a> {
             self.troubles.retain(|path, _| !meant.contains(path));
             self.index.write(|transaction| mounts::forget(transaction, &meant))?;
         }
-        let before = self.index.read(|connection| entries::tracks_below(connection, folder))?;
-        let expected = before.max(self.index.read(|connection| entries::tracks_seen(connection, folder))?);
         for (path, deep) in visits {
             self.visit_all(&root, folder, Visit { path, parent: None, deep })?;
             // the next visit may come by the same files, and must find them in the index
@@ -179,9 +177,15 @@ impl<'a> Pass<'a> {
         self.spare_what_is_away(folder, trust_empty)?;
         let vanished = std::mem::take(&mut self.vanished);
         let dirs = std::mem::take(&mut self.vanished_dirs);
-        let now = self.index.read(|connection| entries::tracks_below(connection, folder))?;
-        let left = now.saturating_sub(vanished.len() as u64);
-        if left == 0 && expected > 0 && !trust_empty && !self.troubles.contains_key(folder) {
+        let gone = vanished.len() as u64;
+        let (holds_tracks, seen) = self.index.read(|connection| {
+            Ok((
+                entries::has_more_tracks(connection, folder, gone)?,
+                entries::tracks_seen(connection, folder)?,
+            ))
+        })?;
+        let expected = seen.max(gone);
+        if !holds_tracks && expected > 0 && !trust_empty && !self.troubles.contains_key(folder) {
             let words = format!(
                 "the library's folder {} held {expected} tracks and is empty now; if that is meant, set the library's \
                  folders again",
@@ -194,8 +198,11 @@ impl<'a> Pass<'a> {
             let fresh = std::mem::take(&mut self.fresh);
             self.index.change(|transaction| moves::take_away(transaction, &vanished, &dirs, &fresh))?;
         }
-        self.index.write(|transaction| entries::remember_tracks(transaction, folder, left))?;
-        self.keep_mounts(folder, left)
+        // whether it held any when it was last scanned
+        if (seen > 0) != holds_tracks {
+            self.index.write(|transaction| entries::remember_tracks(transaction, folder))?;
+        }
+        self.keep_mounts(folder, holds_tracks)
     }
 
     fn trouble(&mut self, folder: &Path, words: &str) {
@@ -211,23 +218,19 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Compares a folder's listing with the index; folders below that are to be visited go onto the stack.
+    /// Compares a folder's listing with what the index knows of it, and returns its number; folders that are new below
+    /// one whose visit isn't deep go to those that wait.
     fn compare(
         &mut self,
-        root: &Arc<Root>,
-        relative: &Path,
+        (root, relative): (&Arc<Root>, &Path),
         visit: &Visit,
         listing: Listing,
-        stack: &mut Vec<Visit>,
-    ) -> Result<()> {
+        known: entries::Known,
+        waiting: &mut Vec<Visit>,
+    ) -> Result<Option<i64>> {
         let path = text::bytes(&visit.path);
-        let known = if self.finds_all_new {
-            entries::Known::default()
-        } else {
-            self.index.read(|connection| entries::known(connection, path))?
-        };
         let Some(dir) = self.dir(&visit.path, relative, known.dir, known.parent, visit.parent)? else {
-            return Ok(());
+            return Ok(None);
         };
         let keeps_what_vanished = listing.is_unsettled && !self.settled;
         if keeps_what_vanished {
@@ -259,15 +262,15 @@ impl<'a> Pass<'a> {
         let mut folders = known.folders;
         for name in listing.folders {
             let is_new = folders.remove(&name).is_none();
-            if is_new || visit.deep {
+            if is_new && !visit.deep {
                 let path = visit.path.join(text::path(&name));
-                stack.push(Visit { path, parent: Some(dir), deep: true });
+                waiting.push(Visit { path, parent: Some(dir), deep: true });
             }
         }
         for name in folders.into_keys().filter(|_| !keeps_what_vanished) {
             self.vanish_dir(&visit.path.join(text::path(&name)))?;
         }
-        Ok(())
+        Ok(Some(dir))
     }
 
     /// The number of a folder, made known where it isn't; `None` where the folder above it isn't known either, whose

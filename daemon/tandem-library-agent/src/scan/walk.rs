@@ -5,13 +5,16 @@
 
 use super::mounts::Probe;
 use crate::{formats, text};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat, openat2, statat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// What lies at the top of a file system that is a partnered player.
 pub(crate) const PLAYER_MARK: &str = "WMPInfo.xml";
+
+/// Bytes of names that the kernel tells at once; one name takes 280 at most.
+const NAMES_AT_ONCE: usize = 16 * 1024;
 
 /// A file as the file system tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +101,9 @@ impl Root {
 pub(super) fn list(root: &Root, relative: &Path, is_mount: Probe) -> Result<Listing, Errno> {
     let folder = root.open_beneath(relative, OFlags::RDONLY | OFlags::DIRECTORY)?;
     let mut listing = Listing { is_mount: is_mount(folder.as_fd()), ..Listing::default() };
-    for entry in Dir::read_from(&folder)? {
+    let mut names = Vec::with_capacity(NAMES_AT_ONCE);
+    let mut entries = RawDir::new(&folder, names.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name.starts_with(b".") || is_systems_own(name) {

@@ -81,18 +81,19 @@ impl Pass<'_> {
     }
 
     /// Remembers those mounts of a library's folder that hold tracks, and no others; and what the folder lies on, where
-    /// it holds any of its `tracks`.
-    pub(super) fn keep_mounts(&mut self, folder: &Path, tracks: u64) -> Result<()> {
+    /// it holds tracks.
+    pub(super) fn keep_mounts(&mut self, folder: &Path, holds_tracks: bool) -> Result<()> {
         for mount in self.mounts.there_below(folder) {
-            let tracks = self.index.read(|connection| entries::tracks_below(connection, &mount))?;
-            match (tracks > 0, self.mounts.is_remembered(&mount)) {
+            let holds_tracks =
+                self.index.read(|connection| entries::has_more_tracks(connection, &mount, 0))?;
+            match (holds_tracks, self.mounts.is_remembered(&mount)) {
                 (true, false) => self.index.write(|transaction| mounts::remember(transaction, &mount))?,
                 (false, true) => self.index.write(|transaction| mounts::forget(transaction, &[mount]))?,
                 _ => {}
             }
         }
         if let Some(beneath) = self.mounts.news_beneath(folder) {
-            let beneath = beneath.filter(|_| tracks > 0);
+            let beneath = beneath.filter(|_| holds_tracks);
             self.index.write(|transaction| mounts::remember_beneath(transaction, folder, beneath))?;
         }
         Ok(())

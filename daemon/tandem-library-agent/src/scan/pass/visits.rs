@@ -1,8 +1,10 @@
-//! Which folders a scan comes to, and in which order: each is watched before it is listed, and those that come next are
-//! listed ahead. It must not change what the index knows of a folder; that is the comparison's.
+//! Which folders a scan comes to, and what it makes of each listing. It must not change what the index knows of a folder;
+//! that is the comparison's.
 
 use super::super::ahead::Ahead;
-use super::super::walk::Root;
+use super::super::descent::{Descent, Listed, relative_to};
+use super::super::entries::{self, Known};
+use super::super::walk::{Listing, Root};
 use super::{Pass, Visit};
 use crate::failure::Result;
 use crate::text;
@@ -10,80 +12,93 @@ use rustix::io::Errno;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The deepest nesting of folders; a path can hardly name a deeper one.
-const MAX_DEPTH: usize = 1000;
-
-/// A folder's path in the library's.
-fn relative_to<'p>(folder: &Path, path: &'p Path) -> &'p Path {
-    path.strip_prefix(folder).unwrap_or(Path::new(""))
-}
-
-fn is_too_deep(relative: &Path) -> bool {
-    relative.components().count() > MAX_DEPTH
-}
-
 impl Pass<'_> {
     /// Visits a folder and those below it that need it.
     pub(super) fn visit_all(&mut self, root: &Arc<Root>, folder: &Path, first: Visit) -> Result<()> {
-        let mut ahead = Ahead::new(Arc::clone(root), self.mounts.probe);
-        if self.belongs(folder, &first.path).is_some() {
-            self.watch(folder, &first.path);
-        }
-        let mut stack = vec![first];
-        while let Some(visit) = stack.pop() {
+        let mut waiting = vec![first];
+        while let Some(visit) = waiting.pop() {
             if self.is_ending() {
                 return Ok(());
             }
-            let Some(relative) = self.belongs(folder, &visit.path) else {
-                let relative = relative_to(folder, &visit.path);
-                if is_too_deep(relative) {
-                    tracing::warn!("a folder lies more than {MAX_DEPTH} folders deep and is left out");
-                }
-                ahead.forget(relative);
-                continue;
-            };
-            let others = stack.len();
-            self.visit(root, &ahead, relative, &visit, &mut stack)?;
-            let mut wanted = Vec::new();
-            for below in &stack[others..] {
-                if let Some(relative) = self.belongs(folder, &below.path) {
-                    // before it is listed: what changes after that is told of
-                    self.watch(folder, &below.path);
-                    wanted.push(relative.to_owned());
-                }
+            if self.belongs(folder, &visit.path) {
+                self.descend(root, folder, visit, &mut waiting)?;
             }
-            ahead.want(wanted);
         }
         Ok(())
     }
 
-    /// Where in the library's folder this one is, if it is to be visited.
-    fn belongs<'p>(&self, folder: &Path, path: &'p Path) -> Option<&'p Path> {
-        let relative = relative_to(folder, path);
+    /// Whether a folder is one of the library's that are to be visited.
+    fn belongs(&self, folder: &Path, path: &Path) -> bool {
         let is_left_out = self.mounts.is_away(path) || self.is_on_player(path);
-        let belongs = !text::has_hidden_part(relative) && !is_left_out && !is_too_deep(relative);
-        belongs.then_some(relative)
+        !text::has_hidden_part(relative_to(folder, path)) && !is_left_out
     }
 
-    fn watch(&self, folder: &Path, path: &Path) {
-        self.watcher.watch(path, path == folder);
-    }
-
-    fn visit(
+    /// Visits a folder, and all below it where the visit is deep; where it isn't, new folders in it go to those that wait.
+    fn descend(
         &mut self,
         root: &Arc<Root>,
-        ahead: &Ahead,
-        relative: &Path,
-        visit: &Visit,
-        stack: &mut Vec<Visit>,
+        folder: &Path,
+        visit: Visit,
+        waiting: &mut Vec<Visit>,
     ) -> Result<()> {
+        let Visit { path, parent, deep } = visit;
+        let left_out = self.mounts.away_below(folder).into_iter().collect();
+        let descent = Descent::new((root, folder), self.watcher, self.mounts.probe, left_out, (path, deep));
+        // the folders' numbers, by their place in the descent; none for those that the scan leaves out
+        let mut dirs: Vec<Option<i64>> = Vec::new();
+        std::thread::scope(|scope| {
+            let mut ahead = if deep { Ahead::start(scope, descent) } else { Ahead::Here(descent) };
+            while let Some(batch) = ahead.next() {
+                let known = self.known(&batch)?;
+                for (listed, known) in batch.into_iter().zip(known) {
+                    if self.is_ending() {
+                        return Ok(());
+                    }
+                    let above = match listed.above {
+                        None => Some(parent),
+                        Some(above) => dirs.get(above).copied().flatten().map(Some),
+                    };
+                    let dir = match above.filter(|_| self.belongs(folder, &listed.path)) {
+                        Some(parent) => {
+                            let visit = Visit { path: listed.path, parent, deep };
+                            let relative = relative_to(folder, &visit.path);
+                            self.visit((root, relative), &visit, listed.outcome, known, waiting)?
+                        }
+                        None => None,
+                    };
+                    dirs.push(dir);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What the index knows of these folders.
+    fn known(&self, folders: &[Listed]) -> Result<Vec<Known>> {
+        if self.finds_all_new {
+            return Ok(folders.iter().map(|_| Known::default()).collect());
+        }
+        self.index.read(|connection| {
+            folders.iter().map(|listed| entries::known(connection, text::bytes(&listed.path))).collect()
+        })
+    }
+
+    /// The folder's number, or none where what is below it is left out.
+    fn visit(
+        &mut self,
+        (root, relative): (&Arc<Root>, &Path),
+        visit: &Visit,
+        outcome: std::result::Result<Listing, Errno>,
+        known: Known,
+        waiting: &mut Vec<Visit>,
+    ) -> Result<Option<i64>> {
         let is_root = relative.as_os_str().is_empty();
-        match ahead.list(relative) {
+        match outcome {
             Ok(listing) if !self.mounts.meet(&visit.path, listing.is_mount) => {}
             Ok(listing) if listing.is_player => self.leave_out_player(&visit.path, is_root)?,
             Ok(listing) => {
                 self.recovered(&visit.path);
-                self.compare(root, relative, visit, listing, stack)?;
+                return self.compare((root, relative), visit, listing, known, waiting);
             }
             // its name was listed a moment ago: it may have another by now
             Err(Errno::NOENT) if visit.parent.is_some() && !self.settled => {
@@ -100,6 +115,6 @@ impl Pass<'_> {
                 self.trouble(&visit.path, &words);
             }
         }
-        Ok(())
+        Ok(None)
     }
 }
