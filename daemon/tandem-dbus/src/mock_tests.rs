@@ -5,8 +5,10 @@ use crate::systemd::Systemd;
 use crate::udisks2::Udisks2;
 use futures_util::StreamExt;
 use kit::PrivateBus;
+use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tandem_model::error::{LibraryError, PlayerError};
@@ -14,14 +16,21 @@ use tandem_model::library::AgentStarter;
 use tandem_model::presence::{Mounted, Mounter};
 use tokio::sync::watch;
 use zbus::fdo::ObjectManager;
-use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath, OwnedVariant, connection, interface};
+use zbus::names::InterfaceName;
+use zbus::object_server::SignalEmitter;
+use zbus::{
+    Connection, DBusError, ObjectPath, OwnedObjectPath, OwnedVariant, Variant, connection, interface,
+};
 
 const NODE: &str = "/dev/no-such-node-1";
 const BLOCK: &str = "/org/freedesktop/UDisks2/block_devices/one";
 const SESSION: &str = "/org/freedesktop/login1/session/_31";
 const DRIVE: &str = "/org/freedesktop/UDisks2/drives/one";
 
-type Options = std::collections::HashMap<String, OwnedVariant>;
+/// A node that is there while UDisks2 doesn't know of it.
+const NODE_OF_CROWD: &str = "/dev/null";
+
+type Options = HashMap<String, OwnedVariant>;
 
 #[derive(Debug, DBusError)]
 #[zbus(prefix = "org.freedesktop.UDisks2.Error")]
@@ -284,6 +293,68 @@ async fn a_device_that_udisks_learns_of_later_is_waited_for() {
     };
     let (mounted, ()) = tokio::join!(mock.mounter.mount(Path::new("/dev/null")), udisks);
     assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
+}
+
+/// Tells of many other objects before it answers for the first time, and of the device last.
+struct Crowd(Arc<AtomicUsize>);
+
+#[interface(name = "org.freedesktop.DBus.ObjectManager")]
+impl Crowd {
+    async fn get_managed_objects(
+        &self,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> zbus::fdo::ManagedObjects {
+        const OTHERS: usize = 200;
+        let name = |name| InterfaceName::from_static_str_unchecked(name);
+        let node = [NODE_OF_CROWD.as_bytes(), b"\0"].concat();
+        let block = || HashMap::from([("Device", Variant::from(node.clone()))]);
+        if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
+            for number in 0..OTHERS {
+                let path = ObjectPath::try_from(format!("/org/freedesktop/UDisks2/jobs/{number}")).unwrap();
+                let job = HashMap::from([(name("org.freedesktop.UDisks2.Job"), HashMap::new())]);
+                emitter.interfaces_added(path, job).await.unwrap();
+            }
+            let added = [
+                (name("org.freedesktop.UDisks2.Block"), block()),
+                (name("org.freedesktop.UDisks2.Filesystem"), HashMap::new()),
+            ];
+            let path = ObjectPath::from_static_str_unchecked(BLOCK);
+            emitter.interfaces_added(path, HashMap::from(added)).await.unwrap();
+            return HashMap::new();
+        }
+        let owned = |properties: HashMap<&str, Variant<'_>>| {
+            let own = |(name, value): (&str, Variant<'_>)| (name.to_owned(), value.try_into().unwrap());
+            properties.into_iter().map(own).collect::<HashMap<String, OwnedVariant>>()
+        };
+        let interfaces = HashMap::from([
+            (name("org.freedesktop.UDisks2.Block").into(), owned(block())),
+            (name("org.freedesktop.UDisks2.Filesystem").into(), HashMap::new()),
+        ]);
+        HashMap::from([(ObjectPath::from_static_str_unchecked(BLOCK).into(), interfaces)])
+    }
+
+    #[zbus(signal)]
+    async fn interfaces_added(
+        emitter: &SignalEmitter<'_>,
+        object: ObjectPath<'_>,
+        interfaces: HashMap<InterfaceName<'_>, HashMap<&str, Variant<'_>>>,
+    ) -> zbus::Result<()>;
+}
+
+#[tokio::test]
+async fn a_device_that_comes_in_a_crowd_is_asked_for_twice() {
+    let (bus, asked) = (PrivateBus::start(), Arc::new(AtomicUsize::new(0)));
+    let _service = connection::Builder::address(bus.address())
+        .serve_at("/org/freedesktop/UDisks2", Crowd(Arc::clone(&asked)))
+        .serve_at(BLOCK, Filesystem(Shared::default()))
+        .name("org.freedesktop.UDisks2")
+        .build()
+        .await
+        .unwrap();
+    let mounter = Udisks2::new(bus.connect().await);
+    let mounted = tokio::time::timeout(kit::LIMIT, mounter.mount(Path::new(NODE_OF_CROWD))).await.unwrap();
+    assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

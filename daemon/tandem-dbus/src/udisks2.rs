@@ -9,12 +9,13 @@ use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
 use tandem_model::presence::{Mounted, Mounter};
 use tokio::time::Instant;
-use zbus::fdo::{ManagedObjects, ObjectManagerProxy, PropertiesProxy};
+use zbus::fdo::{InterfacesAdded, ManagedObjects, ObjectManagerProxy, PropertiesProxy};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath, OwnedVariant, Variant, proxy};
 
@@ -192,6 +193,22 @@ fn is_udisks_error(error: &zbus::Error, word: &str) -> bool {
         if name.strip_prefix("org.freedesktop.UDisks2.Error.") == Some(word))
 }
 
+/// Whether this tells of a file system that may be the one on this device. Of many that come at once each is announced to
+/// all who wait, and asking for all that UDisks2 knows costs more with each.
+fn brings(signal: &InterfacesAdded, node: &Path) -> bool {
+    let Ok(told) = signal.args() else { return true };
+    let added = |name: &str| {
+        let mut interfaces = told.interfaces_and_properties.iter();
+        interfaces.find(|(interface, _)| interface.as_str() == name).map(|(_, properties)| properties)
+    };
+    let device = |name| {
+        let value = added(BLOCK)?.get(name)?.try_clone().ok()?;
+        Vec::<u8>::try_from(value).ok()
+    };
+    let is_it = |name| device(name).is_none_or(|bytes| path_of(&bytes) == node);
+    added(FILESYSTEM).is_some() && (is_it("Device") || is_it("PreferredDevice"))
+}
+
 async fn within<T>(
     limit: Duration,
     doing: &str,
@@ -257,13 +274,27 @@ impl Udisks2 {
         let objects = self.objects().await.map_err(told)?;
         let mut added = objects.receive_interfaces_added().await.map_err(told)?;
         loop {
-            match self.find(node).await {
+            let mut is_there = false;
+            let outcome = {
+                let mut find = pin!(self.find(node));
+                loop {
+                    // the connection reads no answer while signals wait for somebody to take them
+                    tokio::select! {
+                        biased;
+                        outcome = &mut find => break outcome,
+                        Some(signal) = added.next() => is_there |= brings(&signal, node),
+                    }
+                }
+            };
+            match outcome {
                 Err(PlayerError::Removed) if node.exists() => {}
                 outcome => return outcome,
             }
-            match tokio::time::timeout_at(deadline, added.next()).await {
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => return Err(PlayerError::Removed),
+            while !is_there {
+                match tokio::time::timeout_at(deadline, added.next()).await {
+                    Ok(Some(signal)) => is_there = brings(&signal, node),
+                    Ok(None) | Err(_) => return Err(PlayerError::Removed),
+                }
             }
         }
     }
