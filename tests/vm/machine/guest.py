@@ -71,7 +71,7 @@ class Guest:
 
     def _command(self) -> list[str]:
         sockets = {name: self.work / f"{name}.sock" for name in ("qmp", "agent")}
-        command = ["nice", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"]
+        command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"]
         command += ["-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", "Nehalem", "-smp", "2", "-m", MEMORY]
         command += ["-kernel", str(self._image.kernel), "-initrd", str(self._image.initramfs)]
         command += ["-append", "console=ttyS0 mitigations=off quiet loglevel=4 systemd.show_status=0 panic=-1"]
