@@ -1,5 +1,6 @@
 //! Histories of a library, a player, two computers and all that can go wrong, with the real engine in the middle, over the
-//! real stores or their like in memory, on a clock that costs no time. A seed decides everything, so that what failed once can be played again.
+//! real stores or their like in memory, on a clock that costs no time. A seed decides everything, so that what failed once
+//! can be played again.
 
 mod device;
 pub mod disk;

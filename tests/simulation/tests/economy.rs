@@ -20,6 +20,12 @@ fn count(outcome: &Outcome, operation: &str) -> usize {
     connections[2].iter().filter(|name| **name == operation).count()
 }
 
+/// How many operations this connection had; the first is the one with the number 1.
+fn length(outcome: &Outcome, connection: usize) -> u16 {
+    let connections: Vec<&[&str]> = outcome.names.split(|name| name.starts_with('\n')).collect();
+    u16::try_from(connections[connection].len()).unwrap()
+}
+
 #[test]
 fn what_has_the_same_bytes_is_not_copied_again() {
     for flavour in Flavour::ALL {
@@ -90,6 +96,37 @@ fn what_is_kept_as_something_else_is_sent_once_more() {
             "{flavour:?}: each write was done once more"
         );
         assert!(count(&usual, "hash") >= writes, "{flavour:?}: each file was read back");
+    }
+}
+
+/// Where a file that is read back is another one by now, it is the user's, whenever he has put it there.
+#[test]
+fn what_the_user_changes_while_it_is_read_back_stays_his() {
+    for flavour in Flavour::ALL {
+        for at in 0..length(&read_back(flavour, Vec::new()), 2) {
+            for number in [0, 3] {
+                read_back(flavour, vec![Fault { at, harm: Harm::User(UserEdit::Change(number)) }]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_finished_when_a_run_is_stopped_is_not_looked_at_again() {
+    for flavour in Flavour::ALL {
+        let run = |faults: Vec<Fault>| {
+            let add = |number: u8| Event::Library(LibraryEdit::Add { playlist: number % 2, size: 700 });
+            // more than a group
+            let mut events: Vec<Event> = (0..20).map(add).collect();
+            events.extend([Event::Run(faults), Event::Run(Vec::new())]);
+            let outcome = played(&History { flavour, clusters: 900, seed: 1, events }, Stores::Memory);
+            assert!(outcome.violations.is_empty(), "{flavour:?}: {:#?}", outcome.violations);
+            outcome
+        };
+        for at in 0..length(&run(Vec::new()), 1) {
+            let stopped = run(vec![Fault { at, harm: Harm::Stop }]);
+            assert_eq!(count(&stopped, "hash"), 0, "{flavour:?} at {at}");
+        }
     }
 }
 

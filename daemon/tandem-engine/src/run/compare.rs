@@ -3,9 +3,10 @@
 
 use super::error::RunError;
 use super::ours::can_be;
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use tandem_model::library::Resolved;
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
+use tandem_model::path::DevicePath;
 use tandem_model::player::Storage;
 
 /// Files of ours that the user moved on the device, found by the lasting ids that it gave them: what is not where it was
@@ -22,11 +23,12 @@ pub(super) async fn moved(
         return Ok(Vec::new());
     }
     let places = storage.find(missing.iter().map(|entry| entry.persistent_id.clone()).collect()).await?;
+    let taken: HashSet<&DevicePath> = entries.iter().map(|entry| &entry.path).collect();
     let mut found = Vec::new();
     for (entry, place) in missing.into_iter().zip(places) {
         let Some(path) = place else { continue };
         let now = storage.object(&path).facts().await?;
-        if now == Some(entry.facts) && !entries.iter().any(|other| other.path == path) {
+        if now == Some(entry.facts) && !taken.contains(&path) {
             found.push(Correction::Place { entry: entry.id, path });
         }
     }

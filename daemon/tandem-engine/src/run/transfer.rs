@@ -210,8 +210,16 @@ impl Course<'_> {
                 }
                 Step::Write { track, path, replaces } => {
                     let (path, replaces) = (path.clone(), *replaces);
-                    let item =
-                        Item { track: *track, path, replaces, intent, temporary, sent: 0, is_second: false };
+                    let item = Item {
+                        track: *track,
+                        path,
+                        replaces,
+                        intent,
+                        temporary,
+                        sent: 0,
+                        is_second: false,
+                        named: None,
+                    };
                     self.send_track(item, following, batch).await
                 }
             };

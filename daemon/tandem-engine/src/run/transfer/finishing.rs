@@ -13,6 +13,7 @@ use tandem_model::library::TrackHashes;
 use tandem_model::manifest::Outcome;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Sent, Storage, Transfer, Written};
+use tracing::debug;
 
 /// How often a track is sent that somebody else's file takes the name from.
 const MOST_SENT: u8 = 3;
@@ -76,12 +77,12 @@ pub(super) async fn finish(
         let mut told: Vec<Told> = items.into_iter().zip(written).collect();
         if let Some(transfer) = read_back {
             for (item, written) in &mut told {
-                if let Ok(sent) = written {
-                    let compared = compare(&*storage, &item.path, sent.hash, &transfer).await;
-                    if let Err(error) = compared {
-                        if error.ends_run() {
-                            return Err(error);
-                        }
+                let Ok(sent) = written else { continue };
+                match compare(&*storage, &item.path, sent.hash, &transfer).await {
+                    Ok(()) => {}
+                    Err(error) if error.ends_run() => return Err(error),
+                    Err(error) => {
+                        item.named = Some(sent.facts);
                         *written = Err(error);
                     }
                 }
@@ -93,7 +94,7 @@ pub(super) async fn finish(
 }
 
 /// Whether what is on the device is what was sent, byte for byte; what can't be read isn't.
-pub(crate) async fn compare(
+async fn compare(
     storage: &dyn Storage,
     path: &DevicePath,
     sent: u128,
@@ -113,23 +114,30 @@ impl Course<'_> {
         is_wanted.then(|| Arc::clone(&self.observer.transfer))
     }
 
-    /// A file is not on the device as it was sent. What is there instead goes, and the file is sent once more; tells
-    /// whether it will be.
-    pub(super) async fn send_once_more(&mut self, mut item: Item) -> Result<Option<Item>, RunError> {
-        self.results.verify_failed = true;
+    /// A file is not on the device as it was sent. What came of it goes, and the file is sent once more; hands it back with
+    /// the reason where that was done before, or where somebody has changed it since: then it is the user's.
+    pub(super) async fn send_once_more(
+        &mut self,
+        mut item: Item,
+    ) -> Result<Option<(Item, PlayerError)>, RunError> {
         let storage = Arc::clone(&self.prepared.storage);
         let object = storage.object(&item.path);
-        let there = object.facts().await?;
-        let is_old = item.replaces.is_some_and(|entry| there == Some(self.prepared.entries[entry].facts));
-        if !is_old && item.replaces.take().is_some() {
+        let (there, named) = (object.facts().await?, item.named.take());
+        if named.is_some() && named != there {
+            let changed = PlayerError::Changed(item.path.as_str().to_owned());
+            return Ok(Some((item, changed)));
+        }
+        self.results.verify_failed = true;
+        let is_old = |entry: usize| named.is_none() && there == Some(self.prepared.entries[entry].facts);
+        if item.replaces.take_if(|entry| !is_old(*entry)).is_some() {
             // its entry's file is gone: what comes is a new one
             let intent = self.write_intent(item.track, &item.path, None, &item.temporary);
             let deleted = vec![Outcome::Deleted { intent: item.intent }];
             let numbers = self.prepared.journal.commit(deleted, vec![intent]).await?;
             item.intent = numbers.first().copied().unwrap_or(item.intent);
         }
-        if let Some(there) = there.filter(|_| !is_old) {
-            match object.delete(there, item.temporary.clone()).await {
+        if let Some(ours) = named {
+            match object.delete(ours, item.temporary.clone()).await {
                 Ok(()) | Err(PlayerError::NotFound(_) | PlayerError::Changed(_)) => {}
                 // what lies there is settled by the next run
                 Err(error) => return Err(error.into()),
@@ -137,7 +145,8 @@ impl Course<'_> {
             storage.settle(vec![item.path.clone()]).await?;
         }
         if item.is_second {
-            return Ok(Some(item));
+            let failed = PlayerError::VerifyFailed(item.path.as_str().to_owned());
+            return Ok(Some((item, failed)));
         }
         item.is_second = true;
         let size = self.prepared.library.tracks[item.track as usize].size;
@@ -147,20 +156,26 @@ impl Course<'_> {
         Ok(None)
     }
 
-    /// What of the files that were written isn't tags, where the device takes those apart from the rest.
-    async fn audio_hashes(&self, files: &[Told]) -> Result<HashMap<u32, TrackHashes>, RunError> {
+    /// What of the files that were written isn't tags, where the device takes those apart from the rest. When the run is
+    /// stopped, or the library doesn't tell, that stays unknown: what is on the device is recorded all the same.
+    async fn audio_hashes(&self, files: &[Told]) -> HashMap<u32, TrackHashes> {
         let written = files.iter().filter(|(_, written)| written.is_ok()).map(|(item, _)| item.track);
         let written: Vec<u32> = written.filter(|_| self.prepared.storage.updates_metadata()).collect();
-        track_hashes(self.owner, &self.prepared.library, &written, &self.observer.transfer).await
+        let (library, transfer) = (&self.prepared.library, &self.observer.transfer);
+        track_hashes(self.owner, library, &written, transfer).await.unwrap_or_else(|error| {
+            debug!("what isn't tags is not known of {} files: {}", written.len(), error.message);
+            HashMap::default()
+        })
     }
 
-    /// Notes what came of a finished group, while those folders were `begun` by the next. When it isn't known to last nothing is: the next run looks at each file.
+    /// Notes what came of a finished group, while those folders were `begun` by the next. When it isn't known to last
+    /// nothing is: the next run looks at each file.
     pub(super) async fn take_in(&mut self, finished: Finished, begun: &MadeFolders) -> Result<(), RunError> {
         let Finished { files, outcomes, folders, made, is_lost } = finished;
         let files = files?;
         self.outcomes.extend(outcomes);
         let mut end = Ok(());
-        let audio_hashes = self.audio_hashes(&files).await?;
+        let audio_hashes = self.audio_hashes(&files).await;
         for (item, written) in files {
             let intent = item.intent;
             match written {
@@ -177,9 +192,9 @@ impl Course<'_> {
                     self.again.push(item);
                 }
                 Err(error) if error.ends_run() => end = end.and(Err(error.into())),
-                Err(error @ PlayerError::VerifyFailed(_)) => {
+                Err(PlayerError::VerifyFailed(_)) => {
                     self.prepared.untidy = true;
-                    if let Some(item) = self.send_once_more(item).await? {
+                    if let Some((item, error)) = self.send_once_more(item).await? {
                         let outcome = self.failed_write(&item).await?;
                         self.outcomes.push(outcome);
                         self.fail(&item, error.item_error(), error.to_string()).await;

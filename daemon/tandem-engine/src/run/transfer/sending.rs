@@ -15,7 +15,7 @@ use tandem_model::library::{Library, OpenedTrack};
 use tandem_model::manifest::{Origin, Outcome};
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, Sent, Source, Tags, Transfer, WriteRequest};
+use tandem_model::player::{Expect, ObjectFacts, Sent, Source, Tags, Transfer, WriteRequest};
 
 /// How long what was sent waits for the library to hand out the next source.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -31,6 +31,8 @@ pub(super) struct Item {
     pub(super) sent: u8,
     /// It wasn't on the device as it was sent, and is sent once more.
     pub(super) is_second: bool,
+    /// What the device told of it when it had its name, if it isn't there as it was sent.
+    pub(super) named: Option<ObjectFacts>,
 }
 
 enum Attempt {
@@ -165,10 +167,10 @@ impl Course<'_> {
                 batch.is_lost = matches!(error.error, ItemError::DeviceRemoved | ItemError::TimedOut);
                 Err(error)
             }
-            Err(Failure::Item(ItemError::VerifyFailed, message)) => {
-                if let Some(item) = self.send_once_more(item).await? {
+            Err(Failure::Item(ItemError::VerifyFailed, _)) => {
+                if let Some((item, error)) = self.send_once_more(item).await? {
                     let outcome = self.failed_write(&item).await?;
-                    self.fail(&item, ItemError::VerifyFailed, message).await;
+                    self.fail(&item, error.item_error(), error.to_string()).await;
                     batch.put_nothing(item, outcome);
                 }
                 Ok(())
