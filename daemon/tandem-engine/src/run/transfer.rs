@@ -24,7 +24,7 @@ use tandem_model::manifest::{Intent, Origin, Outcome};
 use tandem_model::path::DevicePath;
 
 /// Items recorded together, at most. Two groups of files are open at once.
-const GROUP_ITEMS: usize = 16;
+const GROUP_ITEMS: usize = 64;
 /// Bytes recorded together, at most, unless one item alone is larger.
 const GROUP_BYTES: u64 = 64 << 20;
 /// Names that are tried when others have the wanted one.

@@ -5,7 +5,7 @@
 
 use crate::file_system::errno::During;
 use crate::file_system::pace;
-use crate::file_system::root::{Tree, parent_of};
+use crate::file_system::root::{FAT, Tree, parent_of};
 use crate::file_system::write::{discard, facts_kept, give_new_name};
 use rustix::fs::Advice;
 use rustix::io::Errno;
@@ -82,22 +82,20 @@ fn name(tree: &Tree, waiting: &Waiting, kept: Result<(), Errno>) -> Result<Objec
     named
 }
 
-/// Whether this is the kernel's FAT.
-fn is_fat(tree: &Tree) -> bool {
-    /// `MSDOS_SUPER_MAGIC` of `linux/magic.h`.
-    const FAT: rustix::fs::FsWord = 0x4d44;
-    rustix::fs::fstatfs(tree.directory()).is_ok_and(|told| told.f_type == FAT)
-}
-
-/// Closes files. Where FAT is mounted with `flush`, each closing waits a tenth of a second, so they wait together.
+/// Closes files. Where FAT is mounted with `flush`, each closing waits a tenth of a second, so some wait together.
 fn close(tree: &Tree, files: Vec<File>) {
-    if !tree.has_device_to_itself() || !is_fat(tree) {
+    /// Threads that wait.
+    const AT_ONCE: usize = 16;
+    if !tree.has_device_to_itself() || !tree.is(FAT) {
         return;
     }
+    let share = files.len().div_ceil(AT_ONCE);
+    let mut files = files.into_iter();
     std::thread::scope(|scope| {
-        for file in files {
-            // without another thread it is closed here
-            let _ = std::thread::Builder::new().spawn_scoped(scope, move || drop(file));
+        while files.len() > 0 {
+            let some: Vec<File> = files.by_ref().take(share).collect();
+            // without another thread they are closed here
+            let _ = std::thread::Builder::new().spawn_scoped(scope, move || drop(some));
         }
     });
 }

@@ -4,7 +4,7 @@
 //! No path is kept resolved over calls: a folder that was moved away in the meantime must not be written to.
 
 use crate::file_system::errno::{During, player_error};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, FileType, FsWord, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -19,6 +19,15 @@ use tandem_model::player::ObjectFacts;
 
 /// How often a lookup that raced with a rename is tried again before that is an error.
 const LOOKUP_TRIES: usize = 64;
+
+/// The kernel's FAT: `MSDOS_SUPER_MAGIC` of `linux/magic.h`.
+pub(super) const FAT: FsWord = 0x4d44;
+/// The kernel's exFAT: `EXFAT_SUPER_MAGIC` of the same.
+const EXFAT: FsWord = 0x2011_bab0;
+
+/// As many folders as exFAT syncs one by one in less time than it takes to sync all: that marks the volume as clean and,
+/// with the next change, as unclean again, and has the device empty its cache before and after each mark.
+const FOLDERS_ALONE: usize = 4;
 
 /// Opens the directory that becomes a player's root.
 ///
@@ -146,6 +155,11 @@ impl Tree {
     /// Whether nothing but what is below the root is on its block device, so that syncing all of that costs others nothing.
     pub(crate) fn has_device_to_itself(&self) -> bool {
         self.block_device.is_some()
+    }
+
+    /// Whether it is of this kind, by its magic number.
+    pub(super) fn is(&self, kind: FsWord) -> bool {
+        rustix::fs::fstatfs(&self.directory).is_ok_and(|told| told.f_type == kind)
     }
 
     /// Returns when the device keeps everything that was written so far. `any` is a file or a folder on it: FAT has the
@@ -307,7 +321,8 @@ impl Tree {
     pub(crate) fn settle<'a>(&self, folders: impl Iterator<Item = &'a str>) -> Result<(), PlayerError> {
         let mut due = std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner));
         due.extend(folders.map(Box::from));
-        let result = if due.len() > 1 && self.has_device_to_itself() {
+        let alone = if self.is(EXFAT) { FOLDERS_ALONE } else { 1 };
+        let result = if due.len() > alone && self.has_device_to_itself() {
             let during = During::Storage("writing what is outstanding to the device");
             self.sync_root().map_err(|errno| self.error(errno, during))
         } else {
