@@ -56,6 +56,19 @@ pub(super) struct Listing {
     pub(super) is_unsettled: bool,
 }
 
+impl Listing {
+    /// Sorts the names, each once: a damaged FAT and some network shares tell a name twice, and so may any file system
+    /// when one is deleted and made again meanwhile.
+    fn in_order(&mut self) {
+        for found in [&mut self.music, &mut self.playlists] {
+            found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            found.dedup_by(|again, first| again.name == first.name);
+        }
+        self.folders.sort_unstable();
+        self.folders.dedup();
+    }
+}
+
 /// A library's folder, to open what is beneath it. The path to it may hold links: it is the owner's choice.
 #[derive(Debug)]
 pub(crate) struct Root(OwnedFd);
@@ -144,8 +157,7 @@ pub(super) fn list(root: &Root, relative: &Path, is_mount: Probe) -> Result<List
             _ => {}
         }
     }
-    listing.music.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    listing.folders.sort_unstable();
+    listing.in_order();
     Ok(listing)
 }
 
@@ -194,6 +206,23 @@ mod tests {
         for outside in ["out", "..", "/etc", "link.mp3"] {
             assert!(root.open_file(Path::new(outside)).is_err(), "{outside}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_told_twice_is_there_once() {
+        let name = |name: &&str| name.as_bytes().to_vec();
+        let facts = Facts { size: 1, modified_ns: 2, inode: 3 };
+        let found = |of: &[&str]| of.iter().map(|of| Found { name: name(of), facts }).collect::<Vec<_>>();
+        let mut listing = Listing {
+            music: found(&["b.mp3", "a.mp3", "b.mp3"]),
+            playlists: found(&["l.m3u", "l.m3u"]),
+            folders: ["d2", "d1", "d2", "d1"].iter().map(name).collect(),
+            ..Listing::default()
+        };
+        listing.in_order();
+        assert_eq!(listing.music, found(&["a.mp3", "b.mp3"]));
+        assert_eq!(listing.playlists, found(&["l.m3u"]));
+        assert_eq!(listing.folders, [b"d1", b"d2"]);
     }
 
     #[test]
