@@ -303,12 +303,17 @@ impl<'a> Pass<'a> {
         Ok(known)
     }
 
-    /// Marks a folder and all below it as gone.
+    /// Marks a folder and all below it as gone, and watches it no longer.
     fn vanish_dir(&mut self, path: &Path) -> Result<()> {
+        self.watcher.forget(path);
+        self.take_out(path)
+    }
+
+    /// Marks a folder and all below it as gone.
+    fn take_out(&mut self, path: &Path) -> Result<()> {
         let (tracks, dirs) = self.index.read(|connection| entries::all_below(connection, path))?;
         self.vanished.extend(tracks);
         self.vanished_dirs.extend(dirs);
-        self.watcher.forget(path);
         self.troubles.retain(|trouble, _| !trouble.starts_with(path));
         Ok(())
     }

@@ -38,6 +38,8 @@ enum Purpose {
 struct Watched {
     watches: Option<Watches>,
     purposes: HashMap<WatchDescriptor, Purpose>,
+    /// How often watches were ended.
+    removals: u64,
 }
 
 /// The watches.
@@ -99,9 +101,28 @@ impl Watcher {
             | WatchMask::ONLYDIR
             | WatchMask::EXCL_UNLINK;
         mask |= if is_root { WatchMask::MOVE_SELF | WatchMask::DELETE_SELF } else { WatchMask::DONT_FOLLOW };
-        if let Some(descriptor) = self.add(folder, mask) {
-            self.lock().purposes.insert(descriptor, Purpose::Folder(folder.to_owned()));
+        while let Some(added) = self.begin(folder, mask) {
+            if self.keep(added, folder) {
+                return;
+            }
         }
+    }
+
+    /// Adds a watch, and tells how often watches were ended before that.
+    fn begin(&self, folder: &Path, mask: WatchMask) -> Option<(WatchDescriptor, u64)> {
+        let removals = self.lock().removals;
+        Some((self.add(folder, mask)?, removals))
+    }
+
+    /// Keeps what a watch is there for. False: watches were ended meanwhile, and because a folder that was moved has its
+    /// descriptor still, the one that was added may be one of them.
+    fn keep(&self, (descriptor, removals): (WatchDescriptor, u64), folder: &Path) -> bool {
+        let mut watched = self.lock();
+        if watched.removals != removals {
+            return false;
+        }
+        watched.purposes.insert(descriptor, Purpose::Folder(folder.to_owned()));
+        true
     }
 
     /// Watches for a missing folder of the library, at the nearest folder above it that is there.
@@ -146,6 +167,13 @@ impl Watcher {
         self.remove(|purpose| matches!(purpose, Purpose::Folder(path) if path.starts_with(folder)));
     }
 
+    /// Ends the watches of all below a folder.
+    pub(crate) fn forget_below(&self, folder: &Path) {
+        self.remove(
+            |purpose| matches!(purpose, Purpose::Folder(path) if path != folder && path.starts_with(folder)),
+        );
+    }
+
     /// Ends the watches of all that is not in these folders.
     pub(crate) fn keep_only(&self, folders: &[PathBuf]) {
         let kept = |path: &Path| folders.iter().any(|folder| path.starts_with(folder));
@@ -169,11 +197,12 @@ impl Watcher {
 
     fn remove(&self, unwanted: impl Fn(&Purpose) -> bool) {
         let mut watched = self.lock();
-        let Watched { watches, purposes } = &mut *watched;
+        let Watched { watches, purposes, removals } = &mut *watched;
         purposes.retain(|descriptor, purpose| {
             if !unwanted(purpose) {
                 return true;
             }
+            *removals += 1;
             if let Some(Err(error)) = watches.as_mut().map(|watches| watches.remove(descriptor.clone())) {
                 // the kernel ends the watch of a folder that is gone by itself
                 tracing::debug!(%error, "a watch had ended already");
@@ -276,5 +305,52 @@ pub(crate) async fn run(watcher: &Watcher, source: Inotify, request: impl Fn(Wan
             request(wanted);
         }
         watcher.handed_over.send_replace(ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Whether the kernel watches the folder at this path; it doesn't any more afterwards.
+    fn ends_watch(watcher: &Watcher, folder: &Path) -> bool {
+        let mut watched = watcher.lock();
+        let purpose = Purpose::Folder(folder.to_owned());
+        let of_folder = watched.purposes.iter().find(|(_, known)| **known == purpose);
+        let Some(descriptor) = of_folder.map(|(descriptor, _)| descriptor.clone()) else { return false };
+        watched.purposes.remove(&descriptor);
+        watched.watches.as_mut().unwrap().remove(descriptor).is_ok()
+    }
+
+    #[test]
+    fn a_folder_that_moves_is_watched_though_its_old_place_is_forgotten_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        fs::create_dir(&old).unwrap();
+        let (watcher, _source) = Watcher::new();
+        watcher.watch(&old, false);
+        fs::rename(&old, &new).unwrap();
+        let added = watcher.begin(&new, WatchMask::CREATE).unwrap();
+        watcher.forget(&old);
+        assert!(!watcher.keep(added, &new), "its watch was ended");
+        watcher.watch(&new, false);
+        assert!(ends_watch(&watcher, &new));
+    }
+
+    #[test]
+    fn what_lies_below_is_forgotten_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (watcher, _source) = Watcher::new();
+        let (below, beside) = (folder.path().join("a/b"), folder.path().join("ab"));
+        for path in [&below, &beside] {
+            fs::create_dir_all(path).unwrap();
+        }
+        let above = folder.path().join("a");
+        for path in [&above, &below, &beside] {
+            watcher.watch(path, false);
+        }
+        watcher.forget_below(&above);
+        assert_eq!([&above, &below, &beside].map(|path| ends_watch(&watcher, path)), [true, false, true]);
     }
 }

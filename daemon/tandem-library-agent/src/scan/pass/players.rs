@@ -26,9 +26,8 @@ impl Pass<'_> {
             self.trouble(path, &words);
             return Ok(());
         }
-        self.vanish_dir(path)?;
-        // it may be no player any more one day
-        self.watcher.watch(path, false);
-        Ok(())
+        // it is watched on, for it may be no player any more one day
+        self.watcher.forget_below(path);
+        self.take_out(path)
     }
 }
