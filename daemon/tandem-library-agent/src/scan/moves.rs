@@ -7,7 +7,7 @@ use super::walk::Facts;
 use crate::failure::Result;
 use crate::text;
 use rusqlite::{OptionalExtension, Transaction};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A track that is no longer where it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,10 @@ pub(super) fn take_away(
     fresh: &HashMap<Facts, Vec<u8>>,
 ) -> Result<()> {
     let mut remove = transaction.prepare_cached("DELETE FROM track WHERE id = ?1")?;
+    // what was moved twice while the scan was there is not where it was found
+    let left: HashSet<&[u8]> = vanished.iter().map(|gone| gone.path.as_slice()).collect();
     for gone in vanished {
-        match fresh.get(&gone.facts).filter(|path| **path != gone.path) {
+        match fresh.get(&gone.facts).filter(|path| !left.contains(path.as_slice())) {
             Some(path) => move_track(transaction, gone, path)?,
             None => drop(remove.execute([gone.id])?),
         }

@@ -233,6 +233,28 @@ fn what_two_visits_miss_is_gone_once() {
 }
 
 #[test]
+fn what_is_moved_on_before_the_scan_comes_by_again_leaves_nothing_behind() {
+    let mut fixture = Fixture::new();
+    put(&fixture.at("between/1.flac"), &samples::flac(&["TITLE=one"]));
+    put(&fixture.at("old/2.flac"), &samples::flac(&["TITLE=two"]));
+    fixture.scan();
+    fs::rename(fixture.at("old"), fixture.at("new")).unwrap();
+    put(&fixture.at("between/.trap"), b"");
+    fixture.scanner.is_mount = |folder| {
+        if rustix::fs::unlinkat(folder, ".trap", rustix::fs::AtFlags::empty()).is_ok() {
+            rustix::fs::renameat(folder, "../new", folder, "../newer").unwrap();
+        }
+        false
+    };
+    let music = fixture.folder.path().join("music");
+    let dirty = [(music, false), (fixture.at("between"), false), (fixture.at("new"), true)].into();
+    fixture.scanner.scan(&Wanted { dirty, ..Wanted::default() }).unwrap();
+    assert_eq!(fixture.paths(), ["between/1.flac"]);
+    fixture.scan_only("", false);
+    assert_eq!(fixture.paths(), ["between/1.flac", "newer/2.flac"]);
+}
+
+#[test]
 fn what_is_not_mounted_keeps_its_tracks_until_it_is_back() {
     let fixture = Fixture::new().with_marked_mounts();
     put(&fixture.at("1.flac"), &samples::flac(&["TITLE=one"]));
