@@ -108,6 +108,10 @@ impl<'a> Pass<'a> {
                 let inside = wanted.dirty.iter().filter(|(path, _)| path.starts_with(folder));
                 visits.extend(inside.map(|(path, deep)| (path.clone(), *deep)));
             }
+            if !visits.is_empty() && self.troubles.contains_key(folder) {
+                // what all of it has lost is kept, and part by part would seem to be deleted
+                visits = [(folder.clone(), true)].into();
+            }
             if !visits.is_empty() {
                 self.scan_folder(folder, visits, wanted.trust_empty)?;
             }

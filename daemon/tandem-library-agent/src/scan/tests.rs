@@ -187,6 +187,27 @@ fn a_folder_that_is_gone_or_empty_keeps_its_tracks() {
 }
 
 #[test]
+fn a_library_that_is_empty_at_once_loses_nothing_part_by_part() {
+    let fixture = Fixture::new();
+    for name in ["a/1.flac", "b/2.flac"] {
+        put(&fixture.at(name), &samples::flac(&["TITLE=one"]));
+    }
+    fixture.scan();
+    for name in ["a/1.flac", "b/2.flac"] {
+        fs::remove_file(fixture.at(name)).unwrap();
+    }
+    fixture.scan();
+    for folder in ["a", "b"] {
+        fixture.scan_only(folder, false);
+        assert_eq!(fixture.paths(), ["a/1.flac", "b/2.flac"]);
+        assert!(fixture.scanner.trouble().unwrap().contains("empty now"));
+    }
+    put(&fixture.at("b/2.flac"), &samples::flac(&["TITLE=two"]));
+    fixture.scan_only("b", false);
+    assert_eq!((fixture.scanner.trouble(), fixture.paths()), (None, vec!["b/2.flac".to_owned()]));
+}
+
+#[test]
 fn a_folder_that_is_renamed_under_the_scan_is_looked_for_once_more() {
     let mut fixture = Fixture::new();
     put(&fixture.at("a/1.flac"), &samples::flac(&["TITLE=one"]));
