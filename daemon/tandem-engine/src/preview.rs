@@ -1,6 +1,7 @@
 //! What a run would do, item by item, as `Preview` shows it. It looks at names on the device and changes nothing.
 
 use crate::plan::names::numbered;
+use crate::plan::playlists::Place;
 use crate::plan::{Deletion, LeftOut, MetadataUpdate, TrackWrite, guard};
 use crate::run::error::RunError;
 use crate::run::playlists::{self, PlaylistChanges};
@@ -159,13 +160,18 @@ fn playlist_changes(prepared: &Prepared, names: &Names) -> PlaylistChanges {
     let Some(style) = &prepared.player.capabilities().playlists else { return PlaylistChanges::default() };
     let mut places = on_device(prepared);
     for deletion in &prepared.plan.deletions {
-        places.retain(|_, path| *path != prepared.entries[deletion.entry].path);
+        places.retain(|_, place| place.path != prepared.entries[deletion.entry].path);
     }
-    let place = |write: &TrackWrite| {
-        let path = if write.replaces.is_some() { Some(&write.path) } else { names.of_path(&write.path) };
-        path.map(|path| (write.track, path.clone()))
+    let will_be = |track: u32, path: &DevicePath| {
+        (track, Place::of_track(&prepared.library.tracks[track as usize], path.clone()))
     };
-    places.extend(prepared.plan.writes.iter().filter_map(place));
+    let written = |write: &TrackWrite| {
+        let path = if write.replaces.is_some() { Some(&write.path) } else { names.of_path(&write.path) };
+        path.map(|path| will_be(write.track, path))
+    };
+    places.extend(prepared.plan.writes.iter().filter_map(written));
+    let updated = |update: &MetadataUpdate| will_be(update.track, &prepared.entries[update.entry].path);
+    places.extend(prepared.plan.updates.iter().map(updated));
     playlists::changes(&prepared.library, &prepared.entries, style, &places)
 }
 

@@ -9,8 +9,8 @@ use players::witness::things;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::ItemError;
-use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode};
-use tandem_mtp::responder::{SimulatedPlayer, profile};
+use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode};
+use tandem_mtp::responder::{Fault, Planned, SimulatedPlayer, profile};
 
 const LIMIT: Duration = Duration::from_secs(600);
 const TRACKS: usize = 8;
@@ -175,6 +175,25 @@ fn a_track_that_changes_stays_in_playlists_that_do_not() {
         for name in ["classic", "phone"] {
             let mut scene = in_step(name).await;
             scene.stage.shelf.add(1, OTHER_MUSIC);
+            scene.stage.sync().await.unwrap();
+            scene.check(&PLAYLISTS).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_playlist_refers_to_a_track_that_was_replaced_by_a_later_run_than_it() {
+    runtime().block_on(async {
+        for name in ["classic", "phone"] {
+            let mut scene = in_step(name).await;
+            scene.stage.shelf.add(1, OTHER_MUSIC);
+            scene.stage.player().plan(Planned::at(Fault::StoreFull, OperationCode::SEND_OBJECT));
+            scene.stage.sync().await.unwrap();
+            let told = scene.stage.left_out().await.unwrap();
+            let is_full = |(media, error, _): &(String, Option<ItemError>, String)| {
+                *media == Shelf::uri(1) && *error == Some(ItemError::DeviceFull)
+            };
+            assert!(told.iter().any(is_full), "{name}: {told:?}");
             scene.stage.sync().await.unwrap();
             scene.check(&PLAYLISTS).await.unwrap();
         }

@@ -2,18 +2,39 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use tandem_model::manifest::Entry;
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 use tandem_model::player::PlaylistStyle;
 
+/// Where a track is on the device, and which version of it that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) path: DevicePath,
+    /// Size and modification time that the source had.
+    version: (u64, i64),
+}
+
+impl Place {
+    /// Of what is there.
+    pub(crate) fn of_entry(entry: &Entry) -> Self {
+        Self { path: entry.path.clone(), version: (entry.source_size, entry.source_modified_ns) }
+    }
+
+    /// Of a track that will be there as the library has it.
+    pub(crate) fn of_track(track: &Track, path: DevicePath) -> Self {
+        Self { path, version: (track.size, track.modified_ns) }
+    }
+}
+
 /// The text of a playlist with these tracks at these places.
 pub(crate) fn render<'a>(
-    items: impl Iterator<Item = (&'a Track, &'a DevicePath)>,
+    items: impl Iterator<Item = (&'a Track, &'a Place)>,
     style: &PlaylistStyle,
 ) -> String {
     let end = style.line_ending;
     let mut text = format!("#EXTM3U{end}");
-    for (track, path) in items {
+    for (track, Place { path, version: (size, modified_ns) }) in items {
         let mut path = path.relative_to(style.folder.as_ref());
         if style.separator != '/' {
             path = path.replace('/', &style.separator.to_string());
@@ -27,7 +48,7 @@ pub(crate) fn render<'a>(
             .expect("writing to a string cannot fail");
         if style.by_reference {
             // another version of the track is another object, and so makes another text
-            write!(text, "#EXT-X-TANDEM-VERSION:{},{}{end}", track.size, track.modified_ns)
+            write!(text, "#EXT-X-TANDEM-VERSION:{size},{modified_ns}{end}")
                 .expect("writing to a string cannot fail");
         }
     }
@@ -50,7 +71,7 @@ mod tests {
         song.title = "Line\nbreak".into();
         song.artist = "Ann".into();
         song.duration_ms = 61_500;
-        let path = DevicePath::parse("Music/Ann/3.mp3").unwrap();
+        let place = Place::of_track(&song, DevicePath::parse("Music/Ann/3.mp3").unwrap());
         let folder = DevicePath::parse("Playlists");
         let unix = PlaylistStyle {
             folder: folder.clone(),
@@ -60,16 +81,16 @@ mod tests {
             line_ending: "\n",
         };
         assert_eq!(
-            render([(&song, &path)].into_iter(), &unix),
+            render([(&song, &place)].into_iter(), &unix),
             "#EXTM3U\n#EXTINF:61,Ann - Line break\n../Music/Ann/3.mp3\n"
         );
         let dos = PlaylistStyle { extension: "m3u", separator: '\\', line_ending: "\r\n", ..unix.clone() };
-        assert!(render([(&song, &path)].into_iter(), &dos).ends_with("\r\n..\\Music\\Ann\\3.mp3\r\n"));
+        assert!(render([(&song, &place)].into_iter(), &dos).ends_with("\r\n..\\Music\\Ann\\3.mp3\r\n"));
     }
 
     #[test]
     fn a_list_of_references_is_another_one_when_a_track_of_it_is() {
-        let path = DevicePath::parse("Music/3.mp3").unwrap();
+        let place = |song: &Track| Place::of_track(song, DevicePath::parse("Music/3.mp3").unwrap());
         let style = |by_reference| PlaylistStyle {
             folder: None,
             extension: "pla",
@@ -78,10 +99,15 @@ mod tests {
             line_ending: "\n",
         };
         let mut song = track(3);
-        let text = |song: &Track, by_reference| render([(song, &path)].into_iter(), &style(by_reference));
-        let before = (text(&song, true), text(&song, false));
+        let old = place(&song);
+        let text = |song: &Track, place: &Place, by_reference| {
+            render([(song, place)].into_iter(), &style(by_reference))
+        };
+        let before = (text(&song, &old, true), text(&song, &old, false));
         song.modified_ns += 1;
-        assert_ne!(text(&song, true), before.0);
-        assert_eq!(text(&song, false), before.1);
+        // as long as the new version has not arrived, the list is of the old one
+        assert_eq!(text(&song, &old, true), before.0);
+        assert_ne!(text(&song, &place(&song), true), before.0);
+        assert_eq!(text(&song, &place(&song), false), before.1);
     }
 }

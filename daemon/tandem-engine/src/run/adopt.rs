@@ -9,6 +9,7 @@ use super::playlists;
 use super::prepare::{Scope, plan_aside};
 use super::temporary::TemporaryNames;
 use crate::plan::Plan;
+use crate::plan::playlists::Place;
 use foldhash::HashMap;
 use std::sync::Arc;
 use tandem_model::library::{Library, Resolved};
@@ -129,7 +130,11 @@ impl Adoption<'_> {
     ) -> Result<Vec<Adopted>, RunError> {
         let mut adopted = Vec::new();
         let Some(style) = &capabilities.playlists else { return Ok(adopted) };
-        for file in playlists::changes(library, &[], style, places).fresh {
+        let place = |(&track, path): (&u32, &DevicePath)| {
+            (track, Place::of_track(&library.tracks[track as usize], path.clone()))
+        };
+        let places = places.iter().map(place).collect();
+        for file in playlists::changes(library, &[], style, &places).fresh {
             let size = file.text.len() as u64;
             let facts = self.storage.object(&file.path).facts().await?;
             let Some(facts) = facts.filter(|facts| facts.size == size) else { continue };

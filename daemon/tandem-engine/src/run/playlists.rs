@@ -7,7 +7,7 @@ use super::prepare::Prepared;
 use super::transfer::on_device;
 use super::{Observer, Results};
 use crate::plan::names::{Namer, legal_name, numbered};
-use crate::plan::playlists::render;
+use crate::plan::playlists::{Place, render};
 use foldhash::{HashMap, HashSet, HashSetExt};
 use std::sync::Arc;
 use tandem_model::error::{ItemError, PlayerError};
@@ -42,7 +42,7 @@ pub(crate) fn changes(
     library: &Resolved,
     entries: &[Entry],
     style: &PlaylistStyle,
-    places: &HashMap<u32, DevicePath>,
+    places: &HashMap<u32, Place>,
 ) -> PlaylistChanges {
     // made when a playlist needs a name, which is rare
     let mut namer = None;
@@ -54,7 +54,7 @@ pub(crate) fn changes(
         if entry.is_some_and(|entry| entry.state != EntryState::Present) {
             continue;
         }
-        let place = |track: &u32| places.get(track).map(|path| (&library.tracks[*track as usize], path));
+        let place = |track: &u32| places.get(track).map(|place| (&library.tracks[*track as usize], place));
         let items: Vec<_> = playlist.tracks.iter().filter_map(place).collect();
         if items.is_empty() {
             changes.stale.extend(entry.cloned());

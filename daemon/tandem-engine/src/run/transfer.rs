@@ -11,6 +11,7 @@ use super::folders::MadeFolders;
 use super::prepare::Prepared;
 use super::{Observer, Results};
 use crate::plan::entries::TrackEntries;
+use crate::plan::playlists::Place;
 use crate::plan::{MetadataUpdate, TrackWrite};
 use finishing::{Batch, finish};
 use foldhash::HashMap;
@@ -261,13 +262,13 @@ impl Course<'_> {
 }
 
 /// Where the library's tracks are on the device, by their position.
-pub(crate) fn on_device(prepared: &Prepared) -> HashMap<u32, DevicePath> {
+pub(crate) fn on_device(prepared: &Prepared) -> HashMap<u32, Place> {
     let there = TrackEntries::there(&prepared.entries);
     let tracks = &prepared.library.tracks;
     let mut places = HashMap::with_capacity_and_hasher(tracks.len(), Default::default());
     for (track, position) in tracks.iter().zip(0..) {
         if let Some(entry) = there.position(&track.uri.0) {
-            places.insert(position, prepared.entries[entry].path.clone());
+            places.insert(position, Place::of_entry(&prepared.entries[entry]));
         }
     }
     places
