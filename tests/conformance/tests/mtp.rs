@@ -356,3 +356,30 @@ async fn a_full_player_says_so_and_keeps_no_remains() {
     assert_eq!(put(&*player, "Music/new/large.mp3", &large).await.unwrap_err(), PlayerError::Full);
     assert!(simulated.player().objects().iter().all(|object| !object.path.contains("large")));
 }
+
+#[tokio::test]
+async fn a_folder_that_was_made_for_nothing_goes_again() {
+    for profile in ["minimal", "classic-no-lists", "classic"] {
+        let simulated = simulated(profile);
+        let player = open(&simulated).await.unwrap();
+        assert_eq!(
+            player.storage().missing_folders(vec![path("Music/a.mp3")]).await,
+            Ok(vec![path("Music")])
+        );
+        // what was made is looked at: the first object that this empty player is asked for
+        simulated.player().plan(Planned::at(Fault::StoreFull, OperationCode::GET_OBJECT_INFO));
+        assert_eq!(put(&*player, "Music/a.mp3", b"song").await.unwrap_err(), PlayerError::Full, "{profile}");
+        assert_eq!(simulated.player().objects().len(), 0, "{profile}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_was_made_before_the_session_was_lost_is_told() {
+    for profile in ["minimal", "classic-no-lists", "classic"] {
+        let simulated = simulated(profile);
+        let player = open(&simulated).await.unwrap();
+        simulated.player().plan(Planned::at(Fault::LostSession, OperationCode::SEND_OBJECT));
+        let written = put(&*player, "Music/a.mp3", b"song").await.unwrap();
+        assert_eq!(written.made_folders, [path("Music")], "{profile}");
+    }
+}

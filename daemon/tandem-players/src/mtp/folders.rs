@@ -39,8 +39,17 @@ impl Session {
                         Err(Unmade { unsettled: true, .. }) => None,
                         Err(Unmade { why, .. }) => return Err(why),
                     };
-                    made.push(path);
-                    self.made_folder(handle, &folder).await?
+                    if !made.contains(&path) {
+                        made.push(path);
+                    }
+                    match self.made_folder(handle, &folder).await {
+                        Ok(handle) => handle,
+                        Err(error) => {
+                            // what was listed before it was made says that it isn't there, and so it would stay
+                            self.tree.forget_folder(parent(&folder));
+                            return Err(error);
+                        }
+                    }
                 }
             };
             place = Parent::Folder(handle);

@@ -91,7 +91,7 @@ impl Session {
         let name = there.as_ref().map_or(NAME, |(name, _)| name.as_str());
         let expect = there.as_ref().map_or(Expect::Nothing, |(_, known)| Expect::This(known.facts));
         let request = bytes_request(path(name)?, temporary, mark::encode(&text), 0);
-        self.write(&WriteRequest { expect, ..request }, &Transfer::default()).await.map(drop)
+        self.write(&WriteRequest { expect, ..request }, &Transfer::default(), &mut Vec::new()).await.map(drop)
     }
 
     /// Takes the mark away: with its file where that holds nothing else, else only the partnership in it.

@@ -23,11 +23,13 @@ const LATE_TRIES: u32 = 9;
 const LATE_PAUSE: Duration = Duration::from_millis(2);
 
 impl Session {
-    /// Writes a file, or a playlist by its references.
+    /// Writes a file, or a playlist by its references. Folders that it makes are added to `made_folders`, which may hold those
+    /// of an attempt before.
     pub(crate) async fn write(
         &mut self,
         request: &WriteRequest,
         transfer: &Transfer,
+        made_folders: &mut Vec<DevicePath>,
     ) -> Result<Written, Fail> {
         check_names(&request.path)?;
         self.check_temporary(&request.temporary).await?;
@@ -36,8 +38,7 @@ impl Session {
         if transfer.is_cancelled() {
             return Err(PlayerError::Cancelled.into());
         }
-        let mut made_folders = Vec::new();
-        let done = match self.make_folders(&request.path, &mut made_folders).await {
+        let done = match self.make_folders(&request.path, made_folders).await {
             Ok(place) if is_by_references(&request.path) => {
                 self.write_playlist(request, place, old, source).await
             }
@@ -49,11 +50,12 @@ impl Session {
                 // what is there is there, though a session is lost before its id is told
                 let asked = self.persistent_id(&request.path, known).await;
                 let persistent_id = asked.unwrap_or_else(|_| request.path.as_str().to_owned());
+                let made_folders = std::mem::take(made_folders);
                 Ok(Written { facts: known.facts, hash, persistent_id, made_folders })
             }
             Err(error) => {
                 if !self.initiator.is_gone() {
-                    self.remove_empty(made_folders).await?;
+                    self.remove_empty(made_folders.clone()).await?;
                 }
                 Err(error)
             }

@@ -91,9 +91,10 @@ impl Storage for MtpStorage {
     ) -> BoxFuture<'a, Result<Written, PlayerError>> {
         Box::pin(async move {
             let before = transfer.bytes();
+            let mut made_folders = Vec::new();
             with_session!(self.shared, session => Box::pin(async {
                 transfer.set(before);
-                session.write(&request, transfer).await
+                session.write(&request, transfer, &mut made_folders).await
             }))
         })
     }
