@@ -219,13 +219,13 @@ async fn a_store_that_is_full_is_told_by_an_event() {
         let (player, options) = (player(own(name)), options(&own(name)));
         let mut mtp = opened(&player, options).await;
         let storage = mtp.storage_ids().await.unwrap()[0];
-        // what lies in the device's buffers when it comes, which is waited for as ever, and what doesn't
-        for (size, most) in [(2_000, 70), (4 << 20, 10)] {
+        // what lies in the device's buffers when it is told, and what doesn't
+        for size in [2_000, 4 << 20] {
             player.plan(Planned::at(Fault::StoreFullEvent, O::SEND_OBJECT));
             let begun = Instant::now();
             let sent = upload(&mut mtp, storage, Parent::Root, "song.mp3", &pattern(size)).await;
             assert!(matches!(sent, Err(Error::StoreFull { .. })), "{name}, {size}: {sent:?}");
-            assert!(begun.elapsed() < Duration::from_secs(most), "{name}, {size}: {:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(10), "{name}, {size}: {:?}", begun.elapsed());
             mtp.repair().await.unwrap();
             for object in player.objects() {
                 player.remove(object.handle).unwrap();

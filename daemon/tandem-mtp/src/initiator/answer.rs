@@ -7,7 +7,7 @@ use super::transaction::{Data, Expected, Request};
 use super::{Error, Initiator, Phase, SplitHeader};
 use crate::codec::DecodeError;
 use crate::codec::container::{HEADER_BYTES, Header, Kind, Response};
-use crate::codes::ResponseCode;
+use crate::codes::{OperationCode, ResponseCode};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -16,6 +16,15 @@ const LARGEST_DATASET: u64 = 32 << 20;
 
 /// How far back an answer's transaction may lie to be taken for a late one of ours.
 const STALE_RANGE: u32 = 10_000;
+
+/// Whether an operation brings what the device may have no space for.
+const fn fills_store(operation: OperationCode) -> bool {
+    use OperationCode as O;
+    matches!(
+        operation,
+        O::SEND_OBJECT_INFO | O::SEND_OBJECT_PROP_LIST | O::SEND_OBJECT | O::SEND_PARTIAL_OBJECT
+    )
+}
 
 /// Where an answer belongs.
 pub(super) enum Belongs {
@@ -69,11 +78,16 @@ impl Initiator {
         phase: Phase,
     ) -> Result<(Header, bool), Error> {
         let operation = request.operation;
-        match timeout(request.limit, self.link.header()).await {
-            Ok(Ok(read)) => Ok(read),
-            Ok(Err(LinkError::Transport(error))) => Err(self.note(error, operation)),
-            Ok(Err(LinkError::Malformed(source))) => Err(Error::Malformed { operation, source }),
-            Err(_) => Err(Error::TimedOut { operation, phase }),
+        let mut limit = request.limit;
+        loop {
+            match timeout(limit, self.link.header()).await {
+                Ok(Ok(read)) => return Ok(read),
+                Ok(Err(LinkError::Transport(error))) => return Err(self.note(error, operation)),
+                Ok(Err(LinkError::Malformed(source))) => return Err(Error::Malformed { operation, source }),
+                Ok(Err(LinkError::StoreFull)) if fills_store(operation) => limit = self.patience(limit),
+                Ok(Err(LinkError::StoreFull)) => {}
+                Err(_) => return Err(Error::TimedOut { operation, phase }),
+            }
         }
     }
 

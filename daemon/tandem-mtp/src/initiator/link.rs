@@ -23,6 +23,8 @@ const SKIPPED_PACKETS: usize = 16;
 pub(super) enum LinkError {
     Transport(TransportError),
     Malformed(DecodeError),
+    /// Nothing came yet, but the device has told that its store is full. Told once.
+    StoreFull,
 }
 
 impl From<TransportError> for LinkError {
@@ -92,6 +94,13 @@ impl Link {
         self.store_full.is_some()
     }
 
+    /// Whether whoever sends has yet to be told that the store is full; from now on he knows.
+    fn learn_store_full(&mut self) -> bool {
+        let is_news = self.store_full == Some(false);
+        self.store_full = self.store_full.map(|_| true);
+        is_news
+    }
+
     pub(super) fn take_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -158,7 +167,16 @@ impl Link {
         let mut bytes = [0; HEADER_BYTES];
         let (mut have, mut skipped) = (0, 0);
         loop {
-            self.arrival(0).await?;
+            poll_fn(|context| {
+                self.poll_events(context)?;
+                match self.transport.poll_in(context, 0) {
+                    Poll::Pending if have == 0 && self.learn_store_full() => {
+                        Poll::Ready(Err(LinkError::StoreFull))
+                    }
+                    arrived => arrived.map_err(LinkError::from),
+                }
+            })
+            .await?;
             let arrived = self.transport.arrived();
             let taken = arrived.bytes.len().min(HEADER_BYTES - have);
             bytes[have..have + taken].copy_from_slice(&arrived.bytes[..taken]);
@@ -292,8 +310,7 @@ impl Link {
     /// Looks for what comes while we send: bytes, and that the store is full. Late zero-length packets are skipped.
     fn poll_early(&mut self, context: &mut Context<'_>) -> Result<Option<Sent>, TransportError> {
         self.poll_events(context)?;
-        if self.store_full == Some(false) {
-            self.store_full = Some(true);
+        if self.learn_store_full() {
             return Ok(Some(Sent::StoreFull));
         }
         loop {

@@ -273,7 +273,7 @@ impl Initiator {
     }
 
     /// How long a device is waited for that is being sent data: one whose store is full may have stopped for good.
-    fn patience(&self, limit: Duration) -> Duration {
+    pub(super) fn patience(&self, limit: Duration) -> Duration {
         if self.link.is_store_full() { limit.min(self.options.timeouts.command) } else { limit }
     }
 
