@@ -1,6 +1,7 @@
 //! Synchronises with a player of every profile, the project's own and those of a directory, and prints a line for each and
 //! a table by class. With `--faults` it then has each fault strike at each transaction of a small synchronisation, and at some
-//! of a large one's; with `--mutants` players that nobody has seen are synchronised too.
+//! of a large one's; with `--mutants` players that nobody has seen are synchronised too. `--strike` has one fault strike once,
+//! as a failure was told, and does nothing else.
 //!
 //! It must not stop at a file that is no profile: that is told, and the others go on.
 
@@ -22,7 +23,7 @@ use std::time::Instant;
 use tandem_mtp::responder::{Fault, Profile, profile};
 
 const USAGE: &str = "usage: players [--tracks N] [--faults] [--fault-tracks N] [--fault-step N] [--only NAME] \
-                     [--mutants N] [--seed N] [--show] [DIRECTORY]";
+                     [--strike FAULT@TRANSACTION] [--mutants N] [--seed N] [--show] [DIRECTORY]";
 
 /// Of different classes: classic with all operations, without lists, a phone, files for playlists, and one that can neither
 /// rename nor list whole folders.
@@ -31,6 +32,8 @@ const FAULTY: [&str; 5] = ["classic", "classic-no-lists", "phone", "playlist-fil
 /// Each fault strikes at each transaction of a small synchronisation; of the large one it strikes at one in so many, for
 /// what a large one has besides is more of the same.
 const LARGE_STEP: usize = 53;
+
+const STRIKE: &str = "--strike takes a fault and a transaction, like Garbage@486";
 
 /// Lines of one failure that are shown.
 const MOST_LINES: usize = 4;
@@ -51,6 +54,8 @@ struct Arguments {
     /// Transactions from one at which a fault strikes to the next.
     fault_step: usize,
     only: Option<String>,
+    /// One fault, after so many transactions of a synchronisation of `tracks`.
+    strike: Option<(Fault, u32)>,
     /// Players that nobody has seen.
     mutants: usize,
     /// The first one's seed; the others have the numbers that follow.
@@ -67,6 +72,7 @@ fn arguments() -> Result<Arguments, String> {
         fault_tracks: 8,
         fault_step: 1,
         only: None,
+        strike: None,
         mutants: 0,
         seed: 0,
         show: false,
@@ -94,12 +100,20 @@ fn arguments() -> Result<Arguments, String> {
                     _ => parsed.mutants = usize::try_from(number).unwrap_or(usize::MAX),
                 }
             }
+            "--strike" => parsed.strike = Some(given.next().as_deref().and_then(strike).ok_or(STRIKE)?),
             "--only" => parsed.only = Some(given.next().ok_or("--only takes a name")?),
             other if other.starts_with('-') => return Err(format!("`{other}` is not known")),
             directory => parsed.directory = Some(PathBuf::from(directory)),
         }
     }
     Ok(parsed)
+}
+
+/// `Garbage@486`.
+fn strike(text: &str) -> Option<(Fault, u32)> {
+    let (name, at) = text.split_once('@')?;
+    let fault = Fault::ALL.into_iter().find(|fault| format!("{fault:?}") == name)?;
+    Some((fault, at.parse().ok()?))
 }
 
 fn main() -> ExitCode {
@@ -128,13 +142,18 @@ fn main() -> ExitCode {
     if let Some(only) = &arguments.only {
         candidates.retain(|candidate| candidate.name == *only);
     }
+    if let Some(strike) = arguments.strike {
+        let failed = sweep(&candidates, arguments.tracks, &Places::One(strike));
+        return if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let mut failed = synchronise(&candidates, arguments.tracks);
     if arguments.mutants > 0 {
         failed += strangers(&profiles, &arguments);
     }
     if arguments.faults {
-        failed += sweep(&candidates, arguments.fault_tracks, arguments.fault_step);
-        failed += sweep(&candidates, arguments.tracks, arguments.fault_step.saturating_mul(LARGE_STEP));
+        let step = arguments.fault_step;
+        failed += sweep(&candidates, arguments.fault_tracks, &Places::Every(step));
+        failed += sweep(&candidates, arguments.tracks, &Places::Every(step.saturating_mul(LARGE_STEP)));
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -272,7 +291,28 @@ fn strangers(profiles: &[String], arguments: &Arguments) -> usize {
     failed
 }
 
-fn sweep(candidates: &[Candidate], tracks: usize, step: usize) -> usize {
+/// Where faults strike.
+enum Places {
+    One((Fault, u32)),
+    /// Each fault at one transaction in so many; the first place moves from fault to fault.
+    Every(usize),
+}
+
+impl Places {
+    /// Of a synchronisation of so many transactions.
+    fn of(&self, transactions: u64) -> Vec<(Fault, u32)> {
+        let step = match self {
+            Self::One(strike) => return vec![*strike],
+            Self::Every(step) => *step,
+        };
+        let last = u32::try_from(transactions).unwrap_or(u32::MAX);
+        let places = |first: usize| (0..last).skip(first % step).step_by(step);
+        let faults = Fault::ALL.into_iter().enumerate();
+        faults.flat_map(|(first, fault)| places(first).map(move |at| (fault, at))).collect()
+    }
+}
+
+fn sweep(candidates: &[Candidate], tracks: usize, places: &Places) -> usize {
     let begun = Instant::now();
     let pool = Pool::new(tracks + (tracks / 20).max(1));
     let (runs, struck, failed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -287,14 +327,7 @@ fn sweep(candidates: &[Candidate], tracks: usize, step: usize) -> usize {
                 continue;
             }
         };
-        let places = u32::try_from(transactions).unwrap_or(u32::MAX);
-        // with a step, the first place moves from fault to fault
-        let places = |first: usize| (0..places).skip(first % step).step_by(step);
-        let all: Vec<(Fault, u32)> = Fault::ALL
-            .into_iter()
-            .zip(0..)
-            .flat_map(|(fault, first)| places(first).map(move |at| (fault, at)))
-            .collect();
+        let all = places.of(transactions);
         let before = failed.load(Ordering::Relaxed);
         in_parallel(&all, |(fault, at)| {
             let tried = || runtime().block_on(with_fault(profile, text, &pool, tracks, Some((*fault, *at))));
@@ -310,9 +343,8 @@ fn sweep(candidates: &[Candidate], tracks: usize, step: usize) -> usize {
         });
         let bad = failed.load(Ordering::Relaxed) - before;
         println!(
-            "swept    {profile}: {tracks} tracks, {} faults at {} of {transactions} transactions each, {bad} failed",
-            Fault::ALL.len(),
-            usize::try_from(transactions).unwrap_or(usize::MAX).div_ceil(step)
+            "swept    {profile}: {tracks} tracks, {} faults in {transactions} transactions, {bad} failed",
+            all.len()
         );
     }
     let (runs, struck, failed) = (runs.into_inner(), struck.into_inner(), failed.into_inner());
