@@ -3,6 +3,7 @@
 //!
 //! No clock is read here, and nothing is sent.
 
+use crate::message::presentable;
 use dbus_interfaces::names::NO_OWNER;
 use std::time::Duration;
 use tandem_model::snapshot::Snapshot;
@@ -37,7 +38,7 @@ fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 33]
         ("Firmware", Prompt, text(&description.firmware)),
         ("Connected", Prompt, Variant::from(snapshot.connected)),
         ("Status", Prompt, text(snapshot.status.as_str())),
-        ("ManualReason", Prompt, text(snapshot.manual.as_deref().unwrap_or_default())),
+        ("ManualReason", Prompt, Variant::from(manual_reason(snapshot))),
         ("PartnershipIndex", Prompt, Variant::from(partnership_index(snapshot))),
         ("PartnershipOwner", Prompt, Variant::from(partnership_owner(snapshot))),
         ("SyncState", Prompt, text(snapshot.sync_state.as_str())),
@@ -63,6 +64,11 @@ fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 33]
         ("SupportsPhoto", Prompt, Variant::from(snapshot.supports_photo)),
         ("Formats", Prompt, Variant::from(snapshot.formats.clone())),
     ]
+}
+
+/// `ManualReason`.
+pub(crate) fn manual_reason(snapshot: &Snapshot) -> String {
+    snapshot.manual.as_deref().map(presentable).unwrap_or_default()
 }
 
 /// `PartnershipIndex`.
@@ -223,6 +229,16 @@ mod tests {
             ["Progress"],
             "an event holds nothing back"
         );
+    }
+
+    #[test]
+    fn what_a_device_lacks_is_announced_on_one_line() {
+        let mut new = snapshot();
+        let mut announced = Announced::new(&new);
+        new.manual = Some("`Players\n\u{1b}[2J` is not on the bus".to_owned());
+        let changes = announced.update(&new, Instant::now(), false);
+        let told = Variant::from(r"`Players\n\u{1b}[2J` is not on the bus");
+        assert_eq!(changes.changed, [("ManualReason", told)]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn preview_row(item: PreviewItem) -> Row {
         ("media", Variant::from(item.media)),
         ("destination", Variant::from(item.destination)),
         ("size", Variant::from(item.size)),
-        ("reason", Variant::from(item.reason)),
+        ("reason", Variant::from(presentable(&item.reason))),
     ])
 }
 
@@ -156,7 +156,7 @@ impl Device {
 
     #[zbus(property)]
     fn manual_reason(&self) -> Result<String, Error> {
-        Ok(self.now()?.manual.clone().unwrap_or_default())
+        Ok(changes::manual_reason(&*self.now()?))
     }
 
     #[zbus(property)]

@@ -1,5 +1,6 @@
 //! What is told of a USB device, as the contract's dictionary. Pure.
 
+use crate::message::presentable;
 use std::collections::HashMap;
 use tandem_model::usb::UsbReport;
 use zbus::Variant;
@@ -21,9 +22,9 @@ pub(crate) fn told(report: UsbReport) -> HashMap<&'static str, Variant<'static>>
         .collect();
     HashMap::from([
         ("kind", report.kind.as_str().into()),
-        ("reason", report.reason.into()),
+        ("reason", presentable(&report.reason).into()),
         ("device-id", report.device.map(|id| id.0).unwrap_or_default().into()),
-        ("descriptors", report.descriptors.into()),
+        ("descriptors", presentable(&report.descriptors).into()),
         ("compatible-ids", ids.into()),
         ("device-interfaces", guids.into()),
         ("interfaces", interfaces.into()),
