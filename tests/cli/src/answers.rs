@@ -153,12 +153,16 @@ pub(crate) fn device_answer(
                         ("errors", errors.iter().copied().collect::<HashMap<&str, u32>>().into()),
                     ])
                 };
+            let mut last = run(951_800_000, device.ended, "", &[]);
+            if device.ended == "interrupted" {
+                last.insert("ended", Variant::from(0u64));
+            }
             let stopped = run(951_786_245, "cancelled", "stopped", &[]);
             let refused = run(951_700_000, "would-delete-too-much", "22 of 40 would go", &[]);
             let partly = run(951_600_000, "synchronized", "", &[("no-fit", 3), ("device-write-failed", 1)]);
             let mut cut = run(951_500_000, "interrupted", "the daemon was killed", &[]);
             cut.insert("ended", Variant::from(0u64));
-            answer(call, &vec![stopped, refused, partly, cut])
+            answer(call, &vec![last, stopped, refused, partly, cut])
         }
         "Transfer" => {
             let media: Vec<String> = body.deserialize()?;

@@ -44,6 +44,8 @@ pub struct Device {
     pub properties: HashMap<String, Variant<'static>>,
     /// What `GetSyncResults` answers.
     pub results: Vec<(String, String, String)>,
+    /// How the last run ended by `GetSyncHistory`.
+    pub ended: &'static str,
 }
 
 impl Device {
@@ -85,7 +87,7 @@ impl Device {
         set("TotalSpace", 8_000_000_000u64.into());
         set("FreeSpace", 1_500_000_000u64.into());
         set("Formats", vec!["audio/mpeg", "audio/flac"].into());
-        Self { key: key.to_owned(), properties, results: Vec::new() }
+        Self { key: key.to_owned(), properties, results: Vec::new(), ended: "synchronized" }
     }
 
     /// With a partnership of this index with the library.
@@ -110,6 +112,12 @@ impl Device {
             results.iter().map(|(media, result, text)| ((*media).into(), (*result).into(), (*text).into()));
         self.results = owned.collect();
         self
+    }
+
+    /// With a last run that ended so.
+    #[must_use]
+    pub fn ended(self, how: &'static str) -> Self {
+        Self { ended: how, ..self }
     }
 
     /// Its object's path.

@@ -187,9 +187,9 @@ async fn results_and_previews_are_listed() {
     let cut = text.lines().last().unwrap();
     assert!(cut.contains(" -  ") && cut.ends_with("interrupted before it was in step"), "{text}");
     let json = json_of(&fake, &["results", "--history", "Sansa"]).await;
-    assert_eq!(json["runs"][2]["errors"], json!({"no-fit": 3, "device-write-failed": 1}));
+    assert_eq!(json["runs"][3]["errors"], json!({"no-fit": 3, "device-write-failed": 1}));
     assert_eq!(
-        (&json["runs"][0]["result"], &json["runs"][0]["bytes"]),
+        (&json["runs"][1]["result"], &json["runs"][1]["bytes"]),
         (&json!("cancelled"), &json!(5_000_000))
     );
     let text = text_of(&fake, &["preview", "Sansa"]).await;

@@ -28,21 +28,24 @@ async fn a_run_that_did_not_come_to_its_end_does_not_look_finished() {
         ("would-delete-too-much", "refused, because it would delete too much"),
         ("timed-out", "not synchronised (timed-out)"),
     ] {
-        let fake = one(after(word, "because")).await;
+        let fake = one(after(word, "because").ended(word)).await;
         let status = fake.ctl(&["status"]).await.stdout;
         assert!(status.contains(&format!(", {told}")), "{status}");
         let results = fake.ctl(&["results", "Ann"]).await.stdout;
         assert!(results.ends_with(&format!(": {told}; 1 item on the device.\n")), "{results}");
     }
-    let fake = one(after("interrupted", "because").with("LastSyncTime", 0u64)).await;
+    let fake = one(after("interrupted", "because").ended("interrupted").with("LastSyncTime", 0u64)).await;
     let status = fake.ctl(&["status"]).await.stdout;
     assert!(status.contains("interrupted before it was in step"), "{status}");
     let results = fake.ctl(&["results", "Ann"]).await.stdout;
     let line = "The last run was interrupted before it was in step; 1 item on the device.\n";
     assert!(results.ends_with(line), "the time that is known is another run's: {results}");
-    let fake = one(after("library-unavailable", "because").with("Progress", 100u32)).await;
+    // trouble of a run that came to its end, also after the daemon has started anew and knows no progress
+    let fake = one(after("library-unavailable", "because")).await;
     let results = fake.ctl(&["results", "Ann"]).await.stdout;
     assert!(results.ends_with(": 1 of 1 item synchronised.\n"), "{results}");
+    let status = fake.ctl(&["status"]).await.stdout;
+    assert!(!status.contains("not synchronised"), "{status}");
 }
 
 #[tokio::test]

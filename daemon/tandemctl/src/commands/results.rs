@@ -99,38 +99,42 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     }
     rows.print(&context.output)?;
     if !context.output.quiet {
-        context.output.lines([line(&device, &items)])?;
+        let early = early_end(context, &device).await?;
+        context.output.lines([line(&device, &items, early)])?;
     }
     Ok(Exit::Ok)
 }
 
 /// The last run in a line. One that did not come to its end has not tried everything, so nothing is counted but what
 /// is there.
-fn line(device: &Device, items: &[Item]) -> String {
+fn line(device: &Device, items: &[Item], early: Option<EarlyEnd>) -> String {
     let good = items.iter().filter(|item| item.is_synchronized()).count();
     if device.last_sync_time == 0 && items.is_empty() {
         return "Not synchronised yet.".to_owned();
     }
-    if let Some(early) = early_end(device, items) {
+    if let Some(EarlyEnd { how, is_dated }) = early {
         let there = format!("{} on the device.", units::count(good, "item"));
-        if is_interrupted(items) {
-            return format!("The last run was {early}; {there}");
+        if is_dated {
+            return format!("{}: {how}; {there}", units::time(device.last_sync_time));
         }
-        return format!("{}: {early}; {there}", units::time(device.last_sync_time));
+        return format!("The last run was {how}; {there}");
     }
     let all = items.iter().filter(|item| !item.media.is_empty()).count();
     format!("{}: {} of {} synchronised.", device.last_sync(), good, units::count(all, "item"))
 }
 
-/// How the last run ended, if it did not come to its end; 100 percent says that it did.
-pub(super) fn early_end(device: &Device, items: &[Item]) -> Option<String> {
-    let whole = items.iter().rfind(|item| item.media.is_empty() && !item.is_synchronized())?;
-    (device.progress < 100).then(|| ending(&whole.result))
+/// How a run ended that did not come to its end.
+pub(super) struct EarlyEnd {
+    pub(super) how: String,
+    /// `LastSyncTime` is when; of a run that was cut with the daemon that isn't known, and it is another one's.
+    pub(super) is_dated: bool,
 }
 
-/// Whether the last run was cut with the daemon. When it ended isn't known: `LastSyncTime` is of the run before.
-pub(super) fn is_interrupted(items: &[Item]) -> bool {
-    items.iter().any(|item| item.media.is_empty() && item.result == "interrupted")
+/// How the last run ended, if it did not come to its end.
+pub(super) async fn early_end(context: &Context, device: &Device) -> Result<Option<EarlyEnd>, Error> {
+    let last = history::runs(context, device).await?.into_iter().next();
+    let early = last.filter(|run| run.result != "synchronized");
+    Ok(early.map(|run| EarlyEnd { how: ending(&run.result), is_dated: run.ended != 0 }))
 }
 
 /// What an item error that ended a whole run came to.

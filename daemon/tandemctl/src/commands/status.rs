@@ -1,7 +1,7 @@
 //! `tandemctl status`: what the devices are doing and how their last runs went, one line for each.
 
 use super::Context;
-use super::results::{Item, early_end, is_interrupted};
+use super::results::{EarlyEnd, early_end};
 use crate::device::Device;
 use crate::error::{Error, Exit};
 use crate::output::table::Rows;
@@ -45,20 +45,17 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-/// When it was and how it went. Of a run that did not come to its end the results say so, which the owner can read.
+/// When it was and how it went. Of a run that did not come to its end the history says so, which the owner can read.
 async fn last_run(context: &Context, device: &Device, own: bool) -> Result<String, Error> {
-    let mut text = device.last_sync();
-    if own && device.progress < 100 && !device.is_synchronizing() {
-        let results = context.client.device_proxy(device).await?.get_sync_results().await?;
-        let items: Vec<Item> = results.into_iter().map(Item::new).collect();
-        if let Some(early) = early_end(device, &items) {
-            if is_interrupted(&items) {
-                return Ok(early);
-            }
-            text += &format!(", {early}");
-        }
+    let text = device.last_sync();
+    if !own || device.is_synchronizing() {
+        return Ok(text);
     }
-    Ok(text)
+    Ok(match early_end(context, device).await? {
+        Some(EarlyEnd { how, is_dated: true }) => format!("{text}, {how}"),
+        Some(EarlyEnd { how, .. }) => how,
+        None => text,
+    })
 }
 
 /// `1.50 GB of 8.00 GB`; nothing where that isn't known.

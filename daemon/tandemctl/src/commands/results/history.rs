@@ -17,10 +17,10 @@ struct History {
 
 /// One run.
 #[derive(Serialize)]
-struct Run {
+pub(super) struct Run {
     began: u64,
-    ended: u64,
-    result: String,
+    pub(super) ended: u64,
+    pub(super) result: String,
     message: String,
     items: u32,
     changes: u32,
@@ -61,10 +61,14 @@ impl Run {
     }
 }
 
-pub(super) async fn run(context: &Context, device: &Device) -> Result<Exit, Error> {
+/// The last runs, the newest first.
+pub(super) async fn runs(context: &Context, device: &Device) -> Result<Vec<Run>, Error> {
     let answer = context.client.device_proxy(device).await?.get_sync_history().await?;
-    let runs =
-        answer.into_iter().map(|run| Run::read(&Properties::new(run))).collect::<Result<Vec<_>, _>>()?;
+    answer.into_iter().map(|run| Run::read(&Properties::new(run))).collect()
+}
+
+pub(super) async fn run(context: &Context, device: &Device) -> Result<Exit, Error> {
+    let runs = runs(context, device).await?;
     if context.output.json {
         context.output.document(&History { device: device.id.clone(), runs })?;
         return Ok(Exit::Ok);
