@@ -24,8 +24,12 @@ struct Source<'a> {
 impl Source<'_> {
     fn bytes<const N: usize>(self, at: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        let end = at.checked_add(N as u64)?;
-        (end <= self.size && (self.read)(at, &mut bytes)).then_some(bytes)
+        self.fill(at, &mut bytes).map(|()| bytes)
+    }
+
+    fn fill(self, at: u64, bytes: &mut [u8]) -> Option<()> {
+        let end = at.checked_add(bytes.len() as u64)?;
+        (end <= self.size && (self.read)(at, bytes)).then_some(())
     }
 }
 
@@ -107,10 +111,10 @@ fn ogg(source: Source<'_>, begin: u64) -> Option<Vec<Range<u64>>> {
         }
         let position = i64::from_le_bytes(header[6..14].try_into().ok()?);
         let (segments, table) = (u64::from(header[26]), at + 27);
-        let mut length = 0;
-        for segment in 0..segments {
-            length += u64::from(source.bytes::<1>(table + segment)?[0]);
-        }
+        let mut lengths = [0; 255];
+        let lengths = &mut lengths[..usize::from(header[26])];
+        source.fill(table, lengths)?;
+        let length = lengths.iter().map(|length| u64::from(*length)).sum();
         let body = table + segments;
         at = body.checked_add(length).filter(|end| *end <= source.size)?;
         if position > 0 || !parts.is_empty() {
@@ -135,7 +139,7 @@ fn chunks(
         if [k0, k1, k2, k3] == *kind {
             parts.push(body..end);
         }
-        at = end + end % 2;
+        at = end + u64::from(number(length) % 2);
     }
     None
 }
@@ -213,6 +217,7 @@ mod tests {
             (ogg(b"a"), ogg(b"another")),
             (m4a(b"a"), m4a(b"another")),
             (wav(b"a!"), wav(b"another!")),
+            (wav(b"a!"), [b"ID3\x04\0\0\0\0\0\x01\0", &wav(b"behind an odd number of bytes")[..]].concat()),
         ] {
             assert!(audio(&one).is_some_and(|audio| !audio.is_empty()));
             assert_eq!(audio(&one), audio(&two));
