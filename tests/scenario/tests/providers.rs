@@ -139,15 +139,18 @@ async fn a_player_whose_provider_serves_it_by_hand_only_says_why() {
     services.register_provider("By hand", &root, HashMap::new()).await.unwrap();
     let identity = HashMap::from([("canonical-name", Variant::from("by hand 1"))]);
     let mut events = stage.daemon.events().await;
-    loop {
-        // the daemon listens some time after the registration
-        let none: Option<&str> = None;
-        provider.emit_signal(none, &root, PROVIDER, "DeviceArrived", &identity).await.unwrap();
-        let connected = events.wait_for("DeviceConnect");
-        if tokio::time::timeout(Duration::from_millis(100), connected).await.is_ok() {
-            break;
+    let heard = async {
+        loop {
+            // the daemon listens some time after the registration
+            let none: Option<&str> = None;
+            provider.emit_signal(none, &root, PROVIDER, "DeviceArrived", &identity).await.unwrap();
+            let connected = events.wait_for("DeviceConnect");
+            if tokio::time::timeout(Duration::from_millis(100), connected).await.is_ok() {
+                break;
+            }
         }
-    }
+    };
+    tokio::time::timeout(kit::LIMIT, heard).await.unwrap();
     let device = only_device(&stage).await;
     let manual = |status: &String| status == "manual-device";
     kit::wait_for_property(&stage.client, device.inner().path(), names::DEVICE, "Status", manual).await;
