@@ -10,10 +10,11 @@ use serde_json::json;
 #[command(
     after_long_help = "Attributes: FriendlyName, PercentSpaceReserved (0 to 95), SyncOnConnect (True or False), \
                              AutoSyncDefaultRules (True assigns the default set anew), BackgroundSyncState, \
-                             SyncFilter, Verify (True: what is copied is read back from the device and compared), IncludeSkippedFiles (an empty value: the next run copies again what you \
-                             deleted on the device, and puts the library's version beside what you changed there), AllowMassDeletion (True: the next run may delete more than half, \
-                             and more than 20, of the tracks that Tandem put on the device, and may delete while the \
-                             library looks wrong).\n\n\
+                             SyncFilter, Verify (True: what is copied is read back from the device and compared), \
+                             IncludeSkippedFiles (an empty value: the next run copies again what you deleted on the \
+                             device, and puts the library's version beside what you changed there), AllowMassDeletion \
+                             (True: the next run may delete more than half, and more than 20, of the tracks that Tandem \
+                             put on the device, and may delete while the library looks wrong).\n\n\
                              JSON: {device: id, name, value: text}."
 )]
 pub(crate) struct Args {
