@@ -383,7 +383,8 @@ async fn the_manifest_of_an_ended_partnership_goes_at_the_next_start() {
 #[tokio::test]
 async fn a_run_that_is_cut_is_in_the_history_and_each_file_is_counted_once() {
     let mut world = World::new().await;
-    let files: Vec<String> = (0..40).map(|n| format!("{n:02}.mp3")).collect();
+    // more than two groups
+    let files: Vec<String> = (0..140).map(|n| format!("{n:03}.mp3")).collect();
     for file in &files {
         world.add_file(file, &vec![7; 1000]);
     }
@@ -393,7 +394,7 @@ async fn a_run_that_is_cut_is_in_the_history_and_each_file_is_counted_once() {
     world.engine.set(&device, Setting::SyncOnConnect(false)).await.unwrap();
     let before = world.engine.history(&device).await;
     world.library.set("P", &files.iter().map(String::as_str).collect::<Vec<_>>());
-    world.start_and_hold(&device, 38).await;
+    world.start_and_hold(&device, 138).await;
     assert_eq!(world.engine.history(&device).await, before, "a run that goes on isn't there yet");
     let mut world = world.cut().await;
     world.release();
@@ -402,7 +403,7 @@ async fn a_run_that_is_cut_is_in_the_history_and_each_file_is_counted_once() {
     assert_eq!((cut.len(), &cut[1..]), (before.len() + 1, &before[..]));
     let run = &cut[0];
     assert_eq!((run.failure, run.ended), (Some(ItemError::Interrupted), 0));
-    assert!(run.change_count > 0 && run.change_count < 40, "{run:?}");
+    assert!(run.change_count > 0 && run.change_count < 140, "{run:?}");
     assert_eq!((run.item_count, run.written_bytes), (run.change_count, u64::from(run.change_count) * 1000));
     let results = world.engine.results(&device).await.unwrap();
     assert_eq!((results[0].error, results[0].media.as_str()), (Some(ItemError::Interrupted), ""));
@@ -423,11 +424,11 @@ async fn a_run_that_is_cut_is_in_the_history_and_each_file_is_counted_once() {
     let list = world.tree("player")["Playlists/P.m3u8"].len() as u64;
     assert_eq!(
         cut[0].change_count + runs[0].change_count,
-        40 + 1,
+        140 + 1,
         "the list is no track, and a file counts once"
     );
-    assert_eq!(cut[0].written_bytes + runs[0].written_bytes, 40 * 1000 + list);
-    assert_eq!((runs[0].failure, runs[0].item_count), (None, 40));
+    assert_eq!(cut[0].written_bytes + runs[0].written_bytes, 140 * 1000 + list);
+    assert_eq!((runs[0].failure, runs[0].item_count), (None, 140));
     assert!(world.engine.results(&device).await.unwrap().iter().all(|row| row.error.is_none()));
     assert_eq!(world.manifest().open_run(), Ok(None), "a run that ended is not open any more");
 }

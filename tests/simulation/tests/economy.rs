@@ -116,7 +116,6 @@ fn what_was_finished_when_a_run_is_stopped_is_not_looked_at_again() {
     for flavour in Flavour::ALL {
         let run = |faults: Vec<Fault>| {
             let add = |number: u8| Event::Library(LibraryEdit::Add { playlist: number % 2, size: 700 });
-            // more than a group
             let mut events: Vec<Event> = (0..20).map(add).collect();
             events.extend([Event::Run(faults), Event::Run(Vec::new())]);
             let outcome = played(&History { flavour, clusters: 900, seed: 1, events }, Stores::Memory);

@@ -355,7 +355,8 @@ impl World {
             opener: Arc::<Door>::clone(&door),
             libraries: Arc::new(OneLibrary(Arc::clone(&library))),
             clock: Arc::<AnyClock>::clone(&clock),
-            new_guid: Arc::new(|| Guid(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)) | 1 << 100)),
+            // such as are made at random don't share their beginning
+            new_guid: Arc::new(|| Guid(u128::from(NEXT.fetch_add(1, Ordering::Relaxed)) << 104 | 1)),
             options: EngineOptions { settle: Duration::from_millis(20), ..EngineOptions::default() },
         };
         let started = Engine::start(parts, Inputs { presence: arrivals, stop: stop.clone() }).await.unwrap();
