@@ -1,10 +1,10 @@
 """Power cuts, at hundreds of moments of one run: all that the machine wrote to the stick and to the daemon's state is kept
-in its order; each cut shows both as they were when so much had reached them. `fsck.fat` repairs the stick, the daemon
-starts with what it finds, and afterwards the stick has to hold exactly what the run that was not cut has left.
+in its order; each cut shows both as they were when so much had reached them. The file system's checker repairs the stick,
+the daemon starts with what it finds, and afterwards the stick has to hold exactly what the run that was not cut has left.
 """
 
 import hashlib
-import time
+import pathlib
 from collections import Counter
 
 from cases.support import Bench, by_name
@@ -12,8 +12,9 @@ from machine import sticks
 from machine.guest import Failed
 from machine.recorded import RecordedDisks
 
-CUTS = 200
 STATE = "/dev/disk/by-id/virtio-state"
+AWAY = "umount /run/looking && blockdev --flushbufs /dev/sda"
+LOOK = "mkdir -p /run/looking && mount -o ro /dev/sda /run/looking && cd /run/looking"
 # what no kernel and no daemon may touch
 OWN = {"mine.txt": b"my own\n", "Music/Band 1/own.mp3": b"my own song" * 5000}
 
@@ -25,31 +26,37 @@ pathlib.Path("Music/Band 1/001 Song.mp3").write_bytes(os.urandom(123_456))
 pathlib.Path("Music/Band 2/002 Song.mp3").write_bytes(os.urandom(200_000))
 """
 
-# How a machine starts that was cut off. Not all that fsck.fat repairs is worth a word.
-START = f"""
-fsck.fat -a /dev/sda >/run/repaired; code=$?; [ $code -le 1 ] || {{ cat /run/repaired; exit $code; }}
-grep -v -e '^fsck.fat' -e '^/dev/sda' -e '^$' /run/repaired
-mount {STATE} /var/lib/tandem && systemctl reset-failed tandemd && systemctl start tandemd
-"""
+# Repairs without asking; not all that it says is worth a word.
+REPAIR = {
+    "fat32": "fsck.fat -a /dev/sda >/run/repaired; code=$?; sed -i -e '/^fsck.fat/d' -e '/^.dev.sda/d' /run/repaired",
+    "exfat": "fsck.exfat -y /dev/sda >/run/repaired; code=$?; sed -i -e '/^exfatprogs/d' -e '/clean/d' /run/repaired",
+}
 STOP = f"""
 systemctl stop tandemd 'tandem-library@*' && ! grep ^/dev/sda /proc/mounts
 umount /var/lib/tandem && sync && blockdev --flushbufs /dev/sda {STATE}
 """
 
 
-def _on_stick(bench: Bench, disks: RecordedDisks) -> dict[str, str]:
+def _start(bench: Bench, kind: str) -> list[str]:
+    """Starts as a machine does that was cut off; what was repaired."""
+    shell = f"{REPAIR[kind]}; cat /run/repaired; [ $code -le 1 ] || exit $code"
+    repaired = bench.guest.check(shell).splitlines()
+    bench.guest.check(f"mount {STATE} /var/lib/tandem && systemctl reset-failed tandemd && systemctl start tandemd")
+    return [line.strip().rstrip(".") for line in repaired if line.strip()]
+
+
+def _on_stick(bench: Bench, disks: RecordedDisks, kind: str) -> dict[str, str]:
     """The digests of all files, by path, once the file system has turned out to be sound."""
-    number = time.monotonic_ns()
     path = bench.work / "cut.img"
     path.write_bytes(disks.content("stick"))
-    if complaint := sticks.sound(path, "fat32"):
+    if complaint := sticks.sound(path, kind):
         raise Failed(f"the file system is not sound: {complaint}")
-    files = sticks.files(path, bench.work / f"cut-{number}")
-    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    listed = bench.guest.check(f"{LOOK} && find . -type f -exec sha256sum {{}} +; cd / && {AWAY}")
+    return {line[68:]: line[:64] for line in listed.splitlines()}
 
 
 def _compare(found: dict[str, str], wanted: dict[str, str]) -> None:
-    """Exactly the files of the run that was not cut; the mark has times, and what `fsck.fat` salvages is its own."""
+    """Exactly the files of the run that was not cut; the mark has times, and what is salvaged is the checker's own."""
     rest = {name: digest for name, digest in found.items() if not name.startswith("FSCK")}
     wrong = {name for name in wanted | rest if rest.get(name) != wanted.get(name)} - {"WMPInfo.xml"}
     if wrong or "WMPInfo.xml" not in rest:
@@ -64,19 +71,24 @@ def _synchronise(bench: Bench) -> None:
     bench.ctl("sync STICK", limit=120)
 
 
-def _whole_run(bench: Bench, disks: RecordedDisks) -> tuple[int, dict[str, str]]:
+def _whole_run(bench: Bench, disks: RecordedDisks, kind: str) -> tuple[int, dict[str, str]]:
     """Partners the stick, changes the library, and keeps all that is written while the change is followed: how many
     entries that are, and what is on the stick then."""
     guest = bench.guest
-    guest.check(f"mount {STATE} /var/lib/tandem && chown tandem: /var/lib/tandem && systemctl start tandemd")
+    guest.check("systemctl mask --now --runtime tandemd")
     guest.plug_served("stick", disks.served_at("stick"), serial="A1")
+    guest.until("mkdir -p /run/owner && mount /dev/sda /run/owner", "the stick can be mounted")
+    for name, content in OWN.items():
+        guest.check(f"mkdir -p '/run/owner/{pathlib.PurePath(name).parent}'; cat >'/run/owner/{name}'", data=content)
+    guest.check("umount /run/owner && systemctl unmask --runtime tandemd")
+    guest.check(f"mount {STATE} /var/lib/tandem && chown tandem: /var/lib/tandem && systemctl start tandemd")
     bench.wait_for("STICK")
     bench.make_music()
     bench.partner("STICK")
     guest.check(STOP)
     guest.check("python3 -", user="ann", data=CHANGE.encode())
     disks.record()
-    guest.check(START)
+    _start(bench, kind)
     bench.wait_for("STICK")
     bench.ctl("scan --wait")
     bench.ctl("playlist remove All 'Music/Band 0/003 Song.mp3'")
@@ -85,34 +97,40 @@ def _whole_run(bench: Bench, disks: RecordedDisks) -> tuple[int, dict[str, str]]
     bench.ctl("playlist add All Music/*/02*.mp3 Music/*/01*.mp3 Music/*/006*.mp3")
     _synchronise(bench)
     guest.check(STOP)
-    return len(disks.end_record()), _on_stick(bench, disks)
+    return len(disks.end_record()), _on_stick(bench, disks, kind)
+
+
+def _cuts(bench: Bench, kind: str, cuts: int) -> None:
+    stick = sticks.make(bench.work / "stick.img", kind, "STICK", "64M")
+    state = sticks.make(bench.work / "state.img", "ext4", "state", "32M")
+    contents = {"stick": stick.read_bytes(), "state": state.read_bytes()}
+    with RecordedDisks(bench.work, contents) as disks:
+        bench.guest.attach_served("state", disks.served_at("state"))
+        count, wanted = _whole_run(bench, disks, kind)
+        for name, content in OWN.items():
+            assert wanted[name] == hashlib.sha256(content).hexdigest(), name
+        if count < cuts:
+            raise Failed(f"the run wrote only {count} times")
+        repairs: Counter[str] = Counter()
+        for cut in (count * (number + 1) // cuts for number in range(cuts)):
+            disks.show_cut(cut)
+            try:
+                repairs.update(_start(bench, kind)[:1])
+                _synchronise(bench)
+                bench.guest.check(STOP)
+                _compare(_on_stick(bench, disks, kind), wanted)
+            except Failed as failed:
+                raise Failed(f"cut after {cut} of {count} writes: {failed}") from failed
+        print(f"       {cuts} power cuts in {count} writes; what was repaired: {dict(repairs)}", flush=True)
 
 
 @by_name
 def case_a_power_cut_at_any_moment_of_a_run(bench: Bench) -> None:
     """See above. `fsck.fat`'s repairs are counted."""
-    stick = bench.stick("stick", size="64M")
-    for folder in ("Music", "Music/Band 1"):
-        sticks.make_folder(stick, folder)
-    sticks.put(stick, "Music/Band 1/own.mp3", OWN["Music/Band 1/own.mp3"])
-    state = sticks.make(bench.work / "state.img", "ext4", "state", "32M")
-    contents = {"stick": stick.read_bytes(), "state": state.read_bytes()}
-    with RecordedDisks(bench.work, contents) as disks:
-        bench.guest.attach_served("state", disks.served_at("state"))
-        count, wanted = _whole_run(bench, disks)
-        for name, content in OWN.items():
-            assert wanted[name] == hashlib.sha256(content).hexdigest(), name
-        if count < CUTS:
-            raise Failed(f"the run wrote only {count} times")
-        repairs: Counter[str] = Counter()
-        for cut in (count * (number + 1) // CUTS for number in range(CUTS)):
-            disks.show_cut(cut)
-            try:
-                repaired = bench.guest.check(START)
-                repairs.update(line.strip().rstrip(".") for line in repaired.splitlines()[:1])
-                _synchronise(bench)
-                bench.guest.check(STOP)
-                _compare(_on_stick(bench, disks), wanted)
-            except Failed as failed:
-                raise Failed(f"cut after {cut} of {count} writes: {failed}") from failed
-        print(f"       {CUTS} power cuts in {count} writes; what fsck.fat repaired: {dict(repairs)}", flush=True)
+    _cuts(bench, "fat32", 200)
+
+
+@by_name
+def case_a_power_cut_at_any_moment_of_a_run_to_exfat(bench: Bench) -> None:
+    """The same with exFAT, whose folders are synced otherwise."""
+    _cuts(bench, "exfat", 40)
