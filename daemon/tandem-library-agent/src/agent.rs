@@ -103,7 +103,7 @@ impl Agent {
     /// What has to happen before a request can be answered, without blocking a thread.
     pub(crate) async fn prepare(&self, request: &Request) {
         if matches!(request, Request::Resolve(_)) {
-            if self.watcher.is_incomplete() {
+            if self.watcher.is_incomplete() || self.scanner.has_failed() {
                 self.scanner.request_full(false);
             } else {
                 self.watcher.hand_over(WATCH_LIMIT).await;

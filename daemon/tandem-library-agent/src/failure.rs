@@ -12,7 +12,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Refused(#[from] LibraryError),
     /// The index or the library file can't be used.
-    #[error("the library's index failed: {0}")]
+    #[error("the library's index failed: {0}{remedy}", remedy = remedy(.0))]
     Sql(#[from] rusqlite::Error),
     /// The system refused: what was being done, and its words.
     #[error("{0}: {1}")]
@@ -20,6 +20,14 @@ pub(crate) enum Failure {
     /// The daemon has gone; nobody waits for the answer.
     #[error("the connection has ended")]
     Gone,
+}
+
+/// What helps where a database file can't be written, to follow the error's own words.
+fn remedy(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => "; free some space where the state directory is",
+        _ => "",
+    }
 }
 
 /// The agent's results.

@@ -141,6 +141,11 @@ impl Scanner {
         }
     }
 
+    /// Whether a scan has failed, so that what it was to look at is not known, and none of everything went well since.
+    pub(crate) fn has_failed(&self) -> bool {
+        lock(&self.troubles).contains_key(Path::new(""))
+    }
+
     /// Lets a running scan end at the next file, and begins no other.
     pub(crate) fn end(&self) {
         self.ending.store(true, Ordering::Relaxed);

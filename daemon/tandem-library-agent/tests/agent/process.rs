@@ -83,6 +83,23 @@ async fn damaged_files_are_replaced_and_told() {
 }
 
 #[tokio::test]
+async fn what_a_failed_scan_has_missed_is_found_before_the_next_use() {
+    let fixture = Fixture::new();
+    fixture.put("one.flac", &samples::flac(&["TITLE=one"]));
+    let library = fixture.open().await;
+    let all = library.default_playlists().await.unwrap().pop().unwrap();
+    let index = rusqlite::Connection::open(fixture.folder.path().join("state/index.sqlite")).unwrap();
+    let refusal = "CREATE TRIGGER refusal BEFORE INSERT ON track BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    index.execute_batch(refusal).unwrap();
+    fixture.put("two.flac", &samples::flac(&["TITLE=two"]));
+    let resolved = library.resolve(vec![all.clone()]).await.unwrap();
+    assert!(resolved.trouble.unwrap().contains("refused"));
+    index.execute_batch("DROP TRIGGER refusal").unwrap();
+    let resolved = library.resolve(vec![all]).await.unwrap();
+    assert_eq!((resolved.trouble, resolved.tracks.len()), (None, 2));
+}
+
+#[tokio::test]
 async fn a_library_that_lost_its_playlists_is_in_trouble_until_that_is_confirmed() {
     let fixture = Fixture::new();
     fixture.put("one.flac", &samples::flac(&["TITLE=one"]));
