@@ -125,6 +125,17 @@ async fn sent(world: &World, count: usize) -> Vec<PathBuf> {
     tokio::time::timeout(Duration::from_secs(20), look).await.unwrap()
 }
 
+/// Waits until so many tracks have their names: what a thread has begun it ends, though the engine is ended meanwhile.
+async fn named(world: &World, count: usize) {
+    let folder = world.player("player").join("Music/Ann/Live");
+    let look = async {
+        while std::fs::read_dir(&folder).into_iter().flatten().count() != count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), look).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_was_sent_whole_when_the_run_was_cut_is_not_sent_again() {
     let mut world = World::new().await;
@@ -396,6 +407,14 @@ async fn a_run_that_is_cut_is_in_the_history_and_each_file_is_counted_once() {
     world.library.set("P", &files.iter().map(String::as_str).collect::<Vec<_>>());
     world.start_and_hold(&device, 138).await;
     assert_eq!(world.engine.history(&device).await, before, "a run that goes on isn't there yet");
+    named(&world, 138).await;
+    // the next one is asked for once more by a group of its own, when that and what was done before it are recorded
+    let mut asked = world.library.opened.subscribe();
+    tokio::time::timeout(Duration::from_secs(20), asked.wait_for(|count| *count >= 140))
+        .await
+        .unwrap()
+        .unwrap();
+    drop(asked);
     let mut world = world.cut().await;
     world.release();
     // before the player is there again
