@@ -139,8 +139,10 @@ fn by_descriptors(facts: &UsbDeviceFacts, advertised: &Advertised) -> Result<Cla
         return Err(if guids.is_empty() { Reason::NothingAdvertised } else { Reason::Others(guids) });
     };
     let its_own = |interface: &&InterfaceFacts| Some(interface.number) == player.first_interface;
-    if let Some(interface) = facts.interfaces.iter().find(its_own) {
-        not_driven(interface)?;
+    match facts.interfaces.iter().find(its_own) {
+        Some(interface) => not_driven(interface)?,
+        // the device as a whole: the provider chooses the interface
+        None => untouchable::may_be_served(facts)?,
     }
     let verdict = Verdict::Provider(Box::new(provider_arrival(facts, guids)?));
     Ok(Classified { verdict, because: Reason::Player })

@@ -138,7 +138,10 @@ pub(crate) fn reports(
     let descriptors = match (answer, failed) {
         (Some(Answer::None), _) => "asked: it has none".to_owned(),
         (Some(Answer::Advertised(_)), _) => "asked, and read".to_owned(),
-        (Some(Answer::Silent), _) => "asked: it did not answer in time, and is not asked again".to_owned(),
+        (Some(Answer::Silent), _) => format!(
+            "asked: it did not answer in time, and its model is not asked again but by `tandemctl probe --again {}`",
+            facts.usb.port
+        ),
         (None, Some(cause)) => format!("could not be asked: {cause}"),
         (None, None) => match crate::usb::may_be_asked(facts) {
             Ok(()) => "not asked: what it is was known without".to_owned(),
@@ -209,6 +212,13 @@ mod tests {
         for text in ["Walkman", "1209", "1209:zzzz", "12:", ":", "/etc/passwd", "1209:4ee1:1"] {
             assert_eq!(Selector::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_did_not_answer_is_told_with_the_way_to_ask_it_again() {
+        let classified = crate::usb::classify_usb(&unknown(), Some(&Answer::Silent));
+        let told = reports(&unknown(), Some(&Answer::Silent), None, &classified);
+        assert!(told.descriptors.ends_with("`tandemctl probe --again 1-2`"), "{}", told.descriptors);
     }
 
     #[tokio::test]

@@ -260,8 +260,17 @@ fn drives_and_mtp_players_are_for_no_provider() {
     );
     assert!(matches!(classify_usb(&ruled(vec![interface(6, 1, 1, "MTP")]), None).verdict, Verdict::Mtp(_)));
     let driven = device("1209", vec![with_driver("cdc_acm", interface(0xff, 0, 0, ""))]);
-    let answer = advertising(&[PLAYER_INTERFACE], Some(1));
-    assert_eq!(classify_usb(&driven, Some(&answer)).because, Reason::Driver(1, "cdc_acm".to_owned()));
+    // told of the interface itself, of the device as a whole, or of an interface that it hasn't
+    for first_interface in [Some(1), None, Some(7)] {
+        let answer = advertising(&[PLAYER_INTERFACE], first_interface);
+        assert_eq!(classify_usb(&driven, Some(&answer)).because, Reason::Driver(1, "cdc_acm".to_owned()));
+    }
+    let mut beside = driven;
+    beside.interfaces.push(InterfaceFacts { number: 2, ..interface(0xff, 0, 0, "") });
+    let answer = advertising(&[PLAYER_INTERFACE], None);
+    assert_eq!(classify_usb(&beside, Some(&answer)).because, Reason::Player, "another interface is free");
+    let keyboard = device("1209", vec![with_driver("usbhid", interface(3, 1, 1, ""))]);
+    assert_eq!(classify_usb(&keyboard, Some(&answer)).because, Reason::NoInterface);
 }
 
 #[test]

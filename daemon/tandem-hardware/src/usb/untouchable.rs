@@ -71,11 +71,17 @@ pub(super) fn may_be_asked(facts: &UsbDeviceFacts) -> Result<(), Reason> {
     if let Some(used) = facts.interfaces.iter().find(|interface| interface.driver == "usbfs") {
         return Err(Reason::InUse(used.number));
     }
+    may_be_served(facts)?;
+    facts.node.as_ref().ok_or(Reason::NoNode)?;
+    Ok(())
+}
+
+/// Whether it has an interface that a player could be served over, and that no kernel driver holds.
+pub(super) fn may_be_served(facts: &UsbDeviceFacts) -> Result<(), Reason> {
     let first = facts.interfaces.iter().find(could_serve).ok_or(Reason::NoInterface)?;
     if served(facts).next().is_none() {
         return Err(Reason::Driver(first.number, first.driver.clone()));
     }
-    facts.node.as_ref().ok_or(Reason::NoNode)?;
     Ok(())
 }
 
