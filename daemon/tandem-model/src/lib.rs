@@ -19,6 +19,7 @@ pub mod player;
 pub mod presence;
 pub mod snapshot;
 pub mod usb;
+pub mod wmp_info;
 
 /// A boxed future, so that the traits between the crates can be used as `dyn`.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

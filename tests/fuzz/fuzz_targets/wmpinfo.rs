@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use tandem_model::id::Guid;
 use tandem_model::player::Mark;
-use tandem_players::file_system::mark;
+use tandem_model::wmp_info as mark;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = mark::decode(bytes) else { return };

@@ -3,7 +3,6 @@
 //! What can't be read is set aside under another name before a new file takes its place; it is never lost.
 
 use crate::file_system::errno::{During, errno_of};
-use crate::file_system::mark::{self, LIMIT, MarkError};
 use crate::file_system::remove::rename_new;
 use crate::file_system::root::{Small, Tree};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
@@ -14,6 +13,7 @@ use std::os::fd::OwnedFd;
 use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
 use tandem_model::player::Mark;
+use tandem_model::wmp_info::{self as mark, LIMIT, MarkError};
 
 const NAME: &str = "WMPInfo.xml";
 /// How many entries of the root are looked through for the name in another case.

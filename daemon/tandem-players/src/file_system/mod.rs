@@ -7,7 +7,6 @@ mod errno;
 mod fill;
 mod finish;
 pub mod hints;
-pub mod mark;
 mod mark_file;
 pub mod media_player_info;
 mod object;

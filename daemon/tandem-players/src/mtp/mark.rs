@@ -7,11 +7,11 @@ use super::error::Fail;
 use super::send::bytes_request;
 use super::session::{Session, ask};
 use super::tree::Known;
-use crate::file_system::mark::{self, LIMIT, MarkError};
 use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Expect, Mark, Transfer, WriteRequest};
+use tandem_model::wmp_info::{self as mark, LIMIT, MarkError};
 use tandem_mtp::codec::value::Value;
 use tandem_mtp::codes::{DataType, DevicePropertyCode, FormatCode, OperationCode};
 

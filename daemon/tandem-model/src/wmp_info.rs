@@ -2,11 +2,11 @@
 //!
 //! What is there besides the mark is kept byte for byte; nothing is expanded, and nothing is trusted.
 
+use crate::id::Guid;
+use crate::player::Mark;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use std::ops::Range;
-use tandem_model::id::Guid;
-use tandem_model::player::Mark;
 use thiserror::Error;
 
 /// The most that is read or written, in bytes.
