@@ -70,10 +70,6 @@ fn gone(handle: Handle) -> Error {
     Error::InterfaceDead(format!("there is no storage {handle} any more"))
 }
 
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
 impl Directory {
     fn nodes(&self) -> MutexGuard<'_, Nodes> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -115,8 +111,7 @@ impl Directory {
         let new = file.with_extension("new");
         let mut written = File::create(&new)?;
         written.write_all(text.as_bytes()).and_then(|()| written.sync_all())?;
-        fs::rename(&new, file)?;
-        Ok(sync(file.parent().unwrap_or(&self.root))?)
+        Ok(fs::rename(&new, file)?)
     }
 
     /// Where a name in a folder is.
@@ -131,8 +126,7 @@ impl Directory {
         let (from, to) = (self.path(handle)?, self.place(folder, name)?);
         renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE).map_err(io::Error::from)?;
         self.nodes().by_handle.insert(handle, (folder, name.to_owned()));
-        let mut changed = [from.parent(), to.parent()].into_iter().flatten();
-        Ok(changed.try_for_each(sync)?)
+        Ok(())
     }
 
     /// Gives handles to everything below a folder.
@@ -212,7 +206,6 @@ impl Device for Directory {
         let path = self.place(folder, new.name)?;
         if new.kind == Kind::Folder {
             fs::create_dir(&path)?;
-            sync(path.parent().unwrap_or(&self.root))?;
         } else {
             let file = File::create_new(&path)?;
             if let Some(modified) = new.modified {
@@ -233,9 +226,12 @@ impl Device for Directory {
         let modified = file.metadata()?.modified()?;
         file.set_len(0)?;
         source.copy_to(&mut file)?;
-        file.set_times(FileTimes::new().set_modified(modified))?;
-        file.sync_all()?;
-        Ok(())
+        Ok(file.set_times(FileTimes::new().set_modified(modified))?)
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        // files and folders alike; where a device has a cheaper way, it is its own
+        Ok(rustix::fs::syncfs(File::open(&self.root)?).map_err(io::Error::from)?)
     }
 
     fn read(&self, file: Handle, offset: u64, size: u64, sink: &mut Sink) -> Result<(), Error> {
@@ -259,7 +255,7 @@ impl Device for Directory {
         }
         self.nodes().by_handle.remove(&handle);
         self.nodes().by_id.remove(&entry.persistent_id);
-        Ok(sync(path.parent().unwrap_or(&self.root))?)
+        Ok(())
     }
 
     fn rename(&self, handle: Handle, name: &str) -> Result<(), Error> {

@@ -3,8 +3,10 @@
 
 use dbus_interfaces::provider::Error;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Advice, fadvise};
 use std::fs::File;
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, PipeReader, Read, Seek, Write};
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes that are moved at once.
 const PIECE: usize = 256 * 1024;
+
+/// Bytes that a file's storage is given to begin with.
+const WRITTEN_AT_ONCE: u64 = 1 << 20;
 
 /// A descriptor, and the pipe that hangs up when the device is released.
 struct Channel {
@@ -79,16 +84,25 @@ impl Source {
         self.size
     }
 
-    /// Writes all of it to a file of this machine, from where that stands; for devices that are directories.
+    /// Writes all of it to a file of this machine, from where that stands; for devices that are directories. Their storage
+    /// begins with each piece at once, so that little is left when it has to keep it all.
     ///
     /// # Errors
     /// What reading or writing says.
     pub fn copy_to(&mut self, file: &mut File) -> io::Result<()> {
         let mut piece = vec![0; PIECE.min(usize::try_from(self.size).unwrap_or(PIECE)).max(1)];
+        let (mut begun, mut written) = (file.stream_position()?, file.stream_position()?);
         loop {
-            match self.read(&mut piece)? {
-                0 => return Ok(()),
-                read => file.write_all(&piece[..read])?,
+            let read = self.read(&mut piece)?;
+            file.write_all(&piece[..read])?;
+            written += read as u64;
+            if written - begun >= WRITTEN_AT_ONCE || read == 0 {
+                // advice, that nothing depends on
+                let _ = fadvise(&*file, begun, NonZeroU64::new(written - begun), Advice::DontNeed);
+                begun = written;
+            }
+            if read == 0 {
+                return Ok(());
             }
         }
     }

@@ -99,7 +99,8 @@ pub trait Driver: Send + Sync + 'static {
 /// [`Device::one_at_a_time`] says otherwise.
 ///
 /// Errors are told to the daemon as they are. `InterfaceDead` is for a handle that means nothing any more, and for a
-/// device that is gone. A method that has succeeded is lasting: the device keeps what it did over a power cut.
+/// device that is gone. What a method that has succeeded did is lasting, over a power cut too: when it returns, or from the
+/// next [`Device::flush`] on.
 pub trait Device: Send + Sync {
     /// What the device calls itself.
     fn name(&self) -> String;
@@ -223,8 +224,7 @@ pub trait Device: Send + Sync {
     /// `Exists`, `NoSpace`, `InvalidArgument` for a name that the device doesn't take.
     fn create(&self, folder: Handle, new: &New<'_>) -> Result<Handle, Error>;
 
-    /// Replaces a file's bytes with all that the source gives, and returns when the device keeps them. The modification
-    /// time that was set before stays.
+    /// Replaces a file's bytes with all that the source gives. The modification time that was set before stays.
     ///
     /// # Errors
     /// `NoSpace`, and whatever the device says. When the source fails, its failure is told in place of this one.
@@ -286,6 +286,16 @@ pub trait Device: Send + Sync {
     /// `NotSupported` for what is no playlist.
     fn set_references(&self, _playlist: Handle, _references: &[Handle]) -> Result<(), Error> {
         Err(Error::NotSupported("the device keeps no references".to_owned()))
+    }
+
+    /// Returns when the device keeps all that was done before, so that a power cut doesn't undo it. It is called for a group
+    /// of files at once by a caller that knows it, and after each change for any other. A device whose methods return
+    /// no sooner than that has nothing to do.
+    ///
+    /// # Errors
+    /// When it can't be kept.
+    fn flush(&self) -> Result<(), Error> {
+        Ok(())
     }
 
     /// Ends the use of the device, when all else has ended: everything has to be on it.

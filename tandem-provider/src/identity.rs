@@ -66,7 +66,8 @@ impl Identity {
     }
 }
 
-fn take<T: TryFrom<OwnedVariant>>(
+/// Takes a key of an identity out; an error when it is of another type.
+pub(crate) fn take<T: TryFrom<OwnedVariant>>(
     fields: &mut HashMap<String, OwnedVariant>,
     key: &str,
 ) -> Result<Option<T>, Error> {

@@ -22,6 +22,8 @@ pub(crate) struct Open {
     device: Arc<dyn Device>,
     /// Hangs up when the device is released.
     released: Arc<PipeReader>,
+    /// Whether the caller calls `Flush`.
+    flushes: bool,
     /// Held by each call while it runs; closing waits for all of them.
     running: Arc<tokio::sync::RwLock<()>>,
     turn: Option<Arc<tokio::sync::Mutex<()>>>,
@@ -121,12 +123,13 @@ impl Sessions {
         lock(&self.slots).by_number.keys().map(|number| format!("d{number}")).collect()
     }
 
-    /// Opens a device for a caller, whose earlier use of it ends first.
+    /// Opens a device for a caller, whose earlier use of it ends first. `flushes` when that calls `Flush`.
     pub(crate) async fn open(
         &self,
         caller: &OwnedUniqueName,
         identity: Identity,
         usb: Option<OwnedFd>,
+        flushes: bool,
     ) -> Result<OwnedObjectPath, Error> {
         let (number, earlier) = self.reserve(caller, &identity)?;
         if let Some(earlier) = earlier {
@@ -147,6 +150,7 @@ impl Sessions {
                 turn: device.one_at_a_time().then(Arc::default),
                 device,
                 released: Arc::new(released),
+                flushes,
                 running: Arc::default(),
                 transfers: Mutex::default(),
             })
@@ -253,7 +257,11 @@ impl Sessions {
 /// Closes a device that is in the table no more, after the last of its calls.
 async fn close(open: Arc<Open>) -> Result<(), Error> {
     let alone = Arc::clone(&open.running).write_owned().await;
-    let result = blocking(move || open.device.close()).await;
+    let ended = move || {
+        let kept = open.device.flush();
+        open.device.close().and(kept)
+    };
+    let result = blocking(ended).await;
     drop(alone);
     result
 }
@@ -308,6 +316,20 @@ impl Open {
         blocking(move || {
             let _both = (running, turn);
             work(&*device)
+        })
+        .await
+    }
+
+    /// The same for work that changes something: when that has been done it lasts, unless the caller sees to that.
+    pub(crate) async fn change<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Device) -> Result<T, Error> + Send + 'static,
+    {
+        let flushes = self.flushes;
+        self.run(move |device| {
+            let done = work(device)?;
+            if flushes { Ok(done) } else { device.flush().map(|()| done) }
         })
         .await
     }

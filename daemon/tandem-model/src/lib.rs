@@ -13,6 +13,7 @@ pub mod id;
 pub mod library;
 pub mod manifest;
 pub mod media;
+pub mod pace;
 pub mod partnership;
 pub mod path;
 pub mod player;

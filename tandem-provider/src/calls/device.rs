@@ -29,7 +29,7 @@ pub(crate) async fn answer(shared: &Shared, open: &Open, call: &Call, message: M
         }
         "SetProperty" => {
             let (name, value): (String, OwnedVariant) = arguments(message)?;
-            open.run(move |device| set_property(device, &name, &value)).await?;
+            open.change(move |device| set_property(device, &name, &value)).await?;
             call.answer(&())
         }
         "GetSupportedProperties" => {
@@ -43,6 +43,11 @@ pub(crate) async fn answer(shared: &Shared, open: &Open, call: &Call, message: M
         "DeviceIoControl" => {
             let (code, input): (u32, Vec<u8>) = arguments(message)?;
             call.answer(&open.run(move |device| device.control(code, &input)).await?)
+        }
+        "Flush" => {
+            arguments::<()>(message)?;
+            open.run(|device| device.flush()).await?;
+            call.answer(&())
         }
         "FindStorage" => {
             let (scope, id): (String, String) = arguments(message)?;

@@ -33,7 +33,7 @@ pub(crate) async fn answer(
             needs_file(&entry)?;
             let _transferring = open.transfer(handle)?;
             let source = Source::new(source.into(), size, open.released());
-            call.answer(&open.run(move |device| write(device, handle, source)).await?)
+            call.answer(&open.change(move |device| write(device, handle, source)).await?)
         }
         "ReadOnClearChannel" => {
             let (offset, size, sink): (u64, u64, OwnedFd) = arguments(message)?;
@@ -45,7 +45,7 @@ pub(crate) async fn answer(
         "Delete" => {
             let recursive: bool = arguments(message)?;
             let _transferring = open.transfer(handle)?;
-            open.run(move |device| delete(device, &entry, recursive)).await?;
+            open.change(move |device| delete(device, &entry, recursive)).await?;
             call.answer(&())
         }
         "Rename" => {
@@ -53,7 +53,7 @@ pub(crate) async fn answer(
             check::name(&name)?;
             let _transferring = open.transfer(handle)?;
             if name != entry.name {
-                open.run(move |device| device.rename(handle, &name)).await?;
+                open.change(move |device| device.rename(handle, &name)).await?;
             }
             call.answer(&())
         }
@@ -61,7 +61,7 @@ pub(crate) async fn answer(
             let folder: OwnedObjectPath = arguments(message)?;
             let folder = shared.sessions.storage_of(open, &folder)?;
             let _transferring = open.transfer(handle)?;
-            open.run(move |device| relocate(device, entry, folder)).await?;
+            open.change(move |device| relocate(device, entry, folder)).await?;
             call.answer(&())
         }
         _ => Err(unknown(call)),

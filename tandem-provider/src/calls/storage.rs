@@ -56,7 +56,8 @@ pub(crate) async fn answer(
             let kind = check::kind(&attributes)?;
             check::name(&name)?;
             let metadata = check::metadata(metadata)?;
-            let made = open.run(move |device| create(device, handle, kind, &name, &metadata, size)).await?;
+            let made =
+                open.change(move |device| create(device, handle, kind, &name, &metadata, size)).await?;
             call.answer(&shared.sessions.storage_path(open, made))
         }
         "GetSpecifiedMetadata" => {
@@ -68,7 +69,7 @@ pub(crate) async fn answer(
         }
         "SetMetadata" => {
             let metadata = check::metadata(arguments(message)?)?;
-            open.run(move |device| device.set_metadata(handle, &metadata)).await?;
+            open.change(move |device| device.set_metadata(handle, &metadata)).await?;
             call.answer(&())
         }
         "FindStorage" => {
@@ -109,7 +110,7 @@ async fn references(shared: &Shared, open: &Open, handle: Handle, call: &Call, m
         }
         device.set_references(handle, &handles)
     };
-    open.run(set).await?;
+    open.change(set).await?;
     call.answer(&())
 }
 

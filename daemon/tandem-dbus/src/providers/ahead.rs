@@ -7,12 +7,16 @@ use super::fault::Fault;
 use super::peer::Peer;
 use super::pipe;
 use super::pour::{Poured, pour};
-use super::send::{beside, check_names, is_by_references};
+use super::send::{Prepared, beside, is_by_references};
 use super::session::{Session, Shared, closed};
 use super::tree::Known;
 use futures_util::{StreamExt, stream};
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use tandem_model::error::PlayerError;
+use tandem_model::pace;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Expect, Sent, Transfer, Waiting, WriteRequest, Written};
 use zbus::OwnedObjectPath;
@@ -76,43 +80,24 @@ impl Session {
     }
 
     async fn send_ahead(&mut self, request: &WriteRequest, transfer: &Transfer) -> Result<Sent, PlayerError> {
-        check_names(&request.path)?;
-        self.check_temporary(&request.temporary).await?;
-        self.check_expected(&request.path, request.expect).await?;
-        pipe::check_length(&request.source, request.size)?;
-        if transfer.is_cancelled() {
-            return Err(PlayerError::Cancelled);
-        }
-        let mut made_folders = Vec::new();
-        let sent = match self.make_folders(&request.path, &mut made_folders).await {
-            Ok(place) => self.send_to(request, place, transfer).await,
-            Err(error) => Err(error),
-        };
-        match sent {
-            Ok(mut file) => {
-                file.made_folders.clone_from(&made_folders);
-                let temporary = request.temporary.clone();
-                self.ahead.files.insert(temporary.clone(), file);
-                Ok(Sent::Underway { temporary, made_folders })
-            }
-            Err(error) => {
-                if !self.peer.link.is_lost() {
-                    self.remove_empty(made_folders).await?;
-                }
-                Err(error)
-            }
-        }
+        let Prepared { folder, made_folders, .. } = self.prepare(request, transfer).await?;
+        let sent = self.send_to(request, folder, transfer).await;
+        let mut file = self.or_without(&made_folders, sent).await?;
+        file.made_folders.clone_from(&made_folders);
+        let temporary = request.temporary.clone();
+        self.ahead.files.insert(temporary.clone(), file);
+        Ok(Sent::Underway { temporary, made_folders })
     }
 
     async fn send_to(
         &mut self,
         request: &WriteRequest,
-        place: OwnedObjectPath,
+        folder: OwnedObjectPath,
         transfer: &Transfer,
     ) -> Result<Underway, PlayerError> {
         let at = beside(&request.path, &request.temporary);
         self.check_free(request, &at).await?;
-        let object = self.create(&place, request, &at).await?;
+        let object = self.create(&folder, request, &at).await?;
         let chunk = self.parameters.optimal_transfer_size;
         let poured = pour(&self.peer, &object, request, chunk, transfer).await;
         match poured.and_then(|poured| pipe::check_length(&request.source, request.size).map(|()| poured)) {
@@ -130,10 +115,10 @@ impl Session {
     /// Takes in what came of a file.
     async fn named(
         &mut self,
-        (path, at, object): (DevicePath, String, OwnedObjectPath),
+        file: Answered,
         named: Result<(Known, u128), PlayerError>,
-        made_folders: Vec<DevicePath>,
     ) -> Result<Written, PlayerError> {
+        let Answered { path, at, object, made_folders, .. } = file;
         match named {
             Ok((known, hash)) => {
                 let id = if known.id.is_empty() { path.as_str() } else { &known.id };
@@ -149,29 +134,68 @@ impl Session {
     }
 }
 
-/// Waits until the device has these files, and gives them their names. The session is free for others meanwhile.
+/// Waits until the device keeps these files, and gives them their names. The session is free for others meanwhile.
 pub(super) async fn finish(
     shared: &Shared,
     sent: Vec<Sent>,
+    window: &AtomicU64,
 ) -> Result<Vec<Result<Written, PlayerError>>, PlayerError> {
     let (peer, files) = {
         let mut guard = shared.lock().await;
         let session = guard.as_mut().ok_or_else(closed)?;
         let files: Vec<_> = sent.into_iter().map(|one| session.taken(one)).collect();
-        (std::sync::Arc::clone(&session.peer), files)
+        (Arc::clone(&session.peer), files)
     };
     let peer = &peer;
-    let finished = stream::iter(files).map(async |file| {
-        let Underway { path, at, size, object, poured, made_folders } = match file {
+    let answered = stream::iter(files).map(async |file| {
+        let Underway { path, at, size, object, poured, made_folders } = file?;
+        let answer = poured.answered(peer).await;
+        Ok(Answered { path, at, size, object, made_folders, answer })
+    });
+    let answered: Vec<Result<Answered, _>> = answered.buffered(AT_ONCE).collect().await;
+    let bytes = answered.iter().flatten().filter(|file| file.answer.is_ok()).map(|file| file.size).sum();
+    let kept = keep(peer, bytes, window).await;
+    if let Err(error) = &kept
+        && error.ends_run()
+    {
+        return Err(error.clone());
+    }
+    let finished = stream::iter(answered).map(async |file| {
+        let file = match file {
             Ok(file) => file,
             Err(written) => return written,
         };
-        let named = name(peer, poured, &object, (&at, &path), size).await;
+        let named = match file.answer.clone().and_then(|hash| kept.clone().map(|()| hash)) {
+            Ok(hash) => name(peer, &file).await.map(|known| (known, hash)),
+            Err(error) => Err(error),
+        };
         let mut guard = shared.lock().await;
         let session = guard.as_mut().ok_or_else(closed)?;
-        session.named((path, at, object), named, made_folders).await
+        session.named(file, named).await
     });
     Ok(finished.buffered(AT_ONCE).collect().await)
+}
+
+/// A file that the provider has answered for, with the hash of its bytes if it has them.
+struct Answered {
+    path: DevicePath,
+    at: String,
+    size: u64,
+    object: OwnedObjectPath,
+    made_folders: Vec<DevicePath>,
+    answer: Result<u128, PlayerError>,
+}
+
+/// Has the device keep what it was sent. `window` is what may be unfinished, in bytes; it follows the device's speed.
+async fn keep(peer: &Peer, bytes: u64, window: &AtomicU64) -> Result<(), PlayerError> {
+    let begun = Instant::now();
+    peer.flush().await?;
+    let old = window.load(Ordering::Relaxed);
+    // less says little of the device's speed
+    if peer.keeps_later.load(Ordering::Relaxed) && bytes >= old / 2 {
+        window.store(pace::next_window(old, begun.elapsed()), Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 impl Session {
@@ -188,18 +212,12 @@ impl Session {
 }
 
 /// Has a file that the device keeps get its name.
-async fn name(
-    peer: &Peer,
-    poured: Poured,
-    object: &OwnedObjectPath,
-    (at, path): (&str, &DevicePath),
-    size: u64,
-) -> Result<(Known, u128), PlayerError> {
-    let hash = poured.kept(peer).await?;
-    peer.whole(object, at, path, size).await?;
+async fn name(peer: &Peer, file: &Answered) -> Result<Known, PlayerError> {
+    let Answered { path, at, size, object, .. } = file;
+    peer.whole(object, at, path, *size).await?;
     if !peer.rename(object, path).await? {
         let text = "it can't rename any more".to_owned();
         return Err(Fault::Lie(text).told("renaming a file", path.as_str()));
     }
-    Ok((peer.whole(object, path.as_str(), path, size).await?, hash))
+    peer.whole(object, path.as_str(), path, *size).await
 }

@@ -103,6 +103,7 @@ async fn send_together(player: &dyn Player) -> Result<(), PlayerError> {
 
 /// What may be there, whatever happened.
 fn check(device: &Device, harmed: &str) {
+    assert_eq!(device.named_too_early, [""; 0], "{harmed}");
     let files = device.files();
     assert_eq!(files.get(OWN.0).map(Vec::as_slice), Some(OWN.1), "{harmed}: the user's file");
     for (name, bytes) in &files {
@@ -163,6 +164,10 @@ async fn harmed(bus: &PrivateBus, number: usize, harm: Harm) {
         }
         _ => {}
     }
+    if what == "Flush" && harm == Harm::Refuse("NotSupported") {
+        // whoever says so keeps everything at once
+        device.lock().unwrap().named_too_early.clear();
+    }
     check(&device.lock().unwrap(), &label);
     drop(fake);
     put_in_order(bus, &device, &label).await;
@@ -199,7 +204,7 @@ async fn a_device_that_cannot_rename_or_list_at_once_is_served_too() {
     let device = fake_device();
     {
         let mut device = device.lock().unwrap();
-        (device.renames, device.lists_at_once) = (false, false);
+        (device.renames, device.lists_at_once, device.keeps_later) = (false, false, false);
     }
     let fake = Fake::enter(&bus, &device).await;
     work(&fake, &bus).await.unwrap();
@@ -207,6 +212,29 @@ async fn a_device_that_cannot_rename_or_list_at_once_is_served_too() {
     let all = ["Music/A/a.mp3", AHEAD[0].0, AHEAD[1].0, OWN.0, "Playlists/l.pla"];
     assert_eq!(files.keys().collect::<Vec<_>>(), all);
     assert_eq!(files["Music/A/a.mp3"], b"second");
+}
+
+#[tokio::test]
+async fn what_counts_as_done_was_kept_by_the_device() {
+    let bus = PrivateBus::start();
+    let device = fake_device();
+    let fake = Fake::enter(&bus, &device).await;
+    let player = fake.open(&bus).await.unwrap();
+    let unkept = || std::mem::take(&mut device.lock().unwrap().unkept);
+    player.set_mark(Mark { device: Guid(1), relationship: Guid(2) }).await.unwrap();
+    assert_eq!(unkept(), 0, "the mark");
+    let storage = player.storage();
+    let first = write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await.unwrap();
+    write(&*player, request("Music/A/a.mp3", b"second", Expect::This(first.facts))).await.unwrap();
+    send_together(&*player).await.unwrap();
+    assert!(unkept() > 0, "names are kept together");
+    storage.settle(vec![path("Music/A/a.mp3")]).await.unwrap();
+    assert_eq!(unkept(), 0, "what was written");
+    let now = storage.object(&path("Music/A/a.mp3")).facts().await.unwrap().unwrap();
+    storage.object(&path("Music/A/a.mp3")).delete(now, path(TEMPORARY)).await.unwrap();
+    storage.flush().await.unwrap();
+    assert_eq!(unkept(), 0, "what was deleted");
+    check(&device.lock().unwrap(), "nothing");
 }
 
 #[tokio::test]

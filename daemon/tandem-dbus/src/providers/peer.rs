@@ -3,15 +3,17 @@
 
 use super::answers::{self, ENTRY, Entry, Properties};
 use super::fault::{Fault, Word};
-use super::link::{Limit, Link, QUICK};
+use super::link::{Limit, Link, QUICK, SLOW};
 use super::tree::Known;
 use dbus_interfaces::provider::{DEVICE, OBJECT, STORAGE};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
 use zbus::OwnedObjectPath;
 use zbus::wire::DynamicDeserialize;
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+const FLUSH: (&str, &str) = (DEVICE, "Flush");
 const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 
 /// A provider's side of an open device.
@@ -20,6 +22,8 @@ pub(super) struct Peer {
     /// The provider's root, below which all that it names must lie.
     pub(super) root: OwnedObjectPath,
     pub(super) device: OwnedObjectPath,
+    /// Whether the device keeps what was answered for only with the next `Flush`.
+    pub(super) keeps_later: AtomicBool,
 }
 
 impl Peer {
@@ -45,6 +49,26 @@ impl Peer {
         interface: &str,
     ) -> Result<Properties, Fault> {
         self.call(object, (PROPERTIES, "GetAll"), &interface, QUICK).await
+    }
+
+    /// Finds out whether the device has to be told to keep what was done.
+    pub(super) async fn ask_to_flush(&self) -> Result<(), Fault> {
+        let keeps_later = match self.call::<_, ()>(&self.device, FLUSH, &(), SLOW).await {
+            Ok(()) => true,
+            Err(Fault::Missing(_) | Fault::Refused(Word::NotSupported, _)) => false,
+            Err(fault) => return Err(fault),
+        };
+        self.keeps_later.store(keeps_later, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Returns when the device keeps all that it has answered for.
+    pub(super) async fn flush(&self) -> Result<(), PlayerError> {
+        if !self.keeps_later.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let flushed = self.call(&self.device, FLUSH, &(), SLOW).await;
+        flushed.map_err(|fault| fault.told("having the device keep what was sent", "the device"))
     }
 
     /// Whether an object has an interface, by its own introspection.

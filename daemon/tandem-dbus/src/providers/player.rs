@@ -18,6 +18,7 @@ use dbus_interfaces::provider::{
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tandem_model::BoxFuture;
 use tandem_model::device::DeviceDescription;
 use tandem_model::error::PlayerError;
@@ -68,9 +69,10 @@ impl RemotePlayer {
         match Self::look(&mut session, offer, description).await {
             Ok((description, capabilities, id, keeps_mark)) => {
                 let updates_metadata = session.parameters.use_metadata_views;
+                let keeps_later = session.peer.keeps_later.load(Ordering::Relaxed);
                 let _opening = Opening::new(registry, device, offer, &session.peer.link);
                 let shared = Shared::new(session);
-                let storage = Arc::new(RemoteStorage::new(shared.clone(), id, updates_metadata));
+                let storage = Arc::new(RemoteStorage::new(shared.clone(), id, updates_metadata, keeps_later));
                 Ok(Self { shared, description, capabilities, storage, keeps_mark, _opening })
             }
             Err(error) => {
@@ -88,6 +90,7 @@ impl RemotePlayer {
     ) -> Result<(DeviceDescription, Capabilities, String, bool), PlayerError> {
         let told = |fault: Fault| fault.told("opening the device", "the device");
         session.check_device(&offer.name).await?;
+        session.peer.ask_to_flush().await.map_err(told)?;
         let id = session.choose_storage(&offer.name).await?;
         session.check_files(&offer.name).await?;
         session.describe(&mut description).await.map_err(told)?;
@@ -149,7 +152,10 @@ async fn create_device(
 
 /// What is told of a device to the provider that is to serve it.
 fn identity(device: &ProviderDevice) -> HashMap<&'static str, Variant<'_>> {
-    let mut identity = HashMap::from([("canonical-name", Variant::from(device.canonical_name.as_str()))]);
+    let mut identity = HashMap::from([
+        ("canonical-name", Variant::from(device.canonical_name.as_str())),
+        ("flushes", Variant::from(true)),
+    ]);
     if let Some((vendor, product)) = device.ids {
         identity.insert("vendor-id", Variant::from(vendor));
         identity.insert("product-id", Variant::from(product));
@@ -347,6 +353,7 @@ impl Session {
     async fn set_mark_text(&self, text: &str) -> Result<(), PlayerError> {
         let told = |fault: Fault| fault.told("writing the partnership's mark", "the mark");
         self.set_text_property(SYNC_RELATIONSHIP_ID, text).await.map_err(told)?;
+        self.peer.flush().await?;
         // many answer that they have kept it, and have not
         let kept = self.text_property(SYNC_RELATIONSHIP_ID).await.map_err(told)?;
         if kept.unwrap_or_default() == text {

@@ -54,8 +54,8 @@ impl Awaited {
 }
 
 impl Poured {
-    /// Waits until the device has all of them; tells their hash.
-    pub(super) async fn kept(self, peer: &Peer) -> Result<u128, PlayerError> {
+    /// Waits until the provider has answered that the device has all of them; tells their hash.
+    pub(super) async fn answered(self, peer: &Peer) -> Result<u128, PlayerError> {
         let told = |fault: Fault| fault.told("writing a file", &self.about);
         let written = self.answer.take(peer).await.map_err(told)?;
         answers::moved(written, self.size, "written").map_err(told)?;

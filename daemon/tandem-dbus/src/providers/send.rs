@@ -25,6 +25,15 @@ const MOST_IN_NAME: usize = 255;
 /// Units of 100 nanoseconds in a millisecond.
 const DURATION_UNITS: u64 = 10_000;
 
+/// Where a file is about to be put.
+pub(super) struct Prepared {
+    pub(super) folder: OwnedObjectPath,
+    /// What is to be replaced.
+    old: Option<Known>,
+    /// Folders that were made for it, outermost first.
+    pub(super) made_folders: Vec<DevicePath>,
+}
+
 /// Metadata by WMDM's names.
 pub(super) type Metadata<'a> = HashMap<&'static str, Variant<'a>>;
 
@@ -35,6 +44,23 @@ impl Session {
         request: &WriteRequest,
         transfer: &Transfer,
     ) -> Result<Written, PlayerError> {
+        let Prepared { folder, old, made_folders } = self.prepare(request, transfer).await?;
+        let written = if is_by_references(&request.path) {
+            self.write_playlist(request, folder, old).await
+        } else {
+            self.write_file(request, folder, old, transfer).await
+        };
+        let (known, hash) = self.or_without(&made_folders, written).await?;
+        let id = if known.id.is_empty() { request.path.as_str() } else { &known.id };
+        Ok(Written { facts: known.facts, hash, persistent_id: id.to_owned(), made_folders })
+    }
+
+    /// Looks whether a file can be sent, and makes the folders for it.
+    pub(super) async fn prepare(
+        &mut self,
+        request: &WriteRequest,
+        transfer: &Transfer,
+    ) -> Result<Prepared, PlayerError> {
         check_names(&request.path)?;
         self.check_temporary(&request.temporary).await?;
         let old = self.check_expected(&request.path, request.expect).await?;
@@ -43,23 +69,21 @@ impl Session {
             return Err(PlayerError::Cancelled);
         }
         let mut made_folders = Vec::new();
-        let done = match self.make_folders(&request.path, &mut made_folders).await {
-            Ok(place) if is_by_references(&request.path) => self.write_playlist(request, place, old).await,
-            Ok(place) => self.write_file(request, place, old, transfer).await,
-            Err(error) => Err(error),
-        };
-        match done {
-            Ok((known, hash)) => {
-                let id = if known.id.is_empty() { request.path.as_str() } else { &known.id };
-                Ok(Written { facts: known.facts, hash, persistent_id: id.to_owned(), made_folders })
-            }
-            Err(error) => {
-                if !self.peer.link.is_lost() {
-                    self.remove_empty(made_folders).await?;
-                }
-                Err(error)
-            }
+        let folder = self.make_folders(&request.path, &mut made_folders).await;
+        let folder = self.or_without(&made_folders, folder).await?;
+        Ok(Prepared { folder, old, made_folders })
+    }
+
+    /// What came of a file; after an error the folders that were made for it go again.
+    pub(super) async fn or_without<T>(
+        &mut self,
+        made_folders: &[DevicePath],
+        result: Result<T, PlayerError>,
+    ) -> Result<T, PlayerError> {
+        if result.is_err() && !self.peer.link.is_lost() {
+            self.remove_empty(made_folders.to_vec()).await?;
         }
+        result
     }
 
     async fn write_file(
@@ -197,7 +221,8 @@ impl Session {
         let chunk = self.parameters.optimal_transfer_size;
         let poured = pour(&self.peer, object, request, chunk, transfer).await?;
         pipe::check_length(&request.source, request.size)?;
-        let hash = poured.kept(&self.peer).await?;
+        let hash = poured.answered(&self.peer).await?;
+        self.peer.flush().await?;
         let known = self.peer.whole(object, at, &request.path, request.size).await?;
         Ok((known, hash))
     }
@@ -273,7 +298,7 @@ impl Session {
     }
 
     /// What must be true of the final name, with what is there.
-    pub(super) async fn check_expected(
+    async fn check_expected(
         &mut self,
         path: &DevicePath,
         expect: Expect,
@@ -321,7 +346,7 @@ impl Session {
     }
 
     /// Makes the folders above a file that aren't there, and tells which.
-    pub(super) async fn make_folders(
+    async fn make_folders(
         &mut self,
         path: &DevicePath,
         made: &mut Vec<DevicePath>,
@@ -405,7 +430,7 @@ pub(super) fn is_by_references(path: &DevicePath) -> bool {
 }
 
 /// Names that the contract can't say are refused here.
-pub(super) fn check_names(path: &DevicePath) -> Result<(), PlayerError> {
+fn check_names(path: &DevicePath) -> Result<(), PlayerError> {
     match path.as_str().split('/').find(|part| part.len() > MOST_IN_NAME) {
         Some(part) => Err(PlayerError::NameRejected(part.to_owned())),
         None => Ok(()),

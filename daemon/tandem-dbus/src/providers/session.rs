@@ -13,6 +13,7 @@ use dbus_interfaces::provider::{OBJECT, STORAGE};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tandem_model::error::PlayerError;
 use tandem_model::formats;
 use tandem_model::path::DevicePath;
@@ -54,7 +55,7 @@ impl Session {
     ) -> Self {
         Self {
             storage: device.clone(),
-            peer: Arc::new(Peer { link, root, device }),
+            peer: Arc::new(Peer { link, root, device, keeps_later: AtomicBool::new(false) }),
             parameters,
             formats: Vec::new(),
             ours: Vec::new(),

@@ -13,8 +13,10 @@ use super::tree::{Known, parent};
 use dbus_interfaces::provider::{OBJECT, SCOPE_GLOBAL, STORAGE};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
+use tandem_model::pace;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{
     Object, ObjectFacts, Sent, Space, Storage, Tags, Transfer, WriteRequest, Written,
@@ -24,9 +26,6 @@ use zbus::{Fd, OwnedObjectPath};
 
 /// How often a name is numbered before that is given up.
 const NAME_TRIES: u32 = 100;
-
-/// Bytes that may be sent before they are finished. How many of them are still on their way the sockets bound.
-const MOST_UNFINISHED: u64 = 64 << 20;
 
 /// Folders between a file and the root, at most: more is a circle.
 const MOST_FOLDERS: usize = 64;
@@ -39,12 +38,17 @@ pub(super) struct RemoteStorage {
     shared: Shared,
     id: String,
     updates_metadata: bool,
+    /// Bytes that may be sent before they are finished. How many of them are still on their way the sockets bound; where
+    /// the device keeps them only when it is told to, it follows the device's speed.
+    window: AtomicU64,
 }
 
 impl RemoteStorage {
-    /// The storage of this session; `updates_metadata` when the device goes by what it is told of a file.
-    pub(super) fn new(shared: Shared, id: String, updates_metadata: bool) -> Self {
-        Self { shared, id, updates_metadata }
+    /// The storage of this session; `updates_metadata` when the device goes by what it is told of a file, `keeps_later`
+    /// when it keeps things only when it is told to.
+    pub(super) fn new(shared: Shared, id: String, updates_metadata: bool, keeps_later: bool) -> Self {
+        let window = AtomicU64::new(if keeps_later { pace::FIRST_WINDOW } else { pace::LARGEST });
+        Self { shared, id, updates_metadata, window }
     }
 }
 
@@ -106,7 +110,7 @@ impl Storage for RemoteStorage {
     }
 
     fn most_unfinished(&self) -> u64 {
-        MOST_UNFINISHED
+        self.window.load(Ordering::Relaxed)
     }
 
     fn send<'a>(
@@ -121,12 +125,15 @@ impl Storage for RemoteStorage {
         &self,
         sent: Vec<Sent>,
     ) -> BoxFuture<'_, Result<Vec<Result<Written, PlayerError>>, PlayerError>> {
-        Box::pin(ahead::finish(&self.shared, sent))
+        Box::pin(ahead::finish(&self.shared, sent, &self.window))
     }
 
     fn settle(&self, _: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>> {
-        // a call that has succeeded lasts: there is no weaker answer in the contract
-        Box::pin(async { Ok(()) })
+        // others are sent meanwhile
+        Box::pin(async move {
+            let peer = with_session!(self.shared, session => async { Ok(Arc::clone(&session.peer)) })?;
+            peer.flush().await
+        })
     }
 
     fn remove_empty_folders(&self, folders: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>> {
@@ -134,8 +141,13 @@ impl Storage for RemoteStorage {
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), PlayerError>> {
-        // the device has what was answered for; whether it is still there is what can be found out
-        Box::pin(async move { with_session!(self.shared, session => session.space()).map(drop) })
+        // where the device has what was answered for, whether it is still there is what can be found out
+        Box::pin(async move {
+            with_session!(self.shared, session => async {
+                session.peer.flush().await?;
+                session.space().await.map(drop)
+            })
+        })
     }
 }
 
@@ -346,6 +358,7 @@ impl Session {
             }
         }
         let free = free.ok_or_else(|| PlayerError::Exists(to.as_str().to_owned()))?;
+        self.peer.flush().await?;
         if parent(at.as_str()) != parent(free.as_str()) {
             let folder = match parent(free.as_str()) {
                 "" => self.storage.clone(),
@@ -383,6 +396,8 @@ impl Session {
             .call::<_, ()>(&known.object, (STORAGE, "SetMetadata"), &metadata, QUICK)
             .await
             .map_err(told)?;
+        // nothing that would be settled has changed
+        self.peer.flush().await?;
         let now = self.peer.look(&known.object, path.name()).await.map_err(told)?;
         let now = now.filter(|now| !now.is_folder && now.facts.size == known.facts.size);
         let now = now.ok_or_else(|| PlayerError::Changed(path.as_str().to_owned()))?;

@@ -4,7 +4,6 @@
 //! It gives no names, and leaves the file as it is when something fails.
 
 use crate::file_system::errno::{During, errno_of};
-use crate::file_system::pace;
 use crate::file_system::root::Tree;
 use crate::file_system::write::Stop;
 use rustix::fs::Advice;
@@ -17,6 +16,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tandem_model::error::PlayerError;
+use tandem_model::pace;
 use tandem_model::player::{Source, WriteRequest};
 use xxhash_rust::xxh3::Xxh3;
 

@@ -4,7 +4,6 @@
 //! No file gets its name before it is kept. What fails leaves nothing at either name.
 
 use crate::file_system::errno::During;
-use crate::file_system::pace;
 use crate::file_system::root::{FAT, Tree, parent_of};
 use crate::file_system::write::{discard, facts_kept, give_new_name};
 use rustix::fs::Advice;
@@ -13,6 +12,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tandem_model::error::PlayerError;
+use tandem_model::pace;
 use tandem_model::player::{ObjectFacts, Sent, Waiting, Written};
 
 /// Finishes these, in their order. `window` is what may be unfinished, in bytes; it follows the device's speed.

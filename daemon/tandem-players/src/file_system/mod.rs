@@ -10,7 +10,6 @@ pub mod hints;
 mod mark_file;
 pub mod media_player_info;
 mod object;
-mod pace;
 mod remove;
 mod root;
 mod storage;

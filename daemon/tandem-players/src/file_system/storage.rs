@@ -5,7 +5,6 @@
 use crate::file_system::errno::During;
 use crate::file_system::finish;
 use crate::file_system::object::FileObject;
-use crate::file_system::pace;
 use crate::file_system::root::{Root, Tree, facts_of, means_nothing, parent_of, status_in};
 use crate::file_system::write::{self, Stop};
 use rustix::fs::StatVfsMountFlags;
@@ -16,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
+use tandem_model::pace;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Object, ObjectFacts, Sent, Space, Storage, Transfer, WriteRequest, Written};
 

@@ -1,5 +1,6 @@
 //! The device itself: `org.tandemd.Provider1.Device`.
 
+use super::session::pattern;
 use super::{Check, Problem, Session, Verdict, check, ensure, offered, refused};
 use dbus_interfaces::provider::{
     CONTROL_CAN_SYNCHRONIZE, CONTROL_CHANGED_ITEMS, SCOPE_GLOBAL, SYNC_RELATIONSHIP_ID,
@@ -51,6 +52,11 @@ pub(super) fn checks() -> Vec<Check> {
             "control codes are answered or refused",
             "fail with NotSupported for a code that the device doesn't know; WMP2 answers 0 or 1 and WMP1 at least five numbers, in 32 little-endian bits each",
             control
+        ),
+        check!(
+            "what was done is there after Flush",
+            "keep all that was answered for before Flush answers, whoever opened the device and however it is let go of; or don't have the method, when each answer means that",
+            flush
         ),
         check!(
             "storages are found by their lasting ids",
@@ -204,6 +210,34 @@ async fn control(session: &mut Session) -> Verdict {
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(Problem::NotOffered(missing.join(" and "))) }
+}
+
+async fn flush(session: &mut Session) -> Verdict {
+    session.target.identity.insert("flushes".to_owned(), true.into());
+    let kept = flushed(session).await;
+    session.target.identity.remove("flushes");
+    let reopened = session.reopen().await;
+    kept.and(reopened.map_err(Problem::from))
+}
+
+/// Changes of a caller that calls `Flush`.
+async fn flushed(session: &mut Session) -> Verdict {
+    session.reopen().await?;
+    let (name, renamed, bytes) = (session.name("kept"), session.name("renamed"), pattern(70_000));
+    let path = session.new_file(&session.folder, &name, &bytes).await?;
+    let answer = session.provider.ask(session.device().await?.flush()).await;
+    let missing = offered("Flush", answer);
+    let object = session.provider.object(&path).await?;
+    match session.provider.ask(object.rename(&renamed)).await {
+        Err(fault) if fault.word == "NotSupported" => {}
+        answer => answer?,
+    }
+    if missing.is_ok() {
+        session.provider.ask(session.device().await?.flush()).await?;
+    }
+    let back = session.bytes(&path).await?;
+    ensure(back == bytes, || format!("a file has {} other bytes after Flush", back.len()))?;
+    missing
 }
 
 async fn find(session: &mut Session) -> Verdict {

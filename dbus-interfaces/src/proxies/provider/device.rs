@@ -113,6 +113,11 @@ pub trait Device {
     /// * `out` - `WMP1`: five little-endian 32-bit numbers (the transaction now, how many items follow, how many don't, how many characters stand before the first deleted one, flags), then the items' paths in UTF-16, each with a NUL, changed ones before deleted ones, and one more NUL; at most 327700 bytes. `WMP2`: a little-endian 32-bit 1 or 0; not to know the code means 1.
     fn device_io_control(&self, code: u32, in_: &[u8]) -> zbus::Result<Vec<u8>>;
 
+    /// Flush method
+    ///
+    /// Answers when the device keeps all that was answered for before: from then on a power cut doesn't undo it. Optional, as is making use of `flushes`: where every answer means that already, there is nothing to do, and a provider without the method is one of those. The daemon calls it for a group of files at once, so that the device can take them together; it gives a provider up that takes longer than 60 seconds, and sends less at a time to one that takes long. A provider that keeps things for it begins with them at once. WMDM has no counterpart.
+    fn flush(&self) -> zbus::Result<()>;
+
     /// FindStorage method
     ///
     /// The storage with a lasting id. `NotFound` when there is none. IMDSPDevice3::FindStorage.

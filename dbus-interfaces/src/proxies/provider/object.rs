@@ -13,7 +13,7 @@ use zbus::proxy;
 pub trait Object {
     /// WriteOnClearChannel method
     ///
-    /// Replaces the file's bytes with what the descriptor gives, read to its end. It answers when the device has the bytes, so that a power cut doesn't lose them, and never before: what the daemon tells its user rests on it. `NoSpace` when the device is full. `InvalidArgument` when the descriptor gave more or fewer than `size` bytes; never more than `size` are written. After an error the file may hold any part of what was given, and its `Size` says how much; the daemon then deletes it. The modification time that was set before is kept. IMDSPObject2::WriteOnClearChannel.
+    /// Replaces the file's bytes with what the descriptor gives, read to its end. It answers when the device has the bytes, so that a power cut doesn't lose them, and never before, unless the caller calls `Flush` for that: what the daemon tells its user rests on it. `NoSpace` when the device is full. `InvalidArgument` when the descriptor gave more or fewer than `size` bytes; never more than `size` are written. After an error the file may hold any part of what was given, and its `Size` says how much; the daemon then deletes it. The modification time that was set before is kept. IMDSPObject2::WriteOnClearChannel.
     ///
     /// # Arguments
     ///

@@ -12,9 +12,9 @@ use zbus::proxy;
 ///
 /// Every object has `org.freedesktop.DBus.Introspectable`: the daemon asks it which of the interfaces an object has.
 ///
-/// A call that fails has changed nothing, except where a method says otherwise. A call that succeeds is lasting: when it has answered, a pulled cable or a power cut doesn't undo it.
+/// A call that fails has changed nothing, except where a method says otherwise. A call that succeeds is lasting: when it has answered, a pulled cable or a power cut doesn't undo it. Only a caller that has said in `CreateDevice` that it calls `Flush` may be answered before that: what it was told lasts from the next `Flush` on, and until then a power cut may undo each call by itself.
 ///
-/// Calls may come at any time, several at once, for several devices. A provider answers each within 10 seconds, the two transfers of `org.tandemd.Provider1.Object` excepted, and answers while a transfer is under way. Where the device itself can do one thing at a time, calls wait for each other within that time, or fail with `Busy`.
+/// Calls may come at any time, several at once, for several devices. A provider answers each within 10 seconds, the two transfers of `org.tandemd.Provider1.Object` and `Flush` excepted, and answers while a transfer is under way. Where the device itself can do one thing at a time, calls wait for each other within that time, or fail with `Busy`.
 ///
 /// A provider trusts nobody but the daemon: on the system bus its policy lets only the daemon's user and root call it.
 #[proxy(interface = "org.tandemd.Provider1", assume_defaults = true)]
@@ -25,7 +25,7 @@ pub trait Provider1 {
     ///
     /// # Arguments
     ///
-    /// * `identity` - What is known of the device: `canonical-name` (`s`, always there: lasting, unique to the device), and where they are known `vendor-id` and `product-id` (`q`), `serial` (`s`), `interfaces` (`as`: the GUIDs that it advertises, in braces and capital letters), `syspath` (`s`: its place below `/sys`). Keys that the provider doesn't know are to be ignored.
+    /// * `identity` - What is known of the device: `canonical-name` (`s`, always there: lasting, unique to the device), and where they are known `vendor-id` and `product-id` (`q`), `serial` (`s`), `interfaces` (`as`: the GUIDs that it advertises, in braces and capital letters), `syspath` (`s`: its place below `/sys`), `flushes` (`b`: whether the caller calls `Flush` of the device before it relies on what was done). Keys that the provider doesn't know are to be ignored.
     /// * `usb` - One descriptor of the USB device's node, open to read and write, or none where there is no such node. The provider owns it, and closes it with the device. No interface of the device is claimed.
     /// * `device` - The device's object, with `org.tandemd.Provider1.Device`.
     fn create_device(

@@ -1,48 +1,13 @@
-//! A provider in memory that can do everything wrong that a provider can, at any of its calls.
+//! The device behind the provider in memory: what it holds, and what it answers when nothing goes wrong.
 
-use super::answers::{ENTRY, Properties};
-use super::link::{Limits, ProviderBus};
-use super::offer::Offer;
-use super::opener::Opener;
-use super::parameters::Parameters;
-use super::registry::Registry;
-use dbus_interfaces::provider::{DEVICE, ERROR_PREFIX, OBJECT, PROVIDER, STORAGE};
-use futures_util::StreamExt;
-use kit::PrivateBus;
-use std::collections::{BTreeMap, HashMap};
+use super::ROOT;
+use super::harm::Harm;
+use crate::providers::answers::{ENTRY, Properties};
+use dbus_interfaces::provider::{DEVICE, OBJECT, PROVIDER, STORAGE};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tandem_model::device::{DeviceDescription, Kind};
-use tandem_model::error::PlayerError;
-use tandem_model::id::DeviceId;
-use tandem_model::player::Player;
-use tandem_model::presence::{ProviderDevice, Providers};
-use tokio_util::task::AbortOnDropHandle;
-use zbus::message::Type;
-use zbus::names::OwnedBusName;
-use zbus::{Connection, Message, MessageStream, ObjectPath, OwnedFd, OwnedObjectPath, OwnedVariant, Variant};
-
-pub(super) const ROOT: &str = "/org/example/Fake";
-
-/// What goes wrong at a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Harm {
-    /// No answer ever.
-    Hang,
-    /// An answer when nobody waits for it any more.
-    Late,
-    /// The provider leaves the bus before it does anything.
-    DieBefore,
-    /// The provider leaves the bus when it has done it.
-    DieAfter,
-    /// It refuses.
-    Refuse(&'static str),
-    /// The answer is of another type.
-    Nonsense,
-    /// The answer is of the right type, and can't be.
-    Lie,
-}
+use zbus::{Message, OwnedFd, OwnedObjectPath, OwnedVariant, Variant};
 
 /// A file or folder.
 #[derive(Debug, Clone)]
@@ -57,27 +22,39 @@ struct Node {
 
 /// What the device holds, and what is planned.
 #[derive(Debug)]
-pub(super) struct Device {
+pub(in crate::providers) struct Device {
     nodes: BTreeMap<u64, Node>,
     next: u64,
-    pub(super) properties: BTreeMap<String, String>,
+    pub(in crate::providers) properties: BTreeMap<String, String>,
     /// Number of the call that goes wrong, and how.
-    pub(super) plan: Option<(usize, Harm)>,
+    pub(in crate::providers) plan: Option<(usize, Harm)>,
     /// What was called, in order.
-    pub(super) calls: Vec<String>,
-    pub(super) renames: bool,
-    pub(super) lists_at_once: bool,
-    pub(super) can_synchronize: Vec<u8>,
+    pub(in crate::providers) calls: Vec<String>,
+    pub(in crate::providers) renames: bool,
+    pub(in crate::providers) lists_at_once: bool,
+    pub(in crate::providers) can_synchronize: Vec<u8>,
     /// Interfaces that no object has.
-    pub(super) lacks: Option<&'static str>,
-    pub(super) formats: Vec<u32>,
+    pub(in crate::providers) lacks: Option<&'static str>,
+    pub(in crate::providers) formats: Vec<u32>,
     /// Whether it has no room for any file's bytes.
-    pub(super) is_full: bool,
+    pub(in crate::providers) is_full: bool,
     /// While a file whose name begins like this is written it takes no other.
-    pub(super) alone: Option<&'static str>,
+    pub(in crate::providers) alone: Option<&'static str>,
+    /// Whether a power cut undoes what was done since the last `Flush`.
+    pub(in crate::providers) keeps_later: bool,
+    /// Changes that a power cut would undo.
+    pub(in crate::providers) unkept: usize,
+    /// Files whose bytes a power cut would take.
+    unkept_bytes: BTreeSet<u64>,
+    /// Files that got another name before their bytes were kept.
+    pub(in crate::providers) named_too_early: Vec<String>,
 }
 
 const STORAGE_NODE: u64 = 1;
+
+/// Calls that change something besides a file's bytes.
+const CHANGES: [&str; 6] =
+    ["CreateStorageWithMetadata", "SetProperty", "SetReferences", "Delete", "Rename", "Move"];
 
 impl Default for Device {
     fn default() -> Self {
@@ -105,12 +82,16 @@ impl Default for Device {
             formats: vec![0x3009, 0xB906, 0xBA05],
             is_full: false,
             alone: None,
+            keeps_later: true,
+            unkept: 0,
+            unkept_bytes: BTreeSet::new(),
+            named_too_early: Vec::new(),
         }
     }
 }
 
 /// An answer, before it is spoilt.
-enum Answer {
+pub(super) enum Answer {
     Nothing,
     Object(u64),
     Path(String),
@@ -124,15 +105,15 @@ enum Answer {
     Value(OwnedVariant),
 }
 
-fn path(node: u64) -> OwnedObjectPath {
+pub(super) fn path(node: u64) -> OwnedObjectPath {
     OwnedObjectPath::try_from(format!("{ROOT}/1/{node}")).unwrap()
 }
 
-fn owned(value: Variant<'_>) -> OwnedVariant {
+pub(super) fn owned(value: Variant<'_>) -> OwnedVariant {
     OwnedVariant::try_from(value).unwrap()
 }
 
-type Done = Result<Answer, &'static str>;
+pub(super) type Done = Result<Answer, &'static str>;
 
 impl Device {
     fn node(&self, at: &str) -> Result<u64, &'static str> {
@@ -141,7 +122,7 @@ impl Device {
     }
 
     /// Whether the call is for a file that nothing else goes beside.
-    fn is_alone(&self, call: &Message) -> bool {
+    pub(super) fn is_alone(&self, call: &Message) -> bool {
         let header = call.header();
         let number = header.path().and_then(|path| self.node(path.as_str()).ok());
         let name = number.map_or("", |number| &self.nodes[&number].name);
@@ -177,7 +158,7 @@ impl Device {
     }
 
     /// Puts a file there as its user would.
-    pub(super) fn put(&mut self, at: &str, bytes: &[u8]) {
+    pub(in crate::providers) fn put(&mut self, at: &str, bytes: &[u8]) {
         let mut parent = STORAGE_NODE;
         let parts: Vec<&str> = at.split('/').collect();
         for (position, part) in parts.iter().enumerate() {
@@ -189,7 +170,7 @@ impl Device {
     }
 
     /// All files by their paths.
-    pub(super) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(in crate::providers) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let path_of = |mut number: u64| {
             let mut parts = Vec::new();
             while number != STORAGE_NODE {
@@ -204,7 +185,7 @@ impl Device {
     }
 
     /// What the playlist of this name refers to.
-    pub(super) fn references(&self, name: &str) -> Vec<String> {
+    pub(in crate::providers) fn references(&self, name: &str) -> Vec<String> {
         let list = self.nodes.values().find(|node| node.name == name).unwrap();
         list.references.iter().map(|number| self.nodes[number].name.clone()).collect()
     }
@@ -215,6 +196,9 @@ impl Device {
         let interface = header.interface().map_or("", |name| name.as_str()).to_owned();
         let member = header.member().map_or("", |name| name.as_str()).to_owned();
         let body = call.body();
+        if self.keeps_later && CHANGES.contains(&member.as_str()) {
+            self.unkept += 1;
+        }
         match (interface.as_str(), member.as_str()) {
             ("org.freedesktop.DBus.Introspectable", _) => {
                 let names = match at.as_str() {
@@ -258,6 +242,11 @@ impl Device {
         let body = call.body();
         match member {
             "EnumStorage" => Ok(Answer::Objects(vec![STORAGE_NODE])),
+            "Flush" if self.keeps_later => {
+                self.unkept = 0;
+                self.unkept_bytes.clear();
+                Ok(Answer::Nothing)
+            }
             "DeviceIoControl" => Ok(Answer::Bytes(self.can_synchronize.clone())),
             "GetSupportedProperties" => {
                 let names = self.properties.keys().cloned();
@@ -333,6 +322,9 @@ impl Device {
                 if self.nodes.values().any(|node| node.parent == parent && node.name == name) {
                     return Err("Exists");
                 }
+                if self.unkept_bytes.contains(&number) {
+                    self.named_too_early.push(name.clone());
+                }
                 self.nodes.get_mut(&number).unwrap().name = name;
                 Ok(Answer::Nothing)
             }
@@ -347,111 +339,8 @@ impl Device {
     }
 }
 
-/// A provider on a bus.
-pub(super) struct Fake {
-    pub(super) device: Arc<Mutex<Device>>,
-    pub(super) name: OwnedBusName,
-    pub(super) connection: Connection,
-    _task: AbortOnDropHandle<()>,
-}
-
-impl Fake {
-    /// Enters the bus, serving this device.
-    pub(super) async fn enter(bus: &PrivateBus, device: &Arc<Mutex<Device>>) -> Self {
-        let connection = bus.connect().await;
-        let stream = MessageStream::from(&connection);
-        let name = OwnedBusName::try_from(connection.unique_name().unwrap().as_str()).unwrap();
-        let task = tokio::spawn(serve(connection.clone(), stream, Arc::clone(device)));
-        Self { device: Arc::clone(device), name, connection, _task: AbortOnDropHandle::new(task) }
-    }
-
-    pub(super) fn offer(&self) -> Offer {
-        let parameters = HashMap::from([("UseExtendedWmdm".to_owned(), owned(Variant::from(1u32)))]);
-        Offer {
-            name: "Fake players".to_owned(),
-            bus_name: self.name.clone(),
-            root: OwnedObjectPath::try_from(ROOT).unwrap(),
-            parameters: Parameters::from_options(&parameters).unwrap(),
-        }
-    }
-
-    /// Opens the device through a registry that knows this provider.
-    pub(super) async fn open(&self, bus: &PrivateBus) -> Result<Arc<dyn Player>, PlayerError> {
-        let registry = Arc::new(Registry::new(Vec::new()));
-        let Offer { name, bus_name, root, parameters } = self.offer();
-        registry.register(&bus_name, &name, root, parameters).unwrap();
-        let opener =
-            Opener { bus: ProviderBus::At(bus.address().to_owned()), registry, limits: Limits::default() };
-        opener.open(&device(), description()).await
-    }
-}
-
-/// A device that any provider may serve.
-pub(super) fn device() -> ProviderDevice {
-    ProviderDevice {
-        canonical_name: "fake".to_owned(),
-        ids: Some((1, 2)),
-        serial: "1".to_owned(),
-        interfaces: Vec::new(),
-        syspath: "/sys/fake".to_owned(),
-        node: None,
-        provider: None,
-    }
-}
-
-pub(super) fn description() -> DeviceDescription {
-    DeviceDescription {
-        id: DeviceId("fake".to_owned()),
-        kind: Kind::Provider,
-        name: String::new(),
-        manufacturer: String::new(),
-        model: String::new(),
-        serial_number: String::new(),
-        firmware: String::new(),
-    }
-}
-
-async fn serve(connection: Connection, mut calls: MessageStream, device: Arc<Mutex<Device>>) {
-    let mut held: Option<(Message, Done)> = None;
-    while let Some(Ok(call)) = calls.next().await {
-        if call.message_type() != Type::MethodCall {
-            continue;
-        }
-        let harm = {
-            let mut device = device.lock().unwrap();
-            let number = device.calls.len();
-            let member = call.header().member().map(ToString::to_string).unwrap_or_default();
-            device.calls.push(member);
-            device.plan.filter(|(planned, _)| *planned == number).map(|(_, harm)| harm)
-        };
-        if harm == Some(Harm::DieBefore) {
-            connection.clone().close().await.ok();
-            return;
-        }
-        let member = call.header().member().map(ToString::to_string).unwrap_or_default();
-        if member == "CreateStorageWithMetadata"
-            && let Some((earlier, done)) = held.take()
-        {
-            reply(&connection, &call, Err("Busy"), None).await.ok();
-            reply(&connection, &earlier, done, None).await.ok();
-            continue;
-        }
-        let answer = perform(&call, &device).await;
-        if member == "WriteOnClearChannel" && device.lock().unwrap().is_alone(&call) {
-            held = Some((call, answer));
-            continue;
-        }
-        if harm == Some(Harm::DieAfter) {
-            connection.clone().close().await.ok();
-            return;
-        }
-        // an error means that nobody waits any more
-        reply(&connection, &call, answer, harm).await.ok();
-    }
-}
-
 /// Does what is called; transfers on threads of their own.
-async fn perform(call: &Message, device: &Arc<Mutex<Device>>) -> Done {
+pub(super) async fn perform(call: &Message, device: &Arc<Mutex<Device>>) -> Done {
     let header = call.header();
     let member = header.member().map(|name| name.as_str().to_owned()).unwrap_or_default();
     if !matches!(member.as_str(), "WriteOnClearChannel" | "ReadOnClearChannel") {
@@ -470,8 +359,13 @@ async fn perform(call: &Message, device: &Arc<Mutex<Device>>) -> Done {
         });
         let bytes = read.await.unwrap().unwrap();
         let count = bytes.len() as u64;
-        if let Some(node) = device.lock().unwrap().nodes.get_mut(&number) {
+        let mut device = device.lock().unwrap();
+        if let Some(node) = device.nodes.get_mut(&number) {
             node.bytes = bytes;
+        }
+        if device.keeps_later {
+            device.unkept += 1;
+            device.unkept_bytes.insert(number);
         }
         return if count == size { Ok(Answer::Number(count)) } else { Err("InvalidArgument") };
     }
@@ -483,74 +377,4 @@ async fn perform(call: &Message, device: &Arc<Mutex<Device>>) -> Done {
     let written = tokio::task::spawn_blocking(move || sink.write_all(&bytes[from..until]));
     written.await.unwrap().map_err(|_| "Failed")?;
     Ok(Answer::Number((until - from) as u64))
-}
-
-async fn reply(
-    connection: &Connection,
-    call: &Message,
-    answer: Done,
-    harm: Option<Harm>,
-) -> Result<(), zbus::Error> {
-    let header = call.header();
-    let refuse = async |word: &str| {
-        connection.reply_error(&header, format!("{ERROR_PREFIX}{word}"), &"as planned").await
-    };
-    match harm {
-        Some(Harm::Hang) => return Ok(()),
-        Some(Harm::Late) => {
-            let (connection, call) = (connection.clone(), call.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_secs(2)).await;
-                connection.reply(&call.header(), &()).await.ok();
-            });
-            return Ok(());
-        }
-        Some(Harm::Refuse(word)) => return refuse(word).await,
-        Some(Harm::Nonsense) => return connection.reply(&header, &("nonsense", -1i32)).await,
-        _ => {}
-    }
-    let lie = harm == Some(Harm::Lie);
-    let outside = || OwnedObjectPath::try_from("/elsewhere/1").unwrap();
-    let object = |number: u64| if lie { outside() } else { path(number) };
-    let spoilt = |mut properties: Properties| {
-        if lie {
-            let wrong = [(ENTRY[2], Variant::from(u64::MAX)), ("TotalFree", Variant::from(u64::MAX))];
-            properties.extend(wrong.map(|(name, value)| (name.to_owned(), owned(value))));
-        }
-        properties
-    };
-    match answer {
-        Err(word) => refuse(word).await,
-        Ok(Answer::Nothing) => connection.reply(&header, &()).await,
-        Ok(Answer::Object(number)) => connection.reply(&header, &object(number)).await,
-        Ok(Answer::Path(text)) => {
-            let text = if lie { "/elsewhere/1" } else { &text };
-            connection.reply(&header, &ObjectPath::try_from(text)?).await
-        }
-        Ok(Answer::Objects(numbers)) => {
-            let mut objects: Vec<_> = numbers.into_iter().map(object).collect();
-            objects.extend(lie.then(outside));
-            connection.reply(&header, &objects).await
-        }
-        Ok(Answer::Entries(entries)) => {
-            let mut all: Vec<_> =
-                entries.into_iter().map(|(number, told)| (object(number), spoilt(told))).collect();
-            all.extend(lie.then(|| (outside(), Properties::new())));
-            connection.reply(&header, &all).await
-        }
-        Ok(Answer::Properties(properties)) => connection.reply(&header, &spoilt(properties)).await,
-        Ok(Answer::Text(text)) => {
-            connection.reply(&header, &if lie { "x".repeat(300_000) } else { text }).await
-        }
-        Ok(Answer::Texts(mut texts)) => {
-            texts.extend(lie.then(|| "x".repeat(5000)));
-            connection.reply(&header, &texts).await
-        }
-        Ok(Answer::Number(number)) => connection.reply(&header, &(number + u64::from(lie))).await,
-        Ok(Answer::Bytes(bytes)) => connection.reply(&header, &if lie { vec![7; 7] } else { bytes }).await,
-        Ok(Answer::Value(value)) => {
-            let value = if lie { owned(Variant::from(7.5f64)) } else { value };
-            connection.reply(&header, &value).await
-        }
-    }
 }

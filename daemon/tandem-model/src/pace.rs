@@ -5,14 +5,16 @@
 use std::time::Duration;
 
 /// Where a device of unknown speed begins, in bytes: one second at 4 MB/s.
-pub(crate) const FIRST_WINDOW: u64 = 4 << 20;
+pub const FIRST_WINDOW: u64 = 4 << 20;
 const SMALLEST: u64 = 1 << 20;
-const LARGEST: u64 = 64 << 20;
+/// The most that may be underway, in bytes, however fast a device is.
+pub const LARGEST: u64 = 64 << 20;
 /// How long catching up should take.
 const AIM: Duration = Duration::from_millis(500);
 
 /// The next window in bytes, after one of `window` bytes took `elapsed` to catch up.
-pub(crate) fn next_window(window: u64, elapsed: Duration) -> u64 {
+#[must_use]
+pub fn next_window(window: u64, elapsed: Duration) -> u64 {
     let factor = AIM.as_secs_f64() / elapsed.as_secs_f64().max(0.001);
     let next = if factor >= 2.0 {
         window.saturating_mul(2)
