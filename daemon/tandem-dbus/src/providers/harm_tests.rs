@@ -238,6 +238,44 @@ async fn what_counts_as_done_was_kept_by_the_device() {
 }
 
 #[tokio::test]
+async fn a_mark_that_the_provider_does_not_keep_is_in_a_file() {
+    let bus = PrivateBus::start();
+    let device = fake_device();
+    device.lock().unwrap().properties.clear();
+    let fake = Fake::enter(&bus, &device).await;
+    let mark = Mark { device: Guid(1), relationship: Guid(2) };
+    let text = |name: &str| {
+        let files = device.lock().unwrap().files();
+        files.get(name).map(|bytes| tandem_model::wmp_info::decode(bytes).unwrap_or_default())
+    };
+    let player = fake.open(&bus).await.unwrap();
+    assert_eq!(player.mark().await, Ok(None));
+    player.set_mark(mark).await.unwrap();
+    assert_eq!(device.lock().unwrap().unkept, 0);
+    assert_eq!(player.mark().await, Ok(Some(mark)));
+    assert!(text("WMPInfo.xml").unwrap().contains(&mark.relationship.to_string()));
+    player.remove_mark(mark).await.unwrap();
+    assert_eq!((player.mark().await, text("WMPInfo.xml")), (Ok(None), None), "the file was ours alone");
+    player.close(Close::Release).await.unwrap();
+
+    // beside what another program has there, and in the place of what can't be read
+    device.lock().unwrap().put("wmpinfo.xml", b"<DeviceInfo><Other a='1'/></DeviceInfo>");
+    let player = fake.open(&bus).await.unwrap();
+    player.set_mark(mark).await.unwrap();
+    let both = text("wmpinfo.xml").unwrap();
+    assert!(both.contains("<Other a='1'/>") && both.contains(&mark.device.to_string()), "{both}");
+    player.remove_mark(mark).await.unwrap();
+    assert!(text("wmpinfo.xml").unwrap().contains("<Other a='1'/>"));
+    player.close(Close::Release).await.unwrap();
+    device.lock().unwrap().put("wmpinfo.xml", b"nonsense");
+    let player = fake.open(&bus).await.unwrap();
+    player.set_mark(mark).await.unwrap();
+    assert_eq!(player.mark().await, Ok(Some(mark)));
+    let files: Vec<String> = device.lock().unwrap().files().into_keys().collect();
+    assert_eq!(files, [OWN.0, "WMPInfo.xml", "WMPInfo.xml.damaged"]);
+}
+
+#[tokio::test]
 async fn a_provider_that_takes_no_more_is_told_by_its_answer() {
     let bus = PrivateBus::start();
     let device = fake_device();

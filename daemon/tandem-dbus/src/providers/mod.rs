@@ -11,6 +11,7 @@ mod directories;
 mod fault;
 mod link;
 mod mark;
+mod mark_file;
 mod offer;
 mod opener;
 mod parameters;

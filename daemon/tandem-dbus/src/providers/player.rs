@@ -41,7 +41,7 @@ pub(super) struct RemotePlayer {
     description: DeviceDescription,
     capabilities: Capabilities,
     storage: Arc<RemoteStorage>,
-    /// Whether the device keeps a mark.
+    /// Whether the device keeps a mark; where it doesn't, a file does.
     keeps_mark: bool,
     /// Dropped with the player: the registry learns that the device is closed.
     _opening: Opening,
@@ -100,9 +100,6 @@ impl RemotePlayer {
         let has = |name: &str| supported.iter().any(|supported| supported == name);
         session.formats = session.ask_formats(has(FORMATS_SUPPORTED)).await.map_err(told)?;
         let keeps_mark = has(SYNC_RELATIONSHIP_ID);
-        if !keeps_mark {
-            tracing::info!("the device keeps no mark: other computers can't see whose it is");
-        }
         let capabilities = session.capabilities(has(FRIENDLY_NAME)).await.map_err(told)?;
         Ok((description, capabilities, id, keeps_mark))
     }
@@ -389,7 +386,7 @@ impl Player for RemotePlayer {
     fn mark(&self) -> BoxFuture<'_, Result<Option<Mark>, PlayerError>> {
         Box::pin(async move {
             if !self.keeps_mark {
-                return Ok(None);
+                return with_session!(self.shared, session => session.mark_in_file());
             }
             with_session!(self.shared, session => session.mark())
         })
@@ -398,7 +395,7 @@ impl Player for RemotePlayer {
     fn set_mark(&self, mark: Mark) -> BoxFuture<'_, Result<(), PlayerError>> {
         Box::pin(async move {
             if !self.keeps_mark {
-                return Ok(());
+                return with_session!(self.shared, session => session.set_mark_in_file(mark));
             }
             with_session!(self.shared, session => async {
                 if session.mark().await? == Some(mark) {
@@ -412,7 +409,7 @@ impl Player for RemotePlayer {
     fn remove_mark(&self, mark: Mark) -> BoxFuture<'_, Result<(), PlayerError>> {
         Box::pin(async move {
             if !self.keeps_mark {
-                return Ok(());
+                return with_session!(self.shared, session => session.remove_mark_in_file(mark));
             }
             let ended = Mark { relationship: Guid::ZERO, ..mark };
             with_session!(self.shared, session => async {

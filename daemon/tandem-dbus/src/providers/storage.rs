@@ -259,7 +259,7 @@ impl Session {
         found.filter(|known| !known.is_folder).ok_or_else(|| not_found(path))
     }
 
-    async fn read(&mut self, path: &DevicePath, limit: u64) -> Result<Vec<u8>, PlayerError> {
+    pub(super) async fn read(&mut self, path: &DevicePath, limit: u64) -> Result<Vec<u8>, PlayerError> {
         let known = self.file(path).await?;
         let size = known.facts.size.min(limit);
         let mut bytes = Vec::new();
