@@ -19,7 +19,7 @@ GUIDE = ROOT / "dbus-interfaces/PROVIDERS.md"
 # a file's path in the guide's text
 PATH = re.compile(r"`(/\S+)`")
 # larger than what is under way at any time
-LARGE = 24_000_000
+LARGE = 12_000_000
 
 
 def _described(serial: str, microsoft: int, guid: str = PLAYER_INTERFACE) -> dict[str, Any]:
