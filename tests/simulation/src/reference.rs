@@ -51,6 +51,10 @@ pub(crate) struct Look<'a> {
 #[must_use]
 pub(crate) fn record_is_true(device: &Device, entries: &[Entry], in_flight: &BTreeSet<i64>) -> Vec<String> {
     let mut wrong = Vec::new();
+    let mut origins = BTreeSet::new();
+    for entry in entries.iter().filter(|entry| !origins.insert(&entry.origin)) {
+        wrong.push(format!("{:?} is recorded twice", entry.origin));
+    }
     let settled = |entry: &&Entry| entry.state != EntryState::Foreign && !in_flight.contains(&entry.id);
     for entry in entries.iter().filter(settled) {
         let is_excused = device.is_excused(entry.path.as_str(), entry.hash);

@@ -96,10 +96,15 @@ pub(crate) async fn carry_out(
     // a list of references is not kept as it was sent
     let verify = verify && !style.by_reference;
     let PlaylistChanges { stale, fresh } = changes(&prepared.library, &prepared.entries, style, &places);
+    let mut left = Vec::new();
     for entry in stale {
-        delete(prepared, &entry, observer, results).await?;
+        if !delete(prepared, &entry, observer, results).await? {
+            left.push(entry.origin);
+        }
     }
-    for file in fresh {
+    // a list that couldn't go, or has turned out to be the user's, is the only one
+    let is_alone = |file: &PlaylistFile| !left.contains(&Origin::Playlist(file.playlist.id.clone()));
+    for file in fresh.into_iter().filter(is_alone) {
         if observer.transfer.is_cancelled() {
             return Err(RunError::cancelled());
         }
@@ -251,20 +256,22 @@ fn not_written(playlist: &ResolvedPlaylist, error: &PlayerError) -> String {
     format!("the playlist `{}` could not be written: {error}", playlist.name)
 }
 
+/// Whether the file is gone; what is left is told of, and the user's where he has changed it.
 async fn delete(
     prepared: &mut Prepared,
     entry: &Entry,
     observer: &Observer,
     results: &mut Results,
-) -> Result<(), RunError> {
+) -> Result<bool, RunError> {
     let aside = prepared.names.next();
     let intent = Intent::Delete { entry: entry.id, aside: aside.clone() };
     let numbers = prepared.journal.commit(Vec::new(), vec![intent]).await?;
-    let Some(&intent) = numbers.first() else { return Ok(()) };
+    let Some(&intent) = numbers.first() else { return Ok(false) };
     let deleted = ours::delete(&*prepared.storage, entry, aside, &observer.transfer).await;
     if let Err(PlayerError::Changed(_)) = &deleted {
         ours::disown(&prepared.journal, entry).await?;
     }
+    let is_gone = matches!(deleted, Ok(()) | Err(PlayerError::NotFound(_)));
     let outcome = match deleted {
         Ok(()) | Err(PlayerError::NotFound(_)) => {
             prepared.storage.settle(vec![entry.path.clone()]).await?;
@@ -279,5 +286,5 @@ async fn delete(
         }
     };
     prepared.journal.commit(vec![outcome], Vec::new()).await?;
-    Ok(())
+    Ok(is_gone)
 }
