@@ -24,7 +24,7 @@ use tandem_model::library::LibraryState;
 use tandem_model::media::PlaylistKind;
 use tokio::sync::watch;
 
-/// How long a resolution waits for scans that were asked for before it.
+/// How long a request waits for scans that were asked for before it.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long a resolution waits for what the watches have to tell.
@@ -102,13 +102,20 @@ impl Agent {
 
     /// What has to happen before a request can be answered, without blocking a thread.
     pub(crate) async fn prepare(&self, request: &Request) {
-        if matches!(request, Request::Resolve(_)) {
-            if self.watcher.is_incomplete() || self.scanner.has_failed() {
-                self.scanner.request_full(false);
-            } else {
-                self.watcher.hand_over(WATCH_LIMIT).await;
+        match request {
+            Request::Resolve(_) => {
+                if self.watcher.is_incomplete() || self.scanner.has_failed() {
+                    self.scanner.request_full(false);
+                } else {
+                    self.watcher.hand_over(WATCH_LIMIT).await;
+                }
+                self.scanner.settle(SETTLE_LIMIT).await;
             }
-            self.scanner.settle(SETTLE_LIMIT).await;
+            // before the first scan has ended, nothing found would look like nothing there
+            Request::Search(_) if self.state.borrow().last_scan_time == 0 => {
+                self.scanner.settle(SETTLE_LIMIT).await;
+            }
+            _ => {}
         }
     }
 

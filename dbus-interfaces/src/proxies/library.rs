@@ -127,7 +127,7 @@ pub trait Library {
 
     /// Search method
     ///
-    /// Media that match a rule.
+    /// Media that match a rule. While the library is scanned for the first time this waits for the end of that, but no longer than 20 seconds.
     ///
     /// # Arguments
     ///

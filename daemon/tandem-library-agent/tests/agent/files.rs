@@ -1,6 +1,6 @@
 //! Music files: found, told, opened, hashed, watched, whatever they are called and hold.
 
-use crate::kit::{Fixture, LIMIT, resolve, until, until_found};
+use crate::kit::{Fixture, LIMIT, own, resolve, until, until_found};
 use crate::samples;
 use std::ffi::OsStr;
 use std::fs;
@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use tandem_library::uri;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, TrackId};
+use tandem_model::library::Libraries;
 use tandem_model::media::MediaValue;
 
 const ALL: &str = "(size >= 0)";
@@ -119,6 +120,16 @@ async fn what_is_set_is_kept_and_what_is_not_is_refused() {
     let foreign = MediaUri("http://example.org/a.flac".into());
     assert!(matches!(library.media_info(foreign).await, Err(LibraryError::InvalidArgument(_))));
     assert!(matches!(library.search("(colour == 1)".into()).await, Err(LibraryError::InvalidArgument(_))));
+}
+
+#[tokio::test]
+async fn a_search_waits_for_the_first_scan() {
+    let fixture = Fixture::new();
+    for number in 0..200 {
+        fixture.put(format!("{number}.flac"), &samples::flac(&["ARTIST=A"]));
+    }
+    let library = fixture.libraries.open(own()).await.unwrap();
+    assert_eq!(library.search(r#"(artist == "A")"#.into()).await.unwrap().len(), 200);
 }
 
 #[tokio::test]
