@@ -101,7 +101,7 @@ impl Provided {
 
 #[tokio::test]
 async fn a_provided_player_is_kept_in_step_though_its_provider_is_killed() {
-    let mut provided = Provided::start(MusicLibrary::with_tracks(60, 400_000)).await;
+    let mut provided = Provided::start(MusicLibrary::with_tracks(60, 4_000_000)).await;
     assert_eq!(provided.device.kind().await.unwrap(), "provider");
     assert_eq!(provided.device.status().await.unwrap(), "new-device");
     let mix = provided.stage.new_playlist("Mix", &tracks(0..6)).await;
