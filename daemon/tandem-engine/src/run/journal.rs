@@ -13,26 +13,10 @@ use tandem_model::manifest::{Intent, Manifest, ManifestStore, Outcome};
 /// One partnership's manifest and journal.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    manifest: Arc<Held>,
+    manifest: Arc<Mutex<Box<dyn Manifest>>>,
+    may_block: bool,
     /// Nanoseconds that calls have taken, the wait for a thread not counted.
     spent: Arc<AtomicU64>,
-}
-
-/// An open manifest. Closing it may write what its log holds, so that too is done on a thread that may block.
-struct Held {
-    manifest: Mutex<Option<Box<dyn Manifest>>>,
-    may_block: bool,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let manifest = self.manifest.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if self.may_block
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn_blocking(move || drop(manifest));
-        }
-    }
 }
 
 impl fmt::Debug for Journal {
@@ -56,8 +40,7 @@ impl Journal {
             }
             other => other,
         });
-        let manifest = Held { manifest: Mutex::new(Some(opened.await?)), may_block };
-        Ok(Self { manifest: Arc::new(manifest), spent: Arc::default() })
+        Ok(Self { manifest: Arc::new(Mutex::new(opened.await?)), may_block, spent: Arc::default() })
     }
 
     /// Runs `call` on the manifest.
@@ -66,10 +49,10 @@ impl Journal {
         call: impl FnOnce(&mut dyn Manifest) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, RunError> {
         let (manifest, spent) = (Arc::clone(&self.manifest), Arc::clone(&self.spent));
-        let called = blocking(self.manifest.may_block, move || {
-            let mut manifest = manifest.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+        let called = blocking(self.may_block, move || {
+            let mut manifest = manifest.lock().unwrap_or_else(PoisonError::into_inner);
             let begun = Instant::now();
-            let answer = call(manifest.as_deref_mut().expect("it is taken out only by the last drop"));
+            let answer = call(manifest.as_mut());
             let elapsed = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
             spent.fetch_add(elapsed, Ordering::Relaxed);
             answer
