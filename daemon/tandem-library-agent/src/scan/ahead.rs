@@ -5,7 +5,7 @@ use super::descent::{Descent, Listed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 
-/// Names that wait for the scan, at which no more are listed: about half a megabyte.
+/// Names that wait for the scan, at which no more are listed: about 100 KB.
 const MOST_NAMES: usize = 1000;
 /// Names that are handed over at once, so that threads need not wake one another for each folder.
 const AT_ONCE: usize = 200;
@@ -190,9 +190,22 @@ mod tests {
 
     #[test]
     fn a_scan_that_ends_early_waits_for_nothing() {
-        let (folder, root, watcher) = library(MOST_NAMES / 2);
-        std::thread::scope(|scope| {
-            drop(Ahead::start(scope, descent(folder.path(), &root, &watcher)));
+        let (ended, end) = std::sync::mpsc::channel();
+        let scan = std::thread::spawn(move || {
+            let (folder, root, watcher) = library(MOST_NAMES * 2);
+            std::thread::scope(|scope| {
+                let Ahead::There(listings) = Ahead::start(scope, descent(folder.path(), &root, &watcher))
+                else {
+                    panic!("there is a thread to be had");
+                };
+                // the next that the thread hands over has no room any more
+                while listings.0.queue().names < MOST_NAMES {
+                    std::thread::yield_now();
+                }
+            });
+            ended.send(()).unwrap();
         });
+        end.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+        scan.join().unwrap();
     }
 }
