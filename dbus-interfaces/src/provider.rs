@@ -67,6 +67,23 @@ pub enum Error {
     Failed(String),
 }
 
+impl Error {
+    /// Its word of [`ERRORS`]; what isn't of the contract is `Failed`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::InterfaceDead(_) => "InterfaceDead",
+            Self::NotSupported(_) => "NotSupported",
+            Self::NoSpace(_) => "NoSpace",
+            Self::Exists(_) => "Exists",
+            Self::NotFound(_) => "NotFound",
+            Self::Busy(_) => "Busy",
+            Self::InvalidArgument(_) => "InvalidArgument",
+            Self::ZBus(_) | Self::Failed(_) => "Failed",
+        }
+    }
+}
+
 impl From<std::io::Error> for Error {
     /// What a file system says, in the contract's words.
     fn from(error: std::io::Error) -> Self {

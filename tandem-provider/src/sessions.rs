@@ -295,6 +295,11 @@ impl Open {
         Arc::clone(&self.released)
     }
 
+    /// Whether calls wait for each other.
+    pub(crate) fn is_one_at_a_time(&self) -> bool {
+        self.turn.is_some()
+    }
+
     /// Runs a call's work with the device, on a thread of its own.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, Error>
     where

@@ -65,6 +65,14 @@ fn interface(text: &str) -> String {
     bare + rest
 }
 
+/// An interface without one of its methods. Where a device does one thing at a time, whoever inserts files ahead of the
+/// answers would have everything else wait behind them.
+fn without(interface: &str, method: &str) -> String {
+    let begin = format!("<method name=\"{method}\">");
+    let (before, rest) = interface.split_once(&begin).unwrap_or((interface, ""));
+    before.to_owned() + rest.split_once("</method>").map_or("", |(_, after)| after)
+}
+
 const DOCTYPE: &str = "<!DOCTYPE node PUBLIC \"-//freedesktop//DTD D-BUS Object Introspection 1.0//EN\"\n \
      \"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd\">\n";
 
@@ -94,7 +102,8 @@ pub(crate) async fn introspect(shared: &Shared, place: &Place, call: &Call) -> A
         Place::Storage(open, handle) => {
             let handle = *handle;
             let entry = open.run(move |device| device.entry(handle)).await?;
-            node += &interface(xml::PROVIDER_STORAGE);
+            let storage = interface(xml::PROVIDER_STORAGE);
+            node += &if open.is_one_at_a_time() { without(&storage, "Insert") } else { storage };
             if entry.kind != Kind::Root {
                 node += &interface(xml::PROVIDER_OBJECT);
             }
@@ -187,6 +196,15 @@ fn of_storage(device: &dyn Device, handle: Handle) -> Result<Values, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_method_can_be_left_out() {
+        let whole = interface(xml::PROVIDER_STORAGE);
+        let rest = without(&whole, "Insert");
+        assert_eq!(whole.matches("<method ").count(), rest.matches("<method ").count() + 1);
+        assert!(!rest.contains("\"Insert\"") && rest.trim_end().ends_with("</interface>"));
+        assert_eq!(without(&rest, "Insert"), rest);
+    }
 
     #[test]
     fn introspection_is_the_xml_without_its_documentation() {

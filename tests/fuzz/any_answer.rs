@@ -4,7 +4,7 @@
 use super::answers::{self, Properties};
 use super::offer::Offer;
 use super::parameters::Parameters;
-use super::{announcement, control, mark};
+use super::{announcement, control, introspection, mark};
 use serde::Deserialize;
 use zbus::names::OwnedBusName;
 use zbus::wire::serialized::{Context, Data};
@@ -37,10 +37,12 @@ pub fn read_any_answer(bytes: &[u8]) {
             assert!(formats.unwrap_or_default().len() <= 1024);
         }
         5 => drop(answers::takes_format(&body::<Vec<Properties>>(bytes).unwrap_or_default())),
-        6 => drop(answers::has_interface(
-            &body::<String>(bytes).unwrap_or_default(),
-            "org.tandemd.Provider1.Object",
-        )),
+        6 => {
+            let (document, storage) =
+                (body::<String>(bytes).unwrap_or_default(), "org.tandemd.Provider1.Storage");
+            let has = introspection::has_method(&document, (storage, "Insert"));
+            assert!(has != Ok(true) || introspection::has_interface(&document, storage) == Ok(true));
+        }
         7 => {
             let mark = mark::parse(&body::<String>(bytes).unwrap_or_default());
             assert!(mark.is_none_or(|known| mark::parse(&mark::text(known)) == Some(known)));

@@ -1,11 +1,13 @@
 //! `org.tandemd.Provider1.Device`: storages, properties by WMDM's names, formats, control codes.
 
 use crate::answers::{Answer, Call, arguments};
-use crate::calls::storage::Scope;
-use crate::device::{Device, Handle};
+use crate::calls::object;
+use crate::calls::storage::{self, Scope};
+use crate::device::{Device, Handle, Metadata};
 use crate::dispatch::{Shared, unknown};
 use crate::sessions::Open;
 use dbus_interfaces::provider::{Error, SYNC_RELATIONSHIP_ID};
+use std::sync::Arc;
 use zbus::message::Message;
 use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
@@ -16,7 +18,10 @@ const FORMATS_ORDERED: &str = "WMDM/FormatsSupportedAreOrdered";
 /// A property's text is at most so long, in bytes.
 const LONGEST: usize = 255;
 
-pub(crate) async fn answer(shared: &Shared, open: &Open, call: &Call, message: Message) -> Answer {
+/// Files that are renamed by one call at most.
+const MOST_RENAMED: usize = 128;
+
+pub(crate) async fn answer(shared: &Shared, open: &Arc<Open>, call: &Call, message: Message) -> Answer {
     match call.member.as_str() {
         "EnumStorage" => {
             arguments::<()>(message)?;
@@ -48,6 +53,30 @@ pub(crate) async fn answer(shared: &Shared, open: &Open, call: &Call, message: M
             arguments::<()>(message)?;
             open.run(|device| device.flush()).await?;
             call.answer(&())
+        }
+        "RenameAll" => {
+            let (files, names): (Vec<(OwnedObjectPath, String)>, Vec<String>) = arguments(message)?;
+            if files.len() > MOST_RENAMED {
+                let text = format!("{} files were named; {MOST_RENAMED} are the most", files.len());
+                return Err(Error::InvalidArgument(text).into());
+            }
+            let mut handles = Vec::with_capacity(files.len());
+            for (path, name) in files {
+                handles.push((shared.sessions.storage_of(open, &path)?, name));
+            }
+            let transfers = Arc::clone(open);
+            let renamed = open.change(move |device| {
+                let renamed = handles.iter().map(|(file, name)| {
+                    let _transferring = transfers.transfer(*file)?;
+                    object::rename(device, *file, name).and_then(|()| storage::told(device, *file, &names))
+                });
+                Ok(renamed.collect::<Vec<_>>())
+            });
+            let told = |one: Result<Metadata, Error>| match one {
+                Ok(metadata) => (String::new(), metadata),
+                Err(error) => (error.word().to_owned(), Metadata::new()),
+            };
+            call.answer(&renamed.await?.into_iter().map(told).collect::<Vec<_>>())
         }
         "FindStorage" => {
             let (scope, id): (String, String) = arguments(message)?;

@@ -50,11 +50,8 @@ pub(crate) async fn answer(
         }
         "Rename" => {
             let name: String = arguments(message)?;
-            check::name(&name)?;
             let _transferring = open.transfer(handle)?;
-            if name != entry.name {
-                open.change(move |device| device.rename(handle, &name)).await?;
-            }
+            open.change(move |device| rename(device, handle, &name)).await?;
             call.answer(&())
         }
         "Move" => {
@@ -75,7 +72,7 @@ fn needs_file(entry: &Entry) -> Result<(), Error> {
     }
 }
 
-fn write(device: &dyn Device, handle: Handle, mut source: Source) -> Result<u64, Error> {
+pub(crate) fn write(device: &dyn Device, handle: Handle, mut source: Source) -> Result<u64, Error> {
     match device.write(handle, &mut source) {
         Ok(()) => source.finish(),
         Err(error) => Err(source.failure_or(error)),
@@ -93,6 +90,17 @@ fn read(device: &dyn Device, handle: Handle, offset: u64, size: u64, mut sink: S
     match sink.written() {
         written if written == wanted => Ok(written),
         written => Err(Error::Failed(format!("the device gave {written} of {wanted} bytes"))),
+    }
+}
+
+/// Gives a file or folder another name; its own is no error.
+pub(crate) fn rename(device: &dyn Device, handle: Handle, name: &str) -> Result<(), Error> {
+    check::name(name)?;
+    let entry = device.entry(handle)?;
+    match entry.kind {
+        Kind::Root => Err(Error::NotSupported(format!("`{}` is a root storage", entry.name))),
+        _ if entry.name == name => Ok(()),
+        _ => device.rename(handle, name),
     }
 }
 

@@ -2,13 +2,16 @@
 
 use crate::answers::{Answer, Call, arguments};
 use crate::calls::device::paths;
+use crate::calls::object;
+use crate::channel::Source;
 use crate::check;
 use crate::device::{Device, Entry, Handle, Kind, Metadata, New};
 use crate::dispatch::{Shared, unknown};
 use crate::sessions::Open;
 use dbus_interfaces::provider::{Error, SCOPE_GLOBAL, SCOPE_IMMEDIATE_CHILDREN};
+use std::sync::Arc;
 use zbus::message::Message;
-use zbus::{ObjectPath, OwnedObjectPath};
+use zbus::{ObjectPath, OwnedFd, OwnedObjectPath};
 
 /// Where a lasting id is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +34,7 @@ impl Scope {
 
 pub(crate) async fn answer(
     shared: &Shared,
-    open: &Open,
+    open: &Arc<Open>,
     handle: Handle,
     call: &Call,
     message: Message,
@@ -60,12 +63,30 @@ pub(crate) async fn answer(
                 open.change(move |device| create(device, handle, kind, &name, &metadata, size)).await?;
             call.answer(&shared.sessions.storage_path(open, made))
         }
+        "Insert" => {
+            let (name, metadata, size, source, names): (String, Metadata, u64, OwnedFd, Vec<String>) =
+                arguments(message)?;
+            check::name(&name)?;
+            let metadata = check::metadata(metadata)?;
+            let source = Source::new(source.into(), size, open.released());
+            let transfers = Arc::clone(open);
+            let inserted = open.change(move |device| {
+                let file = create(device, handle, Kind::File, &name, &metadata, size)?;
+                let transferring = transfers.transfer(file)?;
+                let filled = object::write(device, file, source).and_then(|_| told(device, file, &names));
+                drop(transferring);
+                match filled {
+                    Ok(told) => Ok((file, told)),
+                    // the caller doesn't know of the file, and is told why there is none
+                    Err(error) => device.delete(file, false).and(Err(error)),
+                }
+            });
+            let (file, told) = inserted.await?;
+            call.answer(&(shared.sessions.storage_path(open, file), told))
+        }
         "GetSpecifiedMetadata" => {
             let names: Vec<String> = arguments(message)?;
-            let told = move |device: &dyn Device| {
-                Ok(check::selected(&device.entry(handle)?, device.metadata(handle)?, &names))
-            };
-            call.answer(&open.run(told).await?)
+            call.answer(&open.run(move |device| told(device, handle, &names)).await?)
         }
         "SetMetadata" => {
             let metadata = check::metadata(arguments(message)?)?;
@@ -112,6 +133,11 @@ async fn references(shared: &Shared, open: &Open, handle: Handle, call: &Call, m
     };
     open.change(set).await?;
     call.answer(&())
+}
+
+/// Metadata of a storage by these names.
+pub(crate) fn told(device: &dyn Device, handle: Handle, names: &[String]) -> Result<Metadata, Error> {
+    Ok(check::selected(&device.entry(handle)?, device.metadata(handle)?, names))
 }
 
 /// A part of a folder, in the order of the handles.

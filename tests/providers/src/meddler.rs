@@ -99,7 +99,7 @@ struct Shared {
 
 /// The program in between, for as long as it isn't dropped.
 pub(crate) struct Meddler {
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
     connection: Connection,
 }
 
@@ -121,11 +121,14 @@ impl Meddler {
         let shared = Shared { bus, process, calls, plan, late, connection: connection.clone() };
         let task = AbortOnDropHandle::new(tokio::spawn(serve(Arc::new(shared), stream)));
         connection.request_name(MEDDLED).await.unwrap_or_else(|error| panic!("{MEDDLED}: {error}"));
-        Self { _task: task, connection }
+        Self { task, connection }
     }
 
     /// Leaves the bus.
     pub(crate) async fn leave(self) {
+        // a call that finds the connection closed would take the provider along, which the next one needs
+        self.task.abort();
+        self.task.await.ok();
         // it may have left by itself
         self.connection.close().await.ok();
     }

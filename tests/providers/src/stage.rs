@@ -34,6 +34,8 @@ const SILENCE: Duration = Duration::from_millis(120);
 /// So many of them are enough when no run is under way.
 const ENOUGH: u32 = 20;
 const LIMIT: Duration = Duration::from_secs(60);
+/// How a provider that is late is told of.
+const LATE: &str = "did not answer in time";
 /// What is somebody else's, and where.
 const FOREIGN: [(&str, &[u8]); 3] = [
     ("Own song.mp3", b"somebody's own"),
@@ -69,6 +71,8 @@ pub struct Stage {
     device: DeviceId,
     /// What failed since the player was plugged in.
     failures: Vec<String>,
+    /// It was not looked at when it was plugged in last.
+    unseen: bool,
 }
 
 impl Stage {
@@ -130,6 +134,7 @@ impl Stage {
             task,
             device,
             failures: Vec::new(),
+            unseen: false,
         };
         stage.serve(plan).await;
         stage
@@ -195,7 +200,14 @@ impl Stage {
         while !self.connected() && Instant::now() < end {
             self.hear().await;
         }
-        self.connected()
+        self.unseen = !self.connected();
+        !self.unseen
+    }
+
+    /// Whether the provider was late when the player was plugged in last, or in a run since.
+    #[must_use]
+    pub fn was_late(&self) -> bool {
+        self.unseen || self.failures.iter().any(|failure| failure.contains(LATE))
     }
 
     /// Takes the next event; whether one came before it was silent.

@@ -92,9 +92,11 @@ async fn the_example_in_rust_passes() {
 }
 
 /// What the example in Python has not, besides.
-const NOT_IN_PYTHON: [&str; 6] = [
+const NOT_IN_PYTHON: [&str; 8] = [
     "formats are told with what the device plays of them",
     "what was done is there after Flush",
+    "files are made with their bytes by one call",
+    "files are renamed together as one by one",
     "a playlist keeps its references in order",
     "what was deleted leaves the playlist",
     "references outlast the device's release",

@@ -1,5 +1,5 @@
-//! Devices that a provider announces itself, for udev doesn't know them: an identity, checked like whatever comes from outside,
-//! and what the engine is told of it. Pure.
+//! Devices that a provider announces itself, for udev doesn't know them: an identity, checked like whatever
+//! comes from outside, and what the engine is told of it. Pure.
 //!
 //! A provider can name no device but its own: the device's id begins with its provider.
 
@@ -100,8 +100,8 @@ fn number(identity: &Properties, key: &str) -> Result<Option<u16>, Fault> {
     value(identity, key)
 }
 
-/// A text as a part of an id: `[A-Za-z0-9_.-]` alone. One that had to be changed gets a hash of the original behind a dot, so
-/// that two different texts stay different.
+/// A text as a part of an id: `[A-Za-z0-9_.-]` alone. One that had to be changed gets a hash of the original
+/// behind a dot, so that two different texts stay different.
 fn part(text: &str) -> String {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if text.len() <= MOST_IN_PART && text.chars().all(legal) {

@@ -1,5 +1,5 @@
-//! What a provider answers, checked like what a device answers: paths below its own root, sizes that can be, bounded
-//! counts, names that are names. Pure functions.
+//! What a provider answers, checked like what a device answers: paths below its own root, sizes that can be,
+//! bounded counts, names that are names. Pure functions.
 //!
 //! An answer that can't be ends what was asked for it; it is never mended into one that can.
 
@@ -21,8 +21,6 @@ const MOST_IN_TEXT: usize = 128;
 const MOST_IN_PATH: usize = 1024;
 /// Properties, formats or configurations of a device at most.
 const MOST_LISTED: usize = 1024;
-/// Bytes of an introspection document.
-const MOST_IN_XML: usize = 256 * 1024;
 /// What a file's size is rounded up to: a provider doesn't tell, and this is what large FAT file systems use.
 const CLUSTER: u64 = 32 * 1024;
 
@@ -171,7 +169,8 @@ pub(super) fn formats(answer: OwnedVariant) -> Result<Vec<u16>, Fault> {
     codes.ok_or_else(|| Fault::Lie(format!("formats of type `{}`, or larger than 65535", told(&signature))))
 }
 
-/// Whether a list of configurations says that a format is taken: one is enough, unless there are more than can be.
+/// Whether a list of configurations says that a format is taken: one is enough, unless there are more than
+/// can be.
 pub(super) fn takes_format(configurations: &[Properties]) -> Result<bool, Fault> {
     if configurations.len() > MOST_LISTED {
         return Err(Fault::Lie(format!("{} configurations of a format", configurations.len())));
@@ -207,33 +206,6 @@ pub(super) fn moved(told: u64, wanted: u64, doing: &str) -> Result<(), Fault> {
     } else {
         Err(Fault::Lie(format!("that {told} bytes of {wanted} were {doing}")))
     }
-}
-
-/// Whether an introspection document says that the object itself, and not one below it, has an interface.
-pub(super) fn has_interface(document: &str, interface: &str) -> Result<bool, Fault> {
-    if document.len() > MOST_IN_XML {
-        return Err(Fault::Lie(format!("an introspection document of {} bytes", document.len())));
-    }
-    let mut depth = 0u32;
-    for tag in document.split('<').skip(1) {
-        let Some((tag, _)) = tag.split_once('>') else { break };
-        match tag.split(|c: char| c.is_ascii_whitespace() || c == '/').find(|part| !part.is_empty()) {
-            Some("node") if tag.starts_with('/') => depth = depth.saturating_sub(1),
-            Some("node") if !tag.ends_with('/') => depth += 1,
-            Some("interface") if depth == 1 && names_interface(tag, interface) => return Ok(true),
-            _ => {}
-        }
-    }
-    Ok(false)
-}
-
-/// Whether a tag's attribute `name` is this.
-fn names_interface(tag: &str, interface: &str) -> bool {
-    let Some((_, value)) = tag.split_once("name") else { return false };
-    let value = value.trim_start().strip_prefix('=').map(str::trim_start).unwrap_or_default();
-    let quoted = value.strip_prefix('"').map(|rest| (rest, '"'));
-    let quoted = quoted.or_else(|| value.strip_prefix('\'').map(|rest| (rest, '\'')));
-    quoted.and_then(|(rest, quote)| rest.split_once(quote)).is_some_and(|(name, _)| name == interface)
 }
 
 #[cfg(test)]
@@ -336,18 +308,6 @@ mod tests {
         assert_eq!(time(&Properties::new(), "T"), Ok(0));
     }
 
-    #[test]
-    fn an_interface_is_the_objects_own() {
-        let document = "<!-- <node> --><node name='/x'><interface name=\"a.B\"><method name='a.C'/></interface>\
-                        <node name=\"y\"/><node><interface name='a.D'/></node><interface  name = 'a.E' /></node>";
-        let document = document.replace("<!-- <node> -->", "");
-        for (interface, there) in [("a.B", true), ("a.C", false), ("a.D", false), ("a.E", true)] {
-            assert_eq!(has_interface(&document, interface), Ok(there), "{interface}");
-        }
-        assert_eq!(has_interface("<node><interface name='a.B'", "a.B"), Ok(false));
-        assert!(has_interface(&"x".repeat(MOST_IN_XML + 1), "a.B").is_err());
-    }
-
     fn any_value() -> impl Strategy<Value = OwnedVariant> {
         prop_oneof![
             any::<u64>().prop_map(Variant::from),
@@ -383,11 +343,6 @@ mod tests {
             for value in all.into_values() {
                 let _ = formats(value);
             }
-        }
-
-        #[test]
-        fn any_document_is_read(document in "(<|>|/|node|interface|name|=|'|\"| |a\\.B){0,40}") {
-            let _ = has_interface(&document, "a.B");
         }
 
         #[test]

@@ -4,7 +4,8 @@
 
 use super::fault::Fault;
 
-/// What `WMP2` brought: whether the device can be synchronised. Whoever answers nothing says nothing against it.
+/// What `WMP2` brought: whether the device can be synchronised. Whoever answers nothing says nothing against
+/// it.
 ///
 /// # Errors
 /// When it is neither yes nor no.

@@ -1,5 +1,5 @@
-//! The directories with provider files: read each time a device comes, and watched, so that an installed, upgraded or removed
-//! provider needs no restart.
+//! The directories with provider files: read each time a device comes, and watched, so that an installed,
+//! upgraded or removed provider needs no restart.
 //!
 //! A wrong file costs itself alone, and is named in the log once.
 
@@ -39,8 +39,8 @@ impl Directories {
         files
     }
 
-    /// Calls `changed` after each change in the directories, those included that come into being only then. Ends when
-    /// nothing can be watched; what is installed is then still read when a device comes.
+    /// Calls `changed` after each change in the directories, those included that come into being only then.
+    /// Ends when nothing can be watched; what is installed is then still read when a device comes.
     pub(super) async fn watch(&self, mut changed: impl FnMut()) {
         loop {
             match self.wait().await {
@@ -181,7 +181,8 @@ mod tests {
         let steps = async {
             put(&directory, "a.toml", &file("One"));
             loop {
-                // the directory, the one in it, the file: each is a change, and the last of them shows the file
+                // the directory, the one in it, the file: each is a change, and the last of them shows the
+                // file
                 if !directories.read().is_empty() {
                     break;
                 }

@@ -22,6 +22,22 @@ pub(super) enum Word {
     Failed,
 }
 
+impl Word {
+    /// The word of this name; one that the contract doesn't have is a failure like any other.
+    pub(super) fn named(name: &str) -> Self {
+        match name {
+            "InterfaceDead" => Self::InterfaceDead,
+            "NotSupported" => Self::NotSupported,
+            "NoSpace" => Self::NoSpace,
+            "Exists" => Self::Exists,
+            "NotFound" => Self::NotFound,
+            "Busy" => Self::Busy,
+            "InvalidArgument" => Self::InvalidArgument,
+            _ => Self::Failed,
+        }
+    }
+}
+
 /// Why a call of a provider brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -81,17 +97,7 @@ impl Fault {
 fn by_name(name: &str, text: &str) -> Fault {
     let text = told(text);
     if let Some(word) = name.strip_prefix(PREFIX) {
-        let word = match word {
-            "InterfaceDead" => Word::InterfaceDead,
-            "NotSupported" => Word::NotSupported,
-            "NoSpace" => Word::NoSpace,
-            "Exists" => Word::Exists,
-            "NotFound" => Word::NotFound,
-            "Busy" => Word::Busy,
-            "InvalidArgument" => Word::InvalidArgument,
-            _ => Word::Failed,
-        };
-        return Fault::Refused(word, text);
+        return Fault::Refused(Word::named(word), text);
     }
     match name.strip_prefix("org.freedesktop.DBus.Error.").unwrap_or_default() {
         "ServiceUnknown" | "NameHasNoOwner" | "NoReply" | "Disconnected" | "NoServer" => Fault::Gone,

@@ -1,5 +1,5 @@
-//! Proves that a provider may do anything wrong at any of its calls: nothing foreign is touched, nothing blocks, and with a
-//! provider that works again all can be put in order.
+//! Proves that a provider may do anything wrong at any of its calls: nothing foreign is touched, nothing
+//! blocks, and with a provider that works again all can be put in order.
 
 use super::fake::{Device, Fake, Harm, description, device};
 use super::link::{Limits, ProviderBus};
@@ -140,7 +140,8 @@ async fn put_in_order(bus: &PrivateBus, device: &Arc<Mutex<Device>>, harmed: &st
             storage.object(&path(name)).delete(facts, path(TEMPORARY)).await.unwrap();
         }
     }
-    write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await.unwrap();
+    let written = write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await;
+    written.unwrap_or_else(|error| panic!("{harmed}: {error}"));
     player.close(Close::Release).await.unwrap();
     let files: Vec<String> = device.lock().unwrap().files().into_keys().collect();
     assert_eq!(files, ["Music/A/a.mp3", OWN.0], "{harmed}");
@@ -204,7 +205,8 @@ async fn a_device_that_cannot_rename_or_list_at_once_is_served_too() {
     let device = fake_device();
     {
         let mut device = device.lock().unwrap();
-        (device.renames, device.lists_at_once, device.keeps_later) = (false, false, false);
+        (device.renames, device.lists_at_once, device.keeps_later, device.takes_together) =
+            (false, false, false, false);
     }
     let fake = Fake::enter(&bus, &device).await;
     work(&fake, &bus).await.unwrap();
@@ -292,16 +294,92 @@ async fn a_provider_that_takes_no_more_is_told_by_its_answer() {
 #[tokio::test]
 async fn a_device_that_takes_one_file_at_a_time_gets_them_so() {
     let bus = PrivateBus::start();
-    let device = fake_device();
-    device.lock().unwrap().alone = Some("1123");
-    let fake = Fake::enter(&bus, &device).await;
-    work(&fake, &bus).await.unwrap();
-    let calls = device.lock().unwrap().calls.clone();
-    let made = calls.iter().filter(|call| *call == "CreateStorageWithMetadata").count();
     // two folders, six files, and the one that was refused
-    assert_eq!(made, 9, "{calls:?}");
-    let files = device.lock().unwrap().files();
-    assert_eq!((files[AHEAD[0].0].as_slice(), files[AHEAD[1].0].as_slice()), (AHEAD[0].2, AHEAD[1].2));
+    for (takes_together, made, inserted) in [(false, 9, 0), (true, 7, 2)] {
+        let device = fake_device();
+        {
+            let mut device = device.lock().unwrap();
+            (device.alone, device.takes_together) = (Some("1123"), takes_together);
+        }
+        let fake = Fake::enter(&bus, &device).await;
+        work(&fake, &bus).await.unwrap();
+        let device = device.lock().unwrap();
+        let count = |member: &str| device.calls.iter().filter(|call| *call == member).count();
+        let counted = (count("CreateStorageWithMetadata"), count("Insert"));
+        assert_eq!(counted, (made, inserted), "{:?}", device.calls);
+        let files = device.files();
+        assert_eq!((files[AHEAD[0].0].as_slice(), files[AHEAD[1].0].as_slice()), (AHEAD[0].2, AHEAD[1].2));
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_sent_together_cost_one_call_each() {
+    let bus = PrivateBus::start();
+    let device = fake_device();
+    let fake = Fake::enter(&bus, &device).await;
+    let player = fake.open(&bus).await.unwrap();
+    write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await.unwrap();
+    device.lock().unwrap().calls.clear();
+    send_together(&*player).await.unwrap();
+    assert_eq!(device.lock().unwrap().calls, ["Insert", "Insert", "Flush", "RenameAll"]);
+}
+
+#[tokio::test]
+async fn calls_that_are_told_and_not_there_are_done_without() {
+    let bus = PrivateBus::start();
+    for member in ["Insert", "RenameAll"] {
+        let device = fake_device();
+        device.lock().unwrap().refuses = Some(member);
+        let fake = Fake::enter(&bus, &device).await;
+        work(&fake, &bus).await.unwrap();
+        let calls = device.lock().unwrap().calls.iter().filter(|call| *call == member).count();
+        assert!((1..=2).contains(&calls), "{calls} calls of {member}");
+    }
+}
+
+#[tokio::test]
+async fn a_playlist_that_was_made_without_a_proper_answer_goes() {
+    let bus = PrivateBus::start();
+    for harm in [Harm::Lie, Harm::Nonsense, Harm::Refuse("Failed")] {
+        for offset in 0..4 {
+            let device = fake_device();
+            let fake = Fake::enter(&bus, &device).await;
+            let player = fake.open(&bus).await.unwrap();
+            write(&*player, request("Playlists/a.mp3", b"first", Expect::Nothing)).await.unwrap();
+            let before = device.lock().unwrap().files();
+            let calls = device.lock().unwrap().calls.len();
+            device.lock().unwrap().plan = Some((calls + offset, harm));
+            let list = request("Playlists/l.pla", b"a.mp3\n", Expect::Nothing);
+            // that it refers to its tracks is answered with nothing that could be a lie
+            let is_made = write(&*player, list).await.is_ok();
+            let device = device.lock().unwrap();
+            assert!(
+                is_made || device.files() == before,
+                "{harm:?} at {}: {:?}",
+                device.calls[calls + offset],
+                device.files()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_cannot_be_looked_at_is_seen_by_listing() {
+    let bus = PrivateBus::start();
+    for harm in [Harm::Lie, Harm::Nonsense, Harm::Refuse("Failed")] {
+        let device = fake_device();
+        let fake = Fake::enter(&bus, &device).await;
+        let player = fake.open(&bus).await.unwrap();
+        let written = write(&*player, request("Music/a.mp3", b"first", Expect::Nothing)).await.unwrap();
+        // the look before it, the deletion, the look after it
+        let calls = device.lock().unwrap().calls.len();
+        device.lock().unwrap().plan = Some((calls + 2, harm));
+        let object = player.storage().object(&path("Music/a.mp3"));
+        let deleted = object.delete(written.facts, path(TEMPORARY)).await;
+        let device = device.lock().unwrap();
+        assert_eq!(device.calls[calls + 1..calls + 3], ["Delete", "GetSpecifiedMetadata"]);
+        assert_eq!((deleted, device.files().len()), (Ok(()), 1), "{harm:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
-//! A connection of its own for each device that a provider serves: what that one sends in floods fills no queue but this one's, and holds up no
-//! call but its own.
+//! A connection of its own for each device that a provider serves: what that one sends in floods fills no
+//! queue but this one's, and holds up no call but its own.
 //!
-//! It holds on to the process that had the name when it began: one that takes the name later (an upgrade) is never called
-//! in its place.
+//! It holds on to the process that had the name when it began: one that takes the name later (an upgrade) is
+//! never called in its place.
 
 use super::fault::Fault;
 use crate::BusKind;
@@ -139,8 +139,8 @@ impl Link {
         Ok(Self { connection, owner, standing, limits, _watch: AbortOnDropHandle::new(watch) })
     }
 
-    /// Calls the provider, and reads its answer as `R`. One that was late once is not asked again: what it would answer then
-    /// is anybody's guess.
+    /// Calls the provider, and reads its answer as `R`. One that was late once is not asked again: what it
+    /// would answer then is anybody's guess.
     pub(super) async fn call<B, R>(
         &self,
         path: &ObjectPath<'_>,

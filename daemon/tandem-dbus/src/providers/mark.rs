@@ -1,7 +1,8 @@
-//! The partnership's mark as a provider keeps it: the text of the device property `WMDM/SyncRelationshipID`. Pure.
+//! The partnership's mark as a provider keeps it: the text of the device property `WMDM/SyncRelationshipID`.
+//! Pure.
 //!
-//! The relationship comes first, as Windows Media Player has it alone there; the device's own number follows it. What
-//! isn't of that form is no mark.
+//! The relationship comes first, as Windows Media Player has it alone there; the device's own number follows
+//! it. What isn't of that form is no mark.
 
 use tandem_model::id::Guid;
 use tandem_model::player::Mark;

@@ -1,6 +1,7 @@
 //! The partnership's mark as `WMPInfo.xml` at the storage's root, for devices whose providers keep none.
 //!
-//! It must not lose another program's file: what can't be read gets another name before a new file takes its place.
+//! It must not lose another program's file: what can't be read gets another name before a new file takes its
+//! place.
 
 use super::fault::Fault;
 use super::session::Session;
@@ -8,7 +9,7 @@ use super::tree::Known;
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, Mark, Source, Tags, Transfer, WriteRequest};
+use tandem_model::player::{Expect, Mark, Source, Tags, WriteRequest};
 use tandem_model::wmp_info::{self, LIMIT, MarkError};
 
 const NAME: &str = "WMPInfo.xml";
@@ -40,7 +41,8 @@ impl Session {
         }))
     }
 
-    /// Puts the mark there, beside whatever else the file holds. A device that takes no such file is used without.
+    /// Puts the mark there, beside whatever else the file holds. A device that takes no such file is used
+    /// without.
     pub(super) async fn set_mark_in_file(&mut self, mark: Mark) -> Result<(), PlayerError> {
         match self.write_mark_file(mark).await {
             Err(error) if !error.ends_run() => {
@@ -103,7 +105,7 @@ impl Session {
             source: Source::Bytes(bytes),
             tags: Tags::default(),
         };
-        self.write(&request, &Transfer::default()).await?;
+        self.write(&request, &Arc::default()).await?;
         self.peer.flush().await
     }
 

@@ -1,7 +1,8 @@
-//! Service providers: players that Tandem doesn't speak to itself, served by programs of third parties over the bus.
+//! Service providers: players that Tandem doesn't speak to itself, served by programs of third parties over
+//! the bus.
 //!
-//! What a provider answers is checked like what a device answers (`answers`), and a provider that hangs, dies or lies costs
-//! its own devices a run and nobody anything else.
+//! What a provider answers is checked like what a device answers (`answers`), and a provider that hangs, dies
+//! or lies costs its own devices a run and nobody anything else.
 
 mod ahead;
 mod announcement;
@@ -9,17 +10,23 @@ mod answers;
 mod control;
 mod directories;
 mod fault;
+mod finish;
+mod folders;
+mod introspection;
 mod link;
 mod mark;
 mod mark_file;
 mod offer;
 mod opener;
+mod opening;
 mod parameters;
 mod peer;
 mod pipe;
 mod player;
+mod playlists;
 mod pour;
 mod provider_file;
+mod read_back;
 mod registry;
 mod relay;
 mod send;
@@ -64,7 +71,8 @@ pub struct ServiceProviders {
 }
 
 impl ServiceProviders {
-    /// Providers on this bus: those whose files are in these directories, of which later ones win, and those that register.
+    /// Providers on this bus: those whose files are in these directories, of which later ones win, and those
+    /// that register.
     #[must_use]
     pub fn new(kind: BusKind, directories: Vec<PathBuf>) -> Self {
         Self::on(ProviderBus::Kind(kind), directories)
@@ -93,8 +101,8 @@ impl ServiceProviders {
         Arc::new(Opener { bus: self.bus.clone(), registry: Arc::clone(&self.registry), limits: self.limits })
     }
 
-    /// Passes on what the hardware tells, adds what providers announce, and has devices looked at again whose provider came or
-    /// went. Until `stop`, or until nobody takes it.
+    /// Passes on what the hardware tells, adds what providers announce, and has devices looked at again whose
+    /// provider came or went. Until `stop`, or until nobody takes it.
     pub async fn relay(
         &self,
         from: mpsc::Receiver<Presence>,

@@ -1,9 +1,10 @@
 //! Which providers may serve a device, in the order in which they are asked. Pure.
 //!
-//! The order: a device that demands a provider (the udev property `TANDEM_PROVIDER`, or because that one announced it) is
-//! offered to that one alone. Others are offered to whoever names the product, then to whoever names the vendor, then to
-//! whoever takes every device; among equals to registered providers in the order of their registration, then to installed
-//! ones in the order of their files' names. The first that doesn't refuse serves it.
+//! The order: a device that demands a provider (the udev property `TANDEM_PROVIDER`, or because that one
+//! announced it) is offered to that one alone. Others are offered to whoever names the product, then to
+//! whoever names the vendor, then to whoever takes every device; among equals to registered providers in the
+//! order of their registration, then to installed ones in the order of their files' names. The first that
+//! doesn't refuse serves it.
 
 use super::parameters::Parameters;
 use super::provider_file::ProviderFile;

@@ -1,8 +1,9 @@
-//! An open device's own objects, and what can be asked of them: it knows no paths and keeps nothing, so that several may
-//! ask at a time.
+//! An open device's own objects, and what can be asked of them: it knows no paths and keeps nothing, so that
+//! several may ask at a time.
 
 use super::answers::{self, ENTRY, Entry, Properties};
 use super::fault::{Fault, Word};
+use super::introspection;
 use super::link::{Limit, Link, QUICK, SLOW};
 use super::tree::Known;
 use dbus_interfaces::provider::{DEVICE, OBJECT, STORAGE};
@@ -14,6 +15,7 @@ use zbus::wire::DynamicDeserialize;
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const FLUSH: (&str, &str) = (DEVICE, "Flush");
+const RENAME_ALL: (&str, &str) = (DEVICE, "RenameAll");
 const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 
 /// A provider's side of an open device.
@@ -24,6 +26,8 @@ pub(super) struct Peer {
     pub(super) device: OwnedObjectPath,
     /// Whether the device keeps what was answered for only with the next `Flush`.
     pub(super) keeps_later: AtomicBool,
+    /// Whether it renames several files by one call.
+    pub(super) renames_all: AtomicBool,
 }
 
 impl Peer {
@@ -71,16 +75,29 @@ impl Peer {
         flushed.map_err(|fault| fault.told("having the device keep what was sent", "the device"))
     }
 
+    /// What an object says that it has; nothing where it can't be introspected.
+    pub(super) async fn introspect(&self, object: &OwnedObjectPath) -> Result<String, Fault> {
+        introspect(&self.link, object).await
+    }
+
     /// Whether an object has an interface, by its own introspection.
     pub(super) async fn has_interface(
         &self,
         object: &OwnedObjectPath,
         interface: &str,
     ) -> Result<bool, Fault> {
-        has_interface(&self.link, object, interface).await
+        introspection::has_interface(&self.introspect(object).await?, interface)
     }
 
-    /// What an answer about an object is; `None` where the provider has no such object, and the device is still there.
+    /// Looks at what the device's object has; false when it is no device.
+    pub(super) async fn is_device(&self) -> Result<bool, Fault> {
+        let document = self.introspect(&self.device).await?;
+        self.renames_all.store(introspection::has_method(&document, RENAME_ALL)?, Ordering::Relaxed);
+        introspection::has_interface(&document, DEVICE)
+    }
+
+    /// What an answer about an object is; `None` where the provider has no such object, and the device is
+    /// still there.
     async fn unless_none<T>(&self, answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
         match answer {
             Ok(answer) => Ok(Some(answer)),
@@ -103,13 +120,15 @@ impl Peer {
         told.map(|metadata| answers::entry(&metadata)).transpose()
     }
 
-    /// An object as the provider tells of it now, if it still has that name. `None` when it has no such object.
+    /// An object as the provider tells of it now, if it still has that name. `None` when it has no such
+    /// object.
     pub(super) async fn look(&self, object: &OwnedObjectPath, name: &str) -> Result<Option<Known>, Fault> {
         let told = self.entry(object).await?.filter(|entry| entry.name == name);
         Ok(told.map(|entry| known(object.clone(), entry)))
     }
 
-    /// A new file as the provider tells of it under this name, if that is all of it; `about` is its final name.
+    /// A new file as the provider tells of it under this name, if that is all of it; `about` is its final
+    /// name.
     pub(super) async fn whole(
         &self,
         object: &OwnedObjectPath,
@@ -117,10 +136,38 @@ impl Peer {
         about: &DevicePath,
         size: u64,
     ) -> Result<Known, PlayerError> {
-        let looked = self.look(object, super::tree::name(at)).await;
-        let known = looked.map_err(|fault| fault.told("looking at a new file", at))?;
-        let whole = known.filter(|known| known.facts.size == size && !known.is_folder);
+        let looked = self.entry(object).await.map_err(|fault| fault.told("looking at a new file", at))?;
+        let whole = looked.and_then(|entry| whole(object, entry, at, size));
         whole.ok_or_else(|| PlayerError::VerifyFailed(about.as_str().to_owned()))
+    }
+
+    /// Gives new files their final names by one call; tells what it tells of each then. `None` where it
+    /// doesn't do so.
+    pub(super) async fn rename_all(
+        &self,
+        files: &[(&OwnedObjectPath, &DevicePath)],
+    ) -> Result<Option<Vec<Result<Entry, Fault>>>, Fault> {
+        if !self.renames_all.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let names: Vec<(&OwnedObjectPath, &str)> =
+            files.iter().map(|(object, to)| (*object, to.name())).collect();
+        let told: Vec<(String, Properties)> =
+            match self.call(&self.device, RENAME_ALL, &(names, &ENTRY[..]), SLOW).await {
+                Err(Fault::Missing(_) | Fault::Refused(Word::NotSupported, _)) => {
+                    self.renames_all.store(false, Ordering::Relaxed);
+                    return Ok(None);
+                }
+                told => told?,
+            };
+        if told.len() != files.len() {
+            return Err(Fault::Lie(format!("what came of {} files, where {} are", told.len(), files.len())));
+        }
+        let one = |(word, metadata): (String, Properties)| match word.as_str() {
+            "" => answers::entry(&metadata),
+            word => Err(Fault::Refused(Word::named(word), "it said no more".to_owned())),
+        };
+        Ok(Some(told.into_iter().map(one).collect()))
     }
 
     /// Gives a new file its final name; false where the device can't.
@@ -132,24 +179,33 @@ impl Peer {
         match self.call::<_, ()>(object, (OBJECT, "Rename"), &to.name(), QUICK).await {
             Ok(()) => Ok(true),
             Err(Fault::Refused(Word::NotSupported, _)) => Ok(false),
-            Err(Fault::Refused(Word::InvalidArgument, _)) => {
-                Err(PlayerError::NameRejected(to.name().to_owned()))
-            }
-            Err(fault) => Err(fault.told("renaming a file", to.as_str())),
+            Err(fault) => Err(not_renamed(fault, to)),
         }
     }
 }
 
-/// Whether an object has an interface, by its own introspection; one that can't be introspected has none.
-pub(super) async fn has_interface(
-    link: &Link,
-    object: &OwnedObjectPath,
-    interface: &str,
-) -> Result<bool, Fault> {
+/// Why a file didn't get this name.
+pub(super) fn not_renamed(fault: Fault, to: &DevicePath) -> PlayerError {
+    match fault {
+        Fault::Refused(Word::InvalidArgument, _) => PlayerError::NameRejected(to.name().to_owned()),
+        Fault::Refused(Word::NotSupported, _) => {
+            Fault::Lie("it can't rename any more".to_owned()).told("renaming a file", to.as_str())
+        }
+        fault => fault.told("renaming a file", to.as_str()),
+    }
+}
+
+/// What is told of a new file, if it is a file of this name and size.
+pub(super) fn whole(object: &OwnedObjectPath, entry: Entry, at: &str, size: u64) -> Option<Known> {
+    let is_whole = entry.name == super::tree::name(at) && !entry.is_folder && entry.facts.size == size;
+    is_whole.then(|| known(object.clone(), entry))
+}
+
+/// What an object says that it has; nothing where it can't be introspected.
+pub(super) async fn introspect(link: &Link, object: &OwnedObjectPath) -> Result<String, Fault> {
     match link.call::<_, String>(object, (INTROSPECTABLE, "Introspect"), &(), QUICK).await {
-        Ok(document) => answers::has_interface(&document, interface),
-        Err(Fault::Missing(_) | Fault::Refused(..)) => Ok(false),
-        Err(fault) => Err(fault),
+        Err(Fault::Missing(_) | Fault::Refused(..)) => Ok(String::new()),
+        document => document,
     }
 }
 

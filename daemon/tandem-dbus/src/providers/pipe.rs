@@ -1,18 +1,19 @@
-//! Bytes on their way to a provider and back: hashed while they go, stoppable, a few buffers of them in memory however large
-//! the file is. They go there through a socket, which takes more at once than a pipe, and come back through a pipe.
+//! Bytes on their way to a provider and back: hashed while they go, stoppable, one buffer of them in memory
+//! however large the file is. They go there through a socket, which takes more at once than a pipe, and come
+//! back through a pipe.
 //!
 //! The other end is the provider's: nothing here waits for it longer than its patience.
 
-use std::io;
+use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::player::{Source, Transfer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
 use xxhash_rust::xxh3::Xxh3;
@@ -26,41 +27,21 @@ const MOST_ON_THE_WAY: usize = 1024 * 1024;
 /// Bytes that are read at once, where the provider's parameters don't say.
 const CHUNK: usize = 256 * 1024;
 
-/// How far a source is read and hashed.
-struct Reading {
-    source: Source,
-    at: u64,
-    hash: Box<Xxh3>,
-}
-
-impl Reading {
-    /// The next bytes, into a buffer that is given back; none at the end.
-    fn read(&mut self, mut buffer: Vec<u8>, most: usize) -> io::Result<Vec<u8>> {
-        buffer.resize(most, 0);
-        let mut filled = 0;
-        while filled < most {
-            let at = self.at + filled as u64;
-            let count = match &self.source {
-                Source::File(file) => match file.read_at(&mut buffer[filled..], at) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    count => count?,
-                },
-                Source::Bytes(bytes) => {
-                    let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
-                    let count = rest.len().min(most - filled);
-                    buffer[filled..filled + count].copy_from_slice(&rest[..count]);
-                    count
-                }
-            };
-            if count == 0 {
-                break;
+/// The next bytes of a source; 0 at its end.
+fn read_at(source: &Source, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    match source {
+        Source::File(file) => loop {
+            match file.read_at(buffer, at) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                count => return count,
             }
-            filled += count;
+        },
+        Source::Bytes(bytes) => {
+            let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+            let count = rest.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&rest[..count]);
+            Ok(count)
         }
-        buffer.truncate(filled);
-        self.hash.update(&buffer);
-        self.at += filled as u64;
-        Ok(buffer)
     }
 }
 
@@ -91,11 +72,11 @@ pub(super) fn again(source: &Source) -> Result<Source, PlayerError> {
 
 /// A socket whose writing end is ours, and the end that a provider reads, which can't be written.
 pub(super) fn to_provider() -> io::Result<(UnixStream, OwnedFd)> {
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    let (ours, theirs) = UnixStream::pair()?;
     rustix::net::sockopt::set_socket_send_buffer_size(&ours, MOST_ON_THE_WAY)?;
+    ours.set_write_timeout(Some(PATIENCE))?;
     theirs.shutdown(Shutdown::Write)?;
-    ours.set_nonblocking(true)?;
-    Ok((UnixStream::from_std(ours)?, theirs.into()))
+    Ok((ours, theirs.into()))
 }
 
 /// A pipe whose reading end is ours, and the end that a provider writes.
@@ -104,7 +85,18 @@ pub(super) fn from_provider() -> io::Result<(pipe::Receiver, io::PipeWriter)> {
     Ok((pipe::Receiver::from_owned_fd(reader.into())?, writer))
 }
 
-/// Sends `size` bytes of a source to a provider and closes its end; tells their hash. The next piece is read while one is taken.
+/// Ends a transfer, also one that is no longer waited for: its thread then finds the socket closed.
+struct HangUp(Arc<UnixStream>);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        // one that the provider has closed before needs no closing
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+/// Sends `size` bytes of a source to a provider and closes its end; tells their hash. On a thread of its own
+/// from the first byte to the last: handing pieces from thread to thread would cost more than it saves.
 ///
 /// # Errors
 /// `Removed` when the provider closed its end, `TimedOut` when it takes nothing.
@@ -112,54 +104,49 @@ pub(super) async fn send(
     source: Source,
     size: u64,
     chunk: Option<u32>,
-    mut socket: UnixStream,
-    transfer: &Transfer,
+    socket: UnixStream,
+    transfer: &Arc<Transfer>,
 ) -> Result<u128, PlayerError> {
     let most = chunk.and_then(|chunk| usize::try_from(chunk).ok()).unwrap_or(CHUNK);
-    let mut reading = Reading { source, at: 0, hash: Box::default() };
-    let mut spare = Vec::new();
-    let mut next = read_next(reading, Vec::new(), most).await?;
-    loop {
-        reading = next.0;
-        let piece = next.1;
-        if reading.at > size {
-            return Err(PlayerError::SourceChanged);
-        }
-        if piece.is_empty() {
-            let whole = reading.at == size;
-            return if whole { Ok(reading.hash.digest128()) } else { Err(PlayerError::SourceChanged) };
-        }
-        let (following, ()) =
-            tokio::try_join!(read_next(reading, spare, most), put(&mut socket, &piece, transfer))?;
-        (next, spare) = (following, piece);
-    }
+    let socket = HangUp(Arc::new(socket));
+    let (writing, transfer) = (Arc::clone(&socket.0), Arc::clone(transfer));
+    let sending = tokio::task::spawn_blocking(move || write_all(&source, size, most, &writing, &transfer));
+    sending.await.map_err(|error| PlayerError::Source(error.to_string()))?
 }
 
-async fn read_next(
-    mut reading: Reading,
-    buffer: Vec<u8>,
+fn write_all(
+    source: &Source,
+    size: u64,
     most: usize,
-) -> Result<(Reading, Vec<u8>), PlayerError> {
-    let task = tokio::task::spawn_blocking(move || {
-        let piece = reading.read(buffer, most)?;
-        Ok::<_, io::Error>((reading, piece))
-    });
-    let read = task.await.map_err(|error| PlayerError::Source(error.to_string()))?;
-    read.map_err(|error| PlayerError::Source(error.to_string()))
-}
-
-async fn put(socket: &mut UnixStream, mut piece: &[u8], transfer: &Transfer) -> Result<(), PlayerError> {
-    while !piece.is_empty() {
+    mut socket: &UnixStream,
+    transfer: &Transfer,
+) -> Result<u128, PlayerError> {
+    // one byte more than it should have, to see that it ends there
+    let whole = usize::try_from(size).unwrap_or(most).saturating_add(1);
+    let mut buffer = vec![0; most.min(whole)];
+    let (mut hash, mut at) = (Xxh3::new(), 0);
+    loop {
         if transfer.is_cancelled() {
             return Err(PlayerError::Cancelled);
         }
-        let late = |_| PlayerError::TimedOut("taking a file's bytes".to_owned());
-        let count = timeout(PATIENCE, socket.write(piece)).await.map_err(late)?;
-        let count = count.map_err(|_| PlayerError::Removed)?;
+        let count = read_at(source, &mut buffer, at);
+        let count = count.map_err(|error| PlayerError::Source(error.to_string()))?;
+        at += count as u64;
+        if at > size || count == 0 && at < size {
+            return Err(PlayerError::SourceChanged);
+        }
+        if count == 0 {
+            return Ok(hash.digest128());
+        }
+        hash.update(&buffer[..count]);
+        socket.write_all(&buffer[..count]).map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                PlayerError::TimedOut("taking a file's bytes".to_owned())
+            }
+            _ => PlayerError::Removed,
+        })?;
         transfer.add(count as u64);
-        piece = &piece[count..];
     }
-    Ok(())
 }
 
 /// Takes `size` bytes out of a pipe, each piece to `take`; stops when that is wanted.
@@ -208,7 +195,7 @@ mod tests {
                 reader.read_to_end(&mut taken).unwrap();
                 taken
             });
-            let transfer = Transfer::default();
+            let transfer = Arc::default();
             let source = Source::Bytes(bytes.clone().into());
             let hash = send(source, length as u64, Some(512), sender, &transfer).await.unwrap();
             assert_eq!((hash, transfer.bytes()), (xxh3_128(&bytes), length as u64));
@@ -220,19 +207,18 @@ mod tests {
     async fn a_source_that_is_not_as_announced_is_told() {
         for size in [4, 6] {
             let (sender, _reader) = to_provider().unwrap();
-            let sent =
-                send(Source::Bytes(b"12345"[..].into()), size, None, sender, &Transfer::default()).await;
+            let sent = send(Source::Bytes(b"12345"[..].into()), size, None, sender, &Arc::default()).await;
             assert_eq!(sent, Err(PlayerError::SourceChanged));
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_provider_that_takes_nothing_is_given_up() {
         let (sender, _reader) = to_provider().unwrap();
         // more than fits on the way
         let size = 16 * MOST_ON_THE_WAY;
         let source = Source::Bytes(vec![0; size].into());
-        let sent = send(source, size as u64, None, sender, &Transfer::default()).await;
+        let sent = send(source, size as u64, None, sender, &Arc::default()).await;
         assert!(matches!(sent, Err(PlayerError::TimedOut(_))), "{sent:?}");
         let (receiver, _writer) = from_provider().unwrap();
         let received = receive(receiver, 1, |_| {}, None).await;
@@ -244,9 +230,9 @@ mod tests {
         let (sender, reader) = to_provider().unwrap();
         drop(reader);
         let source = || Source::Bytes(b"12345"[..].into());
-        assert_eq!(send(source(), 5, None, sender, &Transfer::default()).await, Err(PlayerError::Removed));
+        assert_eq!(send(source(), 5, None, sender, &Arc::default()).await, Err(PlayerError::Removed));
         let (sender, _reader) = to_provider().unwrap();
-        let transfer = Transfer::default();
+        let transfer = Arc::new(Transfer::default());
         transfer.cancel();
         assert_eq!(send(source(), 5, None, sender, &transfer).await, Err(PlayerError::Cancelled));
         let (receiver, writer) = from_provider().unwrap();

@@ -1,4 +1,5 @@
-//! Provider files: which provider serves which devices, and what it is started by. Pure but for the reading of a file.
+//! Provider files: which provider serves which devices, and what it is started by. Pure but for the reading
+//! of a file.
 //!
 //! A file that is wrong is refused whole, with its place; it never takes another file down with it.
 

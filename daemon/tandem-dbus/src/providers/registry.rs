@@ -1,5 +1,5 @@
-//! What the daemon knows of providers and of the devices that they may serve: who has registered, what is installed, who
-//! serves what. It opens nothing, and calls nobody.
+//! What the daemon knows of providers and of the devices that they may serve: who has registered, what is
+//! installed, who serves what. It opens nothing, and calls nobody.
 
 use super::directories::Directories;
 use super::offer::{self, Offer, Registration};
@@ -20,7 +20,8 @@ use zbus::names::OwnedBusName;
 const MOST_OF_ONE: usize = 16;
 const MOST: usize = 128;
 
-/// The pause before a device whose provider died is looked at again; it doubles with each time in a row, up to the last.
+/// The pause before a device whose provider died is looked at again; it doubles with each time in a row, up
+/// to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(256);
 
@@ -165,7 +166,8 @@ impl Registry {
         registered.into_iter().chain(installed.into_iter().map(Offer::from)).collect()
     }
 
-    /// A device is about to be opened; returns when its providers may be asked. One that died or hung has a pause.
+    /// A device is about to be opened; returns when its providers may be asked. One that died or hung has a
+    /// pause.
     pub(super) async fn opening(&self, device: &str) {
         let rests_until = {
             let mut state = self.lock();

@@ -1,5 +1,5 @@
-//! Between the hardware side and the engine: what the hardware tells is passed on, what providers announce is added, and a
-//! device whose provider came or went is told once more, so that it is looked at again.
+//! Between the hardware side and the engine: what the hardware tells is passed on, what providers announce is
+//! added, and a device whose provider came or went is told once more, so that it is looked at again.
 //!
 //! It waits for no provider.
 

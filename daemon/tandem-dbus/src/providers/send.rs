@@ -1,22 +1,23 @@
-//! Puts files and playlists on a provider's device: new under a temporary name where it can rename, looked at, and only
-//! then in the place of what was there.
+//! Puts files and playlists on a provider's device: new under a temporary name where it can rename, looked
+//! at, and only then in the place of what was there.
 //!
-//! It must not delete anything but what it made itself, what it was told to replace, and that only as it was expected.
+//! It must not delete anything but what it made itself, what it was told to replace, and that only as it was
+//! expected.
 
 use super::answers::{self, LAST_MODIFIED};
 use super::fault::{Fault, Word};
 use super::link::SLOW;
 use super::pipe;
-use super::pour::pour;
+use super::playlists::is_by_references;
+use super::pour::{self, Failed, Metadata};
 use super::session::Session;
 use super::tree::{Known, parent};
 use dbus_interfaces::provider::{OBJECT, STORAGE};
-use std::collections::HashMap;
+use std::sync::Arc;
 use tandem_model::error::PlayerError;
-use tandem_model::formats::{self, ABSTRACT_PLAYLISTS, REFERENCES};
+use tandem_model::formats;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, Source, Tags, Transfer, WriteRequest, Written};
-use xxhash_rust::xxh3::xxh3_128;
+use tandem_model::player::{Expect, Tags, Transfer, WriteRequest, Written};
 use zbus::{OwnedObjectPath, Variant};
 
 /// Bytes of a name at most, by the contract.
@@ -34,15 +35,12 @@ pub(super) struct Prepared {
     pub(super) made_folders: Vec<DevicePath>,
 }
 
-/// Metadata by WMDM's names.
-pub(super) type Metadata<'a> = HashMap<&'static str, Variant<'a>>;
-
 impl Session {
     /// Writes a file, or a playlist by its references.
     pub(super) async fn write(
         &mut self,
         request: &WriteRequest,
-        transfer: &Transfer,
+        transfer: &Arc<Transfer>,
     ) -> Result<Written, PlayerError> {
         let Prepared { folder, old, made_folders } = self.prepare(request, transfer).await?;
         let written = if is_by_references(&request.path) {
@@ -59,7 +57,7 @@ impl Session {
     pub(super) async fn prepare(
         &mut self,
         request: &WriteRequest,
-        transfer: &Transfer,
+        transfer: &Arc<Transfer>,
     ) -> Result<Prepared, PlayerError> {
         check_names(&request.path)?;
         self.check_temporary(&request.temporary).await?;
@@ -91,7 +89,7 @@ impl Session {
         request: &WriteRequest,
         place: OwnedObjectPath,
         mut old: Option<Known>,
-        transfer: &Transfer,
+        transfer: &Arc<Transfer>,
     ) -> Result<(Known, u128), PlayerError> {
         let beside = beside(&request.path, &request.temporary);
         self.check_free(request, &beside).await?;
@@ -143,6 +141,15 @@ impl Session {
         Ok(())
     }
 
+    /// What is told of a new file.
+    pub(super) fn metadata(&self, request: &WriteRequest) -> Metadata {
+        let mut metadata = tag_metadata(&request.tags);
+        let format = formats::of_file(request.path.name(), &self.formats);
+        metadata.insert("WMDM/FormatCode", Variant::from(u32::from(format)));
+        metadata.insert(LAST_MODIFIED, Variant::from(seconds(request.modified_ns)));
+        metadata
+    }
+
     /// Makes an empty file.
     pub(super) async fn create(
         &mut self,
@@ -150,10 +157,7 @@ impl Session {
         request: &WriteRequest,
         at: &str,
     ) -> Result<OwnedObjectPath, PlayerError> {
-        let mut metadata = tag_metadata(&request.tags);
-        let format = formats::of_file(request.path.name(), &self.formats);
-        metadata.insert("WMDM/FormatCode", Variant::from(u32::from(format)));
-        metadata.insert(LAST_MODIFIED, Variant::from(seconds(request.modified_ns)));
+        let metadata = self.metadata(request);
         let object =
             self.announce(place, "file", (at, request.path.as_str()), metadata, request.size).await?;
         if !self.files_are_objects {
@@ -169,12 +173,12 @@ impl Session {
     }
 
     /// Makes a file or folder at a path; `about` is what errors name.
-    async fn announce(
+    pub(super) async fn announce(
         &mut self,
         place: &OwnedObjectPath,
         attribute: &str,
         (at, about): (&str, &str),
-        metadata: Metadata<'_>,
+        metadata: Metadata,
         size: u64,
     ) -> Result<OwnedObjectPath, PlayerError> {
         let attributes: &[&str] = &[attribute];
@@ -192,7 +196,6 @@ impl Session {
                 Err(PlayerError::NameRejected(super::tree::name(about).to_owned()))
             }
             Err(fault) => {
-                self.tree.forget(parent(at));
                 self.drop_unanswered(at).await?;
                 Err(fault.told("making a file", about))
             }
@@ -200,7 +203,8 @@ impl Session {
     }
 
     /// Deletes what was made under a temporary name without a proper answer: nobody else has such a name.
-    async fn drop_unanswered(&mut self, at: &str) -> Result<(), PlayerError> {
+    pub(super) async fn drop_unanswered(&mut self, at: &str) -> Result<(), PlayerError> {
+        self.tree.forget(parent(at));
         if self.peer.link.is_lost() || !is_temporary(super::tree::name(at)) {
             return Ok(());
         }
@@ -216,12 +220,13 @@ impl Session {
         request: &WriteRequest,
         object: &OwnedObjectPath,
         at: &str,
-        transfer: &Transfer,
+        transfer: &Arc<Transfer>,
     ) -> Result<(Known, u128), PlayerError> {
         let chunk = self.parameters.optimal_transfer_size;
-        let poured = pour(&self.peer, object, request, chunk, transfer).await?;
+        let told = |failed: Failed| failed.told(request.path.as_str());
+        let poured = pour::write(&self.peer, object, request, chunk, transfer).await.map_err(told)?;
+        let (_, hash) = poured.answered(&self.peer).await.map_err(|fault| told(Failed::Fault(fault)))?;
         pipe::check_length(&request.source, request.size)?;
-        let hash = poured.answered(&self.peer).await?;
         self.peer.flush().await?;
         let known = self.peer.whole(object, at, &request.path, request.size).await?;
         Ok((known, hash))
@@ -247,56 +252,6 @@ impl Session {
         self.peer.whole(&new.object, request.path.as_str(), &request.path, request.size).await
     }
 
-    /// A playlist as an object that refers to its tracks. One that is there already refers to the new ones in one step.
-    async fn write_playlist(
-        &mut self,
-        request: &WriteRequest,
-        place: OwnedObjectPath,
-        old: Option<Known>,
-    ) -> Result<(Known, u128), PlayerError> {
-        let path = request.path.as_str();
-        let text = text_of(&request.source)?;
-        let mut tracks = Vec::new();
-        for track in formats::playlist_items(&text, request.path.parent().as_ref()) {
-            // a playlist holds what is there
-            let found =
-                self.find(track.as_str()).await.map_err(|fault| fault.told("looking for a track", path))?;
-            tracks.extend(found.map(|track| track.object));
-        }
-        let is_new = old.is_none();
-        let object = match old {
-            Some(old) => old.object,
-            None => {
-                let listed = ABSTRACT_PLAYLISTS.into_iter().find(|format| self.formats.contains(format));
-                let format = listed.unwrap_or(ABSTRACT_PLAYLISTS[0]);
-                let title = request.path.name().rsplit_once('.').map_or(path, |(title, _)| title);
-                let metadata = Metadata::from([
-                    ("WMDM/FormatCode", Variant::from(u32::from(format))),
-                    (LAST_MODIFIED, Variant::from(seconds(request.modified_ns))),
-                    ("WMDM/Title", Variant::from(title)),
-                ]);
-                self.announce(&place, "file", (path, path), metadata, 0).await?
-            }
-        };
-        let set = self.peer.call::<_, ()>(&object, (STORAGE, "SetReferences"), &tracks, SLOW).await;
-        let known = match set {
-            Ok(()) => self.peer.look(&object, request.path.name()).await,
-            Err(fault) => Err(fault),
-        };
-        match known.map_err(|fault| fault.told("filling a playlist", path)) {
-            Ok(Some(known)) => {
-                self.tree.put(path, known.clone());
-                Ok((known, xxh3_128(text.as_bytes())))
-            }
-            other => {
-                if is_new {
-                    self.drop_remains(&object, (path, &request.path)).await?;
-                }
-                Err(other.err().unwrap_or_else(|| PlayerError::VerifyFailed(path.to_owned())))
-            }
-        }
-    }
-
     /// What must be true of the final name, with what is there.
     async fn check_expected(
         &mut self,
@@ -314,8 +269,8 @@ impl Session {
         }
     }
 
-    /// Deletes what was made of a file of our own, whichever of its two names it has by now. Where the provider doesn't
-    /// answer, the next run does.
+    /// Deletes what was made of a file of our own, whichever of its two names it has by now. Where the
+    /// provider doesn't answer, the next run does.
     pub(super) async fn drop_remains(
         &mut self,
         object: &OwnedObjectPath,
@@ -333,68 +288,10 @@ impl Session {
         }
         Ok(())
     }
-
-    /// Whether the folder of temporary names is one, or can become one.
-    pub(super) async fn check_temporary(&mut self, temporary: &DevicePath) -> Result<(), PlayerError> {
-        for folder in temporary.ancestors() {
-            let found = self.find(folder).await.map_err(|fault| fault.told("looking", folder))?;
-            if found.is_some_and(|there| !there.is_folder) {
-                return Err(PlayerError::InTheWay(folder.to_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the folders above a file that aren't there, and tells which.
-    async fn make_folders(
-        &mut self,
-        path: &DevicePath,
-        made: &mut Vec<DevicePath>,
-    ) -> Result<OwnedObjectPath, PlayerError> {
-        let mut place = self.storage.clone();
-        for folder in path.ancestors() {
-            let found = self.find(folder).await.map_err(|fault| fault.told("looking", folder))?;
-            place = match found {
-                Some(there) if there.is_folder => there.object,
-                Some(_) => {
-                    return Err(PlayerError::Other(format!("`{folder}` on the device is not a folder")));
-                }
-                None => {
-                    let object =
-                        self.announce(&place, "folder", (folder, folder), Metadata::new(), 0).await?;
-                    made.extend(DevicePath::parse(folder));
-                    let looked = self.peer.look(&object, super::tree::name(folder)).await;
-                    let known = looked.map_err(|fault| fault.told("looking at a new folder", folder))?;
-                    let known = known.filter(|known| known.is_folder);
-                    let known = known.ok_or_else(|| PlayerError::VerifyFailed(folder.to_owned()))?;
-                    self.tree.put(folder, known);
-                    object
-                }
-            };
-        }
-        Ok(place)
-    }
-
-    /// Removes those of these folders that are empty, innermost first.
-    pub(super) async fn remove_empty(&mut self, mut folders: Vec<DevicePath>) -> Result<(), PlayerError> {
-        folders.sort_by_key(|folder| std::cmp::Reverse(folder.ancestors().count()));
-        for folder in folders {
-            let told = |fault: Fault| fault.told("removing an empty folder", folder.as_str());
-            let Some(there) = self.find(folder.as_str()).await.map_err(told)?.filter(|there| there.is_folder)
-            else {
-                continue;
-            };
-            self.tree.forget(folder.as_str());
-            if self.children(folder.as_str()).await.map_err(told)?.is_empty() {
-                self.delete_object(folder.as_str(), &there).await?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What a track's tags say, by WMDM's names; nothing where that isn't known.
-pub(super) fn tag_metadata(tags: &Tags) -> Metadata<'_> {
+pub(super) fn tag_metadata(tags: &Tags) -> Metadata {
     let texts = [
         ("WMDM/Title", &tags.title),
         ("WMDM/Author", &tags.artist),
@@ -403,7 +300,7 @@ pub(super) fn tag_metadata(tags: &Tags) -> Metadata<'_> {
         ("WMDM/Genre", &tags.genre),
     ];
     let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
-    let mut metadata: Metadata<'_> = texts.map(|(name, text)| (name, Variant::from(&**text))).collect();
+    let mut metadata: Metadata = texts.map(|(name, text)| (name, Variant::from(text.to_string()))).collect();
     if tags.duration_ms > 0 {
         let duration = tags.duration_ms.saturating_mul(DURATION_UNITS);
         metadata.insert("WMDM/Duration", Variant::from(duration));
@@ -415,7 +312,7 @@ pub(super) fn tag_metadata(tags: &Tags) -> Metadata<'_> {
 }
 
 /// A time as the contract has it: whole seconds since 1970, and nothing before that.
-fn seconds(nanoseconds: i64) -> u64 {
+pub(super) fn seconds(nanoseconds: i64) -> u64 {
     u64::try_from(nanoseconds / 1_000_000_000).unwrap_or(0)
 }
 
@@ -425,24 +322,11 @@ pub(super) fn beside(path: &DevicePath, temporary: &DevicePath) -> String {
         .map_or_else(|| temporary.name().to_owned(), |folder| format!("{folder}/{}", temporary.name()))
 }
 
-pub(super) fn is_by_references(path: &DevicePath) -> bool {
-    path.name().rsplit_once('.').is_some_and(|(_, ending)| ending == REFERENCES)
-}
-
 /// Names that the contract can't say are refused here.
 fn check_names(path: &DevicePath) -> Result<(), PlayerError> {
     match path.as_str().split('/').find(|part| part.len() > MOST_IN_NAME) {
         Some(part) => Err(PlayerError::NameRejected(part.to_owned())),
         None => Ok(()),
-    }
-}
-
-/// A playlist's text: of our own making, so it is small and UTF-8.
-fn text_of(source: &Source) -> Result<String, PlayerError> {
-    match source {
-        Source::Bytes(bytes) => String::from_utf8(bytes.to_vec())
-            .map_err(|error| PlayerError::Source(format!("a playlist that isn't text: {error}"))),
-        Source::File(_) => Err(PlayerError::Source("a playlist that is a file".to_owned())),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Proves what comes and goes: registrations, announcements and their end, floods, and that a device is looked at again.
+//! Proves what comes and goes: registrations, announcements and their end, floods, and that a device is
+//! looked at again.
 
 use super::fake::{Device, Fake, ROOT, device};
 use super::link::ProviderBus;

@@ -1,6 +1,7 @@
 //! A device that a provider has made for us: what it is asked, what is known of its folders.
 //!
-//! It must not go on by what a provider said once: before anything is replaced or deleted, the object is asked for again.
+//! It must not go on by what a provider said once: before anything is replaced or deleted, the object is
+//! asked for again.
 
 use super::ahead::Ahead;
 use super::answers::{self, ENTRY, Entry, MOST_IN_FOLDER, PAGE, Properties};
@@ -39,6 +40,8 @@ pub(super) struct Session {
     pub(super) renames: bool,
     /// Files that were sent before the provider has answered for them.
     pub(super) ahead: Ahead,
+    /// Whether a file is made with its bytes by one call.
+    pub(super) inserts: bool,
     /// Whether a file was seen to have the interface of files.
     pub(super) files_are_objects: bool,
     /// Whether folders are listed with what is in them; no answer has said otherwise.
@@ -55,13 +58,20 @@ impl Session {
     ) -> Self {
         Self {
             storage: device.clone(),
-            peer: Arc::new(Peer { link, root, device, keeps_later: AtomicBool::new(false) }),
+            peer: Arc::new(Peer {
+                link,
+                root,
+                device,
+                keeps_later: AtomicBool::default(),
+                renames_all: AtomicBool::default(),
+            }),
             parameters,
             formats: Vec::new(),
             ours: Vec::new(),
             tree: Tree::default(),
             renames: true,
             ahead: Ahead::default(),
+            inserts: false,
             files_are_objects: false,
             lists_at_once: true,
         }
@@ -194,7 +204,15 @@ impl Session {
         if self.peer.link.is_lost() {
             return deleted.map_err(told);
         }
-        if self.peer.look(&there.object, name(path)).await.map_err(told)?.is_none() {
+        let there = match self.peer.look(&there.object, name(path)).await {
+            // what can't be looked at may still be listed, or not
+            Err(Fault::Refused(..) | Fault::Lie(_) | Fault::Other(_)) => {
+                self.tree.forget(parent(path));
+                self.find(path).await
+            }
+            there => there,
+        };
+        if there.map_err(told)?.is_none() {
             self.tree.take(path);
             return Ok(());
         }

@@ -2,11 +2,10 @@
 //!
 //! It must not go to the provider but through the session, one thing at a time.
 
-use super::ahead;
 use super::answers;
 use super::fault::{Fault, Word};
+use super::finish;
 use super::link::{QUICK, SLOW};
-use super::pipe;
 use super::send::{is_temporary, tag_metadata};
 use super::session::{Session, Shared, with_session};
 use super::tree::{Known, parent};
@@ -21,8 +20,7 @@ use tandem_model::path::DevicePath;
 use tandem_model::player::{
     Object, ObjectFacts, Sent, Space, Storage, Tags, Transfer, WriteRequest, Written,
 };
-use xxhash_rust::xxh3::Xxh3;
-use zbus::{Fd, OwnedObjectPath};
+use zbus::OwnedObjectPath;
 
 /// How often a name is numbered before that is given up.
 const NAME_TRIES: u32 = 100;
@@ -30,24 +28,19 @@ const NAME_TRIES: u32 = 100;
 /// Folders between a file and the root, at most: more is a circle.
 const MOST_FOLDERS: usize = 64;
 
-/// Bytes that are read back with one call.
-const PIECE: u64 = 64 * 1024 * 1024;
-
 /// The storage of an open device that is synchronised to.
 pub(super) struct RemoteStorage {
     shared: Shared,
     id: String,
     updates_metadata: bool,
-    /// Bytes that may be sent before they are finished. How many of them are still on their way the sockets bound; where
-    /// the device keeps them only when it is told to, it follows the device's speed.
+    /// Bytes that may be sent before they are finished; it follows the device's speed.
     window: AtomicU64,
 }
 
 impl RemoteStorage {
-    /// The storage of this session; `updates_metadata` when the device goes by what it is told of a file, `keeps_later`
-    /// when it keeps things only when it is told to.
-    pub(super) fn new(shared: Shared, id: String, updates_metadata: bool, keeps_later: bool) -> Self {
-        let window = AtomicU64::new(if keeps_later { pace::FIRST_WINDOW } else { pace::LARGEST });
+    /// The storage of this session; `updates_metadata` when the device goes by what it is told of a file.
+    pub(super) fn new(shared: Shared, id: String, updates_metadata: bool) -> Self {
+        let window = AtomicU64::new(pace::FIRST_WINDOW);
         Self { shared, id, updates_metadata, window }
     }
 }
@@ -118,14 +111,14 @@ impl Storage for RemoteStorage {
         request: WriteRequest,
         transfer: &'a Arc<Transfer>,
     ) -> BoxFuture<'a, Result<Sent, PlayerError>> {
-        Box::pin(async move { with_session!(self.shared, session => session.send(&request, transfer)) })
+        Box::pin(async move { with_session!(self.shared, session => session.send(request, transfer)) })
     }
 
     fn finish(
         &self,
         sent: Vec<Sent>,
     ) -> BoxFuture<'_, Result<Vec<Result<Written, PlayerError>>, PlayerError>> {
-        Box::pin(ahead::finish(&self.shared, sent, &self.window))
+        Box::pin(finish::finish(&self.shared, sent, &self.window))
     }
 
     fn settle(&self, _: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>> {
@@ -214,18 +207,6 @@ impl Session {
         Ok(told)
     }
 
-    async fn missing(&mut self, paths: &[DevicePath]) -> Result<Vec<DevicePath>, PlayerError> {
-        let mut missing: Vec<DevicePath> = Vec::new();
-        for folder in paths.iter().flat_map(DevicePath::ancestors).filter_map(DevicePath::parse) {
-            let told = |fault: Fault| fault.told("listing", folder.as_str());
-            if !missing.contains(&folder) && self.find(folder.as_str()).await.map_err(told)?.is_none() {
-                missing.push(folder);
-            }
-        }
-        missing.sort_by_key(|folder| folder.ancestors().count());
-        Ok(missing)
-    }
-
     /// What is at a path, with where it is. A temporary name is also looked for where files are written.
     async fn seek(&mut self, path: &DevicePath) -> Result<Option<(DevicePath, Known)>, PlayerError> {
         let told = |fault: Fault| fault.told("listing", path.as_str());
@@ -254,70 +235,9 @@ impl Session {
     }
 
     /// A file at this path.
-    async fn file(&mut self, path: &DevicePath) -> Result<Known, PlayerError> {
+    pub(super) async fn file(&mut self, path: &DevicePath) -> Result<Known, PlayerError> {
         let found = self.find(path.as_str()).await.map_err(|fault| fault.told("listing", path.as_str()))?;
         found.filter(|known| !known.is_folder).ok_or_else(|| not_found(path))
-    }
-
-    pub(super) async fn read(&mut self, path: &DevicePath, limit: u64) -> Result<Vec<u8>, PlayerError> {
-        let known = self.file(path).await?;
-        let size = known.facts.size.min(limit);
-        let mut bytes = Vec::new();
-        self.read_back(&known.object, (0, size), |piece| bytes.extend_from_slice(piece), None).await?;
-        Ok(bytes)
-    }
-
-    async fn hash(&mut self, path: &DevicePath, transfer: &Transfer) -> Result<u128, PlayerError> {
-        let known = self.file(path).await?;
-        let mut hash = Box::new(Xxh3::new());
-        let mut at = 0;
-        while at < known.facts.size {
-            let size = (known.facts.size - at).min(PIECE);
-            self.read_back(&known.object, (at, size), |piece| hash.update(piece), Some(transfer)).await?;
-            at += size;
-        }
-        Ok(hash.digest128())
-    }
-
-    /// Reads bytes of a file through a pipe: these and no others.
-    async fn read_back(
-        &self,
-        object: &OwnedObjectPath,
-        (offset, size): (u64, u64),
-        take: impl FnMut(&[u8]),
-        transfer: Option<&Transfer>,
-    ) -> Result<(), PlayerError> {
-        if size == 0 {
-            return Ok(());
-        }
-        let told = |fault: Fault| fault.told("reading a file", "a file");
-        let no_pipe = |error| PlayerError::Other(format!("a pipe can't be made: {error}"));
-        let (receiver, theirs) = pipe::from_provider().map_err(no_pipe)?;
-        let body = (offset, size, Fd::from(std::os::fd::OwnedFd::from(theirs)));
-        let call =
-            self.peer.call::<_, u64>(object, (OBJECT, "ReadOnClearChannel"), &body, super::link::TRANSFER);
-        let mut call = std::pin::pin!(call);
-        let mut receiving = std::pin::pin!(pipe::receive(receiver, size, take, transfer));
-        let read = tokio::select! {
-            biased;
-            received = &mut receiving => {
-                if let Err(error) = received {
-                    if matches!(error, PlayerError::TimedOut(_)) {
-                        self.peer.link.give_up();
-                    }
-                    return Err(error);
-                }
-                tokio::time::timeout(self.peer.link.limit(SLOW), call).await.unwrap_or_else(|_| Err(self.peer.link.give_up())).map_err(told)?
-            }
-            read = &mut call => {
-                let read = read.map_err(told)?;
-                answers::moved(read, size, "read").map_err(told)?;
-                let late = |_| told(Fault::Lie("that bytes were read which did not come".to_owned()));
-                tokio::time::timeout(self.peer.link.limit(QUICK), receiving).await.map_err(late)??;
-                read
-            }
-        };
-        answers::moved(read, size, "read").map_err(told)
     }
 
     async fn delete(

@@ -30,6 +30,11 @@ impl Tree {
         self.folders.get(path)
     }
 
+    /// What is at this path, where its folder was listed.
+    pub(super) fn get(&self, path: &str) -> Option<&Known> {
+        self.folders.get(parent(path))?.get(name(path))
+    }
+
     /// A folder was listed. Of two of a name the first counts.
     pub(super) fn listed(&mut self, path: &str, children: Vec<(String, Known)>) {
         let mut named = HashMap::with_capacity(children.len());
@@ -72,7 +77,8 @@ impl Tree {
         self.folders.retain(|folder, _| folder != path && !folder.starts_with(&below));
     }
 
-    /// Whether a name in a folder that was listed is taken, by itself or by one that the device may not tell from it.
+    /// Whether a name in a folder that was listed is taken, by itself or by one that the device may not tell
+    /// from it.
     pub(super) fn is_taken(&self, path: &str) -> bool {
         let wanted = folded(name(path));
         let children = self.folders.get(parent(path));

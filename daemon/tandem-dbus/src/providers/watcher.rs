@@ -156,8 +156,8 @@ impl Watcher {
         }
     }
 
-    /// Whether a signal is of the provider's root, and of the process that has its name: anybody may send one that looks
-    /// alike.
+    /// Whether a signal is of the provider's root, and of the process that has its name: anybody may send one
+    /// that looks alike.
     fn is_heard(&self, header: &zbus::message::Header<'_>) -> bool {
         header.sender().map(UniqueName::as_str) == self.owner.as_deref()
             && header.interface().is_some_and(|interface| interface.as_str() == PROVIDER)

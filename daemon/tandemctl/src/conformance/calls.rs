@@ -3,13 +3,14 @@
 
 use dbus_interfaces::provider::ERROR_PREFIX;
 use dbus_interfaces::proxies::provider::{DeviceProxy, ObjectProxy, Provider1Proxy, StorageProxy};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 use zbus::proxy::CacheProperties;
-use zbus::{Connection, Fd, OwnedObjectPath, fdo};
+use zbus::{Connection, Fd, OwnedObjectPath, OwnedVariant, Variant, fdo};
 
 /// How long a provider may take to answer a call that isn't a transfer.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -121,6 +122,27 @@ impl Provider {
         drop(reader);
         filling.await.map_err(local)?;
         answer
+    }
+
+    /// Has a folder make a file with these bytes, saying that they are `size`.
+    pub(crate) async fn insert(
+        &self,
+        folder: &OwnedObjectPath,
+        (name, metadata): (&str, HashMap<&str, &Variant<'_>>),
+        bytes: &[u8],
+        size: u64,
+        names: &[&str],
+    ) -> Result<(OwnedObjectPath, HashMap<String, OwnedVariant>), Fault> {
+        let (reader, mut writer) = io::pipe().map_err(local)?;
+        let bytes = bytes.to_vec();
+        // an error means that the provider has closed its end, which its answer tells of
+        let filling = tokio::task::spawn_blocking(move || writer.write_all(&bytes).is_ok());
+        let folder = self.storage(folder).await?;
+        let call = folder.insert(name, metadata, size, Fd::from(reader.as_fd()), names);
+        let answer = tokio::time::timeout(Self::TRANSFER, call).await;
+        drop(reader);
+        filling.await.map_err(local)?;
+        answer.map_err(|_| Fault::silent(Self::TRANSFER))?.map_err(Into::into)
     }
 
     /// Lets the provider read from a descriptor.

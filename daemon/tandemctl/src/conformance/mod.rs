@@ -10,6 +10,7 @@ mod names;
 mod references;
 mod root;
 mod session;
+mod together;
 mod transfers;
 
 pub(crate) use calls::{Fault, Provider};
@@ -72,6 +73,7 @@ pub(crate) fn checks() -> Vec<Check> {
         names::checks(),
         transfers::checks(),
         changes::checks(),
+        together::checks(),
         metadata::checks(),
         references::checks(),
         root::last_checks(),

@@ -118,6 +118,21 @@ pub trait Device {
     /// Answers when the device keeps all that was answered for before: from then on a power cut doesn't undo it. Optional, as is making use of `flushes`: where every answer means that already, there is nothing to do, and a provider without the method is one of those. The daemon calls it for a group of files at once, so that the device can take them together; it gives a provider up that takes longer than 60 seconds, and sends less at a time to one that takes long. A provider that keeps things for it begins with them at once. WMDM has no counterpart.
     fn flush(&self) -> zbus::Result<()>;
 
+    /// RenameAll method
+    ///
+    /// The `Rename` of several files and the `GetSpecifiedMetadata` of each after that, as if they were called one after another: what fails for one is told of that one, and the others go on. Optional: the daemon calls it where the device's introspection has it, and otherwise the two for each. WMDM has no counterpart.
+    ///
+    /// # Arguments
+    ///
+    /// * `names` - At most 128 files, each once, and the new name of each.
+    /// * `metadata` - As in `GetSpecifiedMetadata`.
+    /// * `renamed` - Of each, in the same order: an error's word, such as `Exists`, or empty text; and the metadata where it is empty.
+    fn rename_all(
+        &self,
+        names: &[&(&zbus::ObjectPath<'_>, &str)],
+        metadata: &[&str],
+    ) -> zbus::Result<Vec<(String, std::collections::HashMap<String, zbus::OwnedVariant>)>>;
+
     /// FindStorage method
     ///
     /// The storage with a lasting id. `NotFound` when there is none. IMDSPDevice3::FindStorage.

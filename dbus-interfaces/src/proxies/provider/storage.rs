@@ -99,6 +99,29 @@ pub trait Storage {
         size: u64,
     ) -> zbus::Result<zbus::OwnedObjectPath>;
 
+    /// Insert method
+    ///
+    /// Makes a file with its bytes: `CreateStorageWithMetadata`, `WriteOnClearChannel` and `GetSpecifiedMetadata` in one, with the errors of all three and their rules for the descriptor. After an error there is no file. How small files are sent without waiting for each other's answers: several may be under way in one folder. Optional: the daemon calls it where the introspection of the root storage has it, and otherwise, or where it fails with `NotSupported`, the three. A device that takes one file at a time does better without: all that is sent ahead would wait in line, and other calls behind it. IWMDMStorageControl3::Insert3.
+    ///
+    /// # Arguments
+    ///
+    /// * `name` - As in `CreateStorageWithMetadata`.
+    /// * `metadata` - As in `CreateStorageWithMetadata`.
+    /// * `size` - How many bytes the descriptor gives.
+    /// * `source` - As in `WriteOnClearChannel`.
+    /// * `names` - As in `GetSpecifiedMetadata`.
+    /// * `storage` - The new object.
+    /// * `told` - Its metadata, now that the device has its bytes.
+    #[allow(clippy::too_many_arguments)]
+    fn insert(
+        &self,
+        name: &str,
+        metadata: std::collections::HashMap<&str, &zbus::Variant<'_>>,
+        size: u64,
+        source: zbus::Fd<'_>,
+        names: &[&str],
+    ) -> zbus::Result<(zbus::OwnedObjectPath, std::collections::HashMap<String, zbus::OwnedVariant>)>;
+
     /// GetSpecifiedMetadata method
     ///
     /// Metadata by its names. Names without a value are left out, without error. IMDSPStorage4::GetSpecifiedMetadata.

@@ -32,6 +32,10 @@ pub(in crate::providers) struct Device {
     pub(in crate::providers) calls: Vec<String>,
     pub(in crate::providers) renames: bool,
     pub(in crate::providers) lists_at_once: bool,
+    /// Whether it has `Insert` and `RenameAll`.
+    pub(in crate::providers) takes_together: bool,
+    /// A member that it doesn't support, whatever it says of itself.
+    pub(in crate::providers) refuses: Option<&'static str>,
     pub(in crate::providers) can_synchronize: Vec<u8>,
     /// Interfaces that no object has.
     pub(in crate::providers) lacks: Option<&'static str>,
@@ -53,8 +57,8 @@ pub(in crate::providers) struct Device {
 const STORAGE_NODE: u64 = 1;
 
 /// Calls that change something besides a file's bytes.
-const CHANGES: [&str; 6] =
-    ["CreateStorageWithMetadata", "SetProperty", "SetReferences", "Delete", "Rename", "Move"];
+const CHANGES: [&str; 7] =
+    ["CreateStorageWithMetadata", "SetProperty", "SetReferences", "Delete", "Rename", "RenameAll", "Move"];
 
 impl Default for Device {
     fn default() -> Self {
@@ -77,6 +81,8 @@ impl Default for Device {
             calls: Vec::new(),
             renames: true,
             lists_at_once: true,
+            takes_together: true,
+            refuses: None,
             can_synchronize: vec![1, 0, 0, 0],
             lacks: None,
             formats: vec![0x3009, 0xB906, 0xBA05],
@@ -97,6 +103,8 @@ pub(super) enum Answer {
     Path(String),
     Objects(Vec<u64>),
     Entries(Vec<(u64, Properties)>),
+    Inserted(u64, Properties),
+    Renamed(Vec<(&'static str, Properties)>),
     Properties(Properties),
     Text(String),
     Texts(Vec<String>),
@@ -121,11 +129,15 @@ impl Device {
         if self.nodes.contains_key(&number) { Ok(number) } else { Err("InterfaceDead") }
     }
 
-    /// Whether the call is for a file that nothing else goes beside.
-    pub(super) fn is_alone(&self, call: &Message) -> bool {
+    /// Whether the call has sent a file that nothing else goes beside.
+    pub(super) fn is_alone(&self, call: &Message, answer: &Done) -> bool {
         let header = call.header();
-        let number = header.path().and_then(|path| self.node(path.as_str()).ok());
-        let name = number.map_or("", |number| &self.nodes[&number].name);
+        let file = match (header.member().map(zbus::names::MemberName::as_str), answer) {
+            (_, Ok(Answer::Inserted(file, _))) => Some(*file),
+            (Some("WriteOnClearChannel"), _) => header.path().and_then(|path| self.node(path.as_str()).ok()),
+            _ => None,
+        };
+        let name = file.map_or("", |file| &self.nodes[&file].name);
         self.alone.is_some_and(|alone| name.starts_with(alone))
     }
 
@@ -155,6 +167,43 @@ impl Device {
         let (name, bytes, references) = (name.to_owned(), Vec::new(), Vec::new());
         self.nodes.insert(number, Node { parent, name, folder, bytes, modified, references });
         Ok(number)
+    }
+
+    fn rename(&mut self, number: u64, name: String) -> Result<(), &'static str> {
+        let parent = self.nodes[&number].parent;
+        if !self.renames {
+            return Err("NotSupported");
+        }
+        if self.nodes.values().any(|node| node.parent == parent && node.name == name) {
+            return Err("Exists");
+        }
+        if self.unkept_bytes.contains(&number) {
+            self.named_too_early.push(name.clone());
+        }
+        self.nodes.get_mut(&number).unwrap().name = name;
+        Ok(())
+    }
+
+    fn rename_all(&mut self, files: Vec<(OwnedObjectPath, String)>) -> Vec<(&'static str, Properties)> {
+        let mut renamed = Vec::new();
+        for (object, name) in files {
+            let told = self.node(&object).and_then(|number| self.rename(number, name).map(|()| number));
+            renamed.push(
+                told.map_or_else(|word| (word, Properties::new()), |number| ("", self.metadata(number))),
+            );
+        }
+        renamed
+    }
+
+    /// Takes a file's bytes.
+    fn fill(&mut self, number: u64, bytes: Vec<u8>) {
+        if let Some(node) = self.nodes.get_mut(&number) {
+            node.bytes = bytes;
+        }
+        if self.keeps_later {
+            self.unkept += 1;
+            self.unkept_bytes.insert(number);
+        }
     }
 
     /// Puts a file there as its user would.
@@ -207,8 +256,13 @@ impl Device {
                     _ => vec![STORAGE, OBJECT],
                 };
                 let names = names.into_iter().filter(|name| Some(*name) != self.lacks);
-                let interfaces: String = names.map(|name| format!("<interface name=\"{name}\"/>")).collect();
-                Ok(Answer::Text(format!("<node>{interfaces}</node>")))
+                let method = |name: &str| match name {
+                    STORAGE if self.takes_together => "<method name=\"Insert\"/>",
+                    DEVICE if self.takes_together => "<method name=\"RenameAll\"/>",
+                    _ => "",
+                };
+                let interface = |name| format!("<interface name=\"{name}\">{}</interface>", method(name));
+                Ok(Answer::Text(format!("<node>{}</node>", names.map(interface).collect::<String>())))
             }
             ("org.freedesktop.DBus.Properties", _) => Ok(Answer::Properties(self.told(&at))),
             (PROVIDER, "CreateDevice") => {
@@ -246,6 +300,10 @@ impl Device {
                 self.unkept = 0;
                 self.unkept_bytes.clear();
                 Ok(Answer::Nothing)
+            }
+            "RenameAll" if self.refuses != Some("RenameAll") => {
+                let (files, _): (Vec<(OwnedObjectPath, String)>, Vec<String>) = body.deserialize().unwrap();
+                Ok(Answer::Renamed(self.rename_all(files)))
             }
             "DeviceIoControl" => Ok(Answer::Bytes(self.can_synchronize.clone())),
             "GetSupportedProperties" => {
@@ -315,19 +373,7 @@ impl Device {
                 self.nodes.remove(&number);
                 Ok(Answer::Nothing)
             }
-            "Rename" if !self.renames => Err("NotSupported"),
-            "Rename" => {
-                let name: String = body.deserialize().unwrap();
-                let parent = self.nodes[&number].parent;
-                if self.nodes.values().any(|node| node.parent == parent && node.name == name) {
-                    return Err("Exists");
-                }
-                if self.unkept_bytes.contains(&number) {
-                    self.named_too_early.push(name.clone());
-                }
-                self.nodes.get_mut(&number).unwrap().name = name;
-                Ok(Answer::Nothing)
-            }
+            "Rename" => self.rename(number, body.deserialize().unwrap()).map(|()| Answer::Nothing),
             "Move" => {
                 let folder: OwnedObjectPath = body.deserialize().unwrap();
                 let folder = self.node(&folder)?;
@@ -343,8 +389,11 @@ impl Device {
 pub(super) async fn perform(call: &Message, device: &Arc<Mutex<Device>>) -> Done {
     let header = call.header();
     let member = header.member().map(|name| name.as_str().to_owned()).unwrap_or_default();
-    if !matches!(member.as_str(), "WriteOnClearChannel" | "ReadOnClearChannel") {
+    if !["WriteOnClearChannel", "ReadOnClearChannel", "Insert"].contains(&member.as_str()) {
         return device.lock().unwrap().answer(call);
+    }
+    if device.lock().unwrap().refuses == Some(member.as_str()) {
+        return Err("NotSupported");
     }
     let number = device.lock().unwrap().node(header.path().unwrap().as_str())?;
     if member == "WriteOnClearChannel" {
@@ -352,22 +401,25 @@ pub(super) async fn perform(call: &Message, device: &Arc<Mutex<Device>>) -> Done
         if device.lock().unwrap().is_full {
             return Err("NoSpace");
         }
-        let mut source = std::fs::File::from(std::os::fd::OwnedFd::from(source));
-        let read = tokio::task::spawn_blocking(move || {
-            let mut bytes = Vec::new();
-            source.read_to_end(&mut bytes).map(|_| bytes)
-        });
-        let bytes = read.await.unwrap().unwrap();
-        let count = bytes.len() as u64;
+        let bytes = read(source, size).await?;
+        device.lock().unwrap().fill(number, bytes);
+        return Ok(Answer::Number(size));
+    }
+    if member == "Insert" {
+        let (name, metadata, size, source, _): (String, Properties, u64, OwnedFd, Vec<String>) =
+            call.body().deserialize().unwrap();
+        let modified = metadata.get(ENTRY[4]).and_then(|time| u64::try_from(&**time).ok()).unwrap_or(0);
+        let file = device.lock().unwrap().make(number, &name, false, modified)?;
+        let bytes = read(source, size).await;
         let mut device = device.lock().unwrap();
-        if let Some(node) = device.nodes.get_mut(&number) {
-            node.bytes = bytes;
+        match bytes {
+            Ok(bytes) => device.fill(file, bytes),
+            Err(word) => {
+                device.nodes.remove(&file);
+                return Err(word);
+            }
         }
-        if device.keeps_later {
-            device.unkept += 1;
-            device.unkept_bytes.insert(number);
-        }
-        return if count == size { Ok(Answer::Number(count)) } else { Err("InvalidArgument") };
+        return Ok(Answer::Inserted(file, device.metadata(file)));
     }
     let (offset, size, sink): (u64, u64, OwnedFd) = call.body().deserialize().unwrap();
     let bytes = device.lock().unwrap().nodes[&number].bytes.clone();
@@ -377,4 +429,15 @@ pub(super) async fn perform(call: &Message, device: &Arc<Mutex<Device>>) -> Done
     let written = tokio::task::spawn_blocking(move || sink.write_all(&bytes[from..until]));
     written.await.unwrap().map_err(|_| "Failed")?;
     Ok(Answer::Number((until - from) as u64))
+}
+
+/// All bytes that a descriptor gives, if they are so many.
+async fn read(source: OwnedFd, size: u64) -> Result<Vec<u8>, &'static str> {
+    let mut source = std::fs::File::from(std::os::fd::OwnedFd::from(source));
+    let read = tokio::task::spawn_blocking(move || {
+        let mut bytes = Vec::new();
+        source.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let bytes = read.await.unwrap().unwrap();
+    if bytes.len() as u64 == size { Ok(bytes) } else { Err("InvalidArgument") }
 }

@@ -79,6 +79,13 @@ pub(super) async fn reply(
             all.extend(lie.then(|| (outside(), Properties::new())));
             connection.reply(&header, &all).await
         }
+        Ok(Answer::Inserted(number, told)) => {
+            connection.reply(&header, &(object(number), spoilt(told))).await
+        }
+        Ok(Answer::Renamed(renamed)) => {
+            let renamed: Vec<_> = renamed.into_iter().map(|(word, told)| (word, spoilt(told))).collect();
+            connection.reply(&header, &renamed).await
+        }
         Ok(Answer::Properties(properties)) => connection.reply(&header, &spoilt(properties)).await,
         Ok(Answer::Text(text)) => {
             connection.reply(&header, &if lie { "x".repeat(300_000) } else { text }).await

@@ -111,7 +111,7 @@ async fn serve(connection: Connection, mut calls: MessageStream, device: Arc<Mut
             return;
         }
         let member = call.header().member().map(ToString::to_string).unwrap_or_default();
-        if member == "CreateStorageWithMetadata"
+        if ["CreateStorageWithMetadata", "Insert"].contains(&member.as_str())
             && let Some((earlier, done)) = held.take()
         {
             reply(&connection, &call, Err("Busy"), None).await.ok();
@@ -119,7 +119,7 @@ async fn serve(connection: Connection, mut calls: MessageStream, device: Arc<Mut
             continue;
         }
         let answer = perform(&call, &device).await;
-        if member == "WriteOnClearChannel" && device.lock().unwrap().is_alone(&call) {
+        if device.lock().unwrap().is_alone(&call, &answer) {
             held = Some((call, answer));
             continue;
         }
