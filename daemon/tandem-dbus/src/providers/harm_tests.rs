@@ -325,6 +325,27 @@ async fn files_that_are_sent_together_cost_one_call_each() {
 }
 
 #[tokio::test]
+async fn more_files_than_may_be_unanswered_are_sent_together() {
+    let bus = PrivateBus::start();
+    let device = fake_device();
+    let fake = Fake::enter(&bus, &device).await;
+    let player = fake.open(&bus).await.unwrap();
+    write(&*player, request("Music/A/first.mp3", b"first", Expect::Nothing)).await.unwrap();
+    let (storage, transfer, mut sent) = (player.storage(), Arc::new(Transfer::default()), Vec::new());
+    for number in 0..150 {
+        let temporary = path(&format!(".tandem/{number:032x}.part"));
+        let request = request(&format!("Music/A/{number}.mp3"), b"bytes", Expect::Nothing);
+        sent.push(storage.send(WriteRequest { temporary, ..request }, &transfer).await.unwrap());
+    }
+    let finished = storage.finish(sent).await.unwrap();
+    assert!(finished.iter().all(Result::is_ok));
+    let files = device.lock().unwrap().files();
+    assert!((0..150).all(|number| files[&format!("Music/A/{number}.mp3")] == b"bytes"));
+    let renamed = device.lock().unwrap().calls.iter().filter(|call| *call == "RenameAll").count();
+    assert_eq!(renamed, 2, "128 at a time");
+}
+
+#[tokio::test]
 async fn calls_that_are_told_and_not_there_are_done_without() {
     let bus = PrivateBus::start();
     for member in ["Insert", "RenameAll"] {

@@ -7,11 +7,17 @@ use super::introspection;
 use super::link::{Limit, Link, QUICK, SLOW};
 use super::tree::Known;
 use dbus_interfaces::provider::{DEVICE, OBJECT, STORAGE};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use zbus::OwnedObjectPath;
 use zbus::wire::DynamicDeserialize;
+
+/// Transfers that may be unanswered: a bus holds back few descriptors for one that is slow to take them.
+const MOST_UNANSWERED: usize = 32;
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const FLUSH: (&str, &str) = (DEVICE, "Flush");
@@ -28,9 +34,30 @@ pub(super) struct Peer {
     pub(super) keeps_later: AtomicBool,
     /// Whether it renames several files by one call.
     pub(super) renames_all: AtomicBool,
+    /// One for each transfer that may be unanswered.
+    transfers: Arc<Semaphore>,
 }
 
 impl Peer {
+    /// An open device of the provider at the other end.
+    pub(super) fn new(link: Link, root: OwnedObjectPath, device: OwnedObjectPath) -> Self {
+        let (keeps_later, renames_all) = (AtomicBool::default(), AtomicBool::default());
+        Self {
+            link,
+            root,
+            device,
+            keeps_later,
+            renames_all,
+            transfers: Arc::new(Semaphore::new(MOST_UNANSWERED)),
+        }
+    }
+
+    /// A place for one more transfer. A provider that answers none of so many for long is given up.
+    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        let place = timeout(self.link.limit(SLOW), Arc::clone(&self.transfers).acquire_owned()).await;
+        place.ok().and_then(Result::ok).ok_or_else(|| self.link.give_up())
+    }
+
     /// Calls a member of an object.
     pub(super) async fn call<B, R>(
         &self,

@@ -126,9 +126,6 @@ fn write_all(
     let mut buffer = vec![0; most.min(whole)];
     let (mut hash, mut at) = (Xxh3::new(), 0);
     loop {
-        if transfer.is_cancelled() {
-            return Err(PlayerError::Cancelled);
-        }
         let count = read_at(source, &mut buffer, at);
         let count = count.map_err(|error| PlayerError::Source(error.to_string()))?;
         at += count as u64;
@@ -139,13 +136,19 @@ fn write_all(
             return Ok(hash.digest128());
         }
         hash.update(&buffer[..count]);
-        socket.write_all(&buffer[..count]).map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                PlayerError::TimedOut("taking a file's bytes".to_owned())
+        // however much is read at once, stopping waits for one piece
+        for piece in buffer[..count].chunks(CHUNK) {
+            if transfer.is_cancelled() {
+                return Err(PlayerError::Cancelled);
             }
-            _ => PlayerError::Removed,
-        })?;
-        transfer.add(count as u64);
+            socket.write_all(piece).map_err(|error| match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                    PlayerError::TimedOut("taking a file's bytes".to_owned())
+                }
+                _ => PlayerError::Removed,
+            })?;
+            transfer.add(piece.len() as u64);
+        }
     }
 }
 

@@ -162,7 +162,12 @@ where
     let no_socket = |error| Failed::Other(PlayerError::Other(format!("a socket can't be made: {error}")));
     let (sender, theirs) = pipe::to_provider().map_err(no_socket)?;
     let source = pipe::again(&request.source).map_err(Failed::Other)?;
-    let mut task = AbortOnDropHandle::new(tokio::spawn(call(theirs)));
+    let place = peer.place().await.map_err(Failed::Fault)?;
+    let call = call(theirs);
+    let mut task = AbortOnDropHandle::new(tokio::spawn(async move {
+        let _place = place;
+        call.await
+    }));
     let mut sending = Box::pin(pipe::send(source, size, chunk, sender, transfer));
     let (sent, answer) = tokio::select! {
         biased;

@@ -14,7 +14,6 @@ use dbus_interfaces::provider::{OBJECT, STORAGE};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use tandem_model::error::PlayerError;
 use tandem_model::formats;
 use tandem_model::path::DevicePath;
@@ -58,13 +57,7 @@ impl Session {
     ) -> Self {
         Self {
             storage: device.clone(),
-            peer: Arc::new(Peer {
-                link,
-                root,
-                device,
-                keeps_later: AtomicBool::default(),
-                renames_all: AtomicBool::default(),
-            }),
+            peer: Arc::new(Peer::new(link, root, device)),
             parameters,
             formats: Vec::new(),
             ours: Vec::new(),
