@@ -99,7 +99,7 @@ cycles ?= 10000
 soak: ## the simulation at length: a million random histories, all failing calls, 10,000 connections (histories=, cycles=)
 	@$(call install_packages,$(packages_build) strace)
 	TANDEM_HISTORIES=$(histories) TANDEM_CYCLES=$(cycles) TANDEM_EVERY=1 TANDEM_STORES=real \
-	  $(CARGO) test --locked --release -p simulation -- --nocapture --test-threads=1
+	  $(CARGO) test --locked --profile soak -p simulation -- --nocapture --test-threads=1
 
 .PHONY: build
 build: ## the programs, with PROFILE=release or debug
