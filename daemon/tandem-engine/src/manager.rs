@@ -8,6 +8,7 @@ use crate::session;
 use crate::session::handle::Command;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tandem_model::device::Status;
 use tandem_model::event::EngineEvent;
 use tandem_model::id::DeviceId;
 use tandem_model::partnership::KnownDevice;
@@ -91,6 +92,10 @@ impl Manager {
         let mut snapshot = Snapshot::absent(description);
         let verify = self.parts.options.verify;
         session::show_record(&mut snapshot, known, partnership.as_ref(), verify);
+        if partnership.is_some() {
+            // as the record has it, until its mark is seen
+            snapshot.status = Status::PartnershipExists;
+        }
         let context = session::Context {
             parts: Arc::clone(&self.parts),
             ledger: Arc::clone(&self.ledger),
