@@ -79,6 +79,11 @@ impl FakeLibrary {
         MediaUri(format!("file://{}", self.folder.join(name).display()).into())
     }
 
+    /// The id of a file that is there.
+    pub(crate) fn id(&self, name: &str) -> TrackId {
+        self.track(name).unwrap().id
+    }
+
     fn track(&self, name: &str) -> Option<Track> {
         let path = self.folder.join(name);
         let meta = std::fs::metadata(&path).ok()?;
