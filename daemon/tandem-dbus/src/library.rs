@@ -193,7 +193,7 @@ impl Library {
     #[zbus(out_args("media"))]
     async fn search(&self, rule: String, #[zbus(header)] header: Header<'_>) -> Result<Vec<String>, Error> {
         let found = self.open(&header).await?.search(rule).await.map_err(from_library)?;
-        Ok(found.into_iter().map(|media| media.0.into_string()).collect())
+        Ok(found.into_iter().map(|media| media.to_string()).collect())
     }
 
     #[zbus(out_args("info"))]

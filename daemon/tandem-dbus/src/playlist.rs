@@ -108,7 +108,7 @@ impl Playlist {
     ) -> Result<Vec<String>, Error> {
         let library = self.shelf.open(&self.context, &header).await?;
         let items = library.playlist_items(self.id.clone(), first, count).await.map_err(from_library)?;
-        Ok(items.into_iter().map(|media| media.0.into_string()).collect())
+        Ok(items.into_iter().map(|media| media.to_string()).collect())
     }
 
     #[zbus(out_args("entries"))]

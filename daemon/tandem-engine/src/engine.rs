@@ -241,7 +241,7 @@ impl Engine {
                 if let (EntryState::Present | EntryState::Foreign, Origin::Track(uri)) =
                     (entry.state, entry.origin)
                 {
-                    results.push(ItemResult { media: uri.0.into(), error: None, message: String::new() });
+                    results.push(ItemResult { media: uri.to_string(), error: None, message: String::new() });
                 }
             }
             Ok(results)

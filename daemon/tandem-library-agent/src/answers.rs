@@ -142,7 +142,7 @@ impl Resolution<'_> {
             match item {
                 Item::Track(row) => places.push(self.position(row)?, 3)?,
                 Item::MissingPath(path) => {
-                    let uri = String::from(uri::encode(text::path(path)).0);
+                    let uri = uri::encode(text::path(path)).to_string();
                     let bytes = uri.len();
                     unresolved.push(uri, bytes)?;
                 }
@@ -165,7 +165,7 @@ impl Resolution<'_> {
         self.positions.insert(id, position);
         let track = track(row)?;
         let texts = [
-            &track.uri.0,
+            &*track.uri.0,
             &track.file_name,
             &track.mime,
             &track.title,
@@ -181,21 +181,20 @@ impl Resolution<'_> {
 
 fn track(row: &Row<'_>) -> Result<Track> {
     let path = row.get_ref(1)?.as_blob().unwrap_or_default();
-    let text =
-        |index: usize| -> Result<Box<str>> { Ok(row.get_ref(index)?.as_str().unwrap_or_default().into()) };
+    let text = |index: usize| -> Result<&str> { Ok(row.get_ref(index)?.as_str().unwrap_or_default()) };
     Ok(Track {
         id: TrackId(row.get(0)?),
         uri: uri::encode(text::path(path)),
         file_name: String::from_utf8_lossy(text::file_name(path)).into(),
         size: unsigned(row.get(2)?),
         modified_ns: row.get(3)?,
-        mime: text(4)?,
-        title: text(5)?,
-        artist: text(6)?,
-        album_artist: text(7)?,
-        album: text(8)?,
+        mime: text(4)?.into(),
+        title: text(5)?.into(),
+        artist: text(6)?.into(),
+        album_artist: text(7)?.into(),
+        album: text(8)?.into(),
         duration_ms: unsigned(row.get(9)?),
-        genre: text(10)?,
+        genre: text(10)?.into(),
         track_number: row.get(11)?,
     })
 }

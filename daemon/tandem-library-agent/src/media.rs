@@ -46,7 +46,7 @@ pub(crate) fn info(connection: &Connection, media: &MediaUri) -> Result<Vec<(Str
     let found = statement.query_row([text::bytes(&path)], attributes).optional()?;
     let mut attributes = found.ok_or_else(|| unknown(media))?;
     attributes.push(("MediaType".into(), MediaValue::Text("audio".into())));
-    attributes.push(("SourceURL".into(), MediaValue::Text(uri::encode(&path).0.into())));
+    attributes.push(("SourceURL".into(), MediaValue::Text(uri::encode(&path).to_string())));
     Ok(attributes)
 }
 

@@ -3,6 +3,8 @@
 //! The agent is not trusted: a part too many, a position out of range or a URI of another kind fails the call.
 
 use crate::message::Part;
+use foldhash::{HashSet, HashSetExt};
+use std::sync::Arc;
 use tandem_model::id::MediaUri;
 use tandem_model::library::Resolved;
 use tandem_model::media::{PlaylistInfo, ResolvedPlaylist, Track};
@@ -21,6 +23,29 @@ pub(crate) struct Collected {
     pub(crate) texts: Vec<String>,
     tracks: Vec<Track>,
     resolved: Vec<ResolvedPlaylist>,
+    texts_of_tracks: SharedTexts,
+}
+
+/// What many tracks have alike, each text once.
+#[derive(Debug)]
+struct SharedTexts(HashSet<Arc<str>>);
+
+impl Default for SharedTexts {
+    fn default() -> Self {
+        Self(HashSet::new())
+    }
+}
+
+impl SharedTexts {
+    fn share(&mut self, track: &mut Track) {
+        let Track { mime, artist, album_artist, album, genre, .. } = track;
+        for text in [mime, artist, album_artist, album, genre] {
+            match self.0.get(text) {
+                Some(known) => *text = Arc::clone(known),
+                None => drop(self.0.insert(Arc::clone(text))),
+            }
+        }
+    }
 }
 
 impl Collected {
@@ -33,7 +58,10 @@ impl Collected {
         match part {
             Part::Media(media) => self.media.extend(media),
             Part::Playlists(playlists) => self.playlists.extend(playlists),
-            Part::Tracks(tracks) => self.tracks.extend(tracks),
+            Part::Tracks(mut tracks) => {
+                tracks.iter_mut().for_each(|track| self.texts_of_tracks.share(track));
+                self.tracks.append(&mut tracks);
+            }
             Part::Resolved(id, name) => {
                 self.resolved.push(ResolvedPlaylist { id, name, tracks: Vec::new(), unresolved: Vec::new() });
             }
@@ -110,6 +138,19 @@ mod tests {
         parts.add(Part::Positions(positions), 1)?;
         parts.add(Part::Texts(vec!["gone.mp3".into()]), 1)?;
         parts.into_resolved()
+    }
+
+    #[test]
+    fn tracks_share_what_they_have_alike() {
+        let mut parts = Collected::default();
+        for number in 0..2 {
+            let mut track = track(&format!("file:///{number}"));
+            (track.artist, track.album) = ("Ann".into(), number.to_string().into());
+            parts.add(Part::Tracks(vec![track]), 1).unwrap();
+        }
+        let tracks = parts.into_resolved().unwrap().tracks;
+        assert!(Arc::ptr_eq(&tracks[0].artist, &tracks[1].artist));
+        assert_eq!([&*tracks[0].album, &*tracks[1].album], ["0", "1"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub fn encode(path: &Path) -> MediaUri {
             text.push(char::from(HEX[usize::from(byte & 15)]));
         }
     }
-    MediaUri(text.into_boxed_str())
+    MediaUri(text.into())
 }
 
 /// The path of a URI. Characters that needn't be encoded may be, and the other way round, as long as what comes out

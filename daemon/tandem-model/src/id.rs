@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// A user's numeric id, as the kernel knows it.
 pub type Uid = u32;
@@ -34,8 +35,9 @@ impl fmt::Display for PlaylistId {
 pub struct TrackId(pub i64);
 
 /// A media file's URI, `file:///…`, percent-encoded, so that any bytes of a file name survive.
+/// Clones share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct MediaUri(pub Box<str>);
+pub struct MediaUri(#[serde(with = "crate::shared_text")] pub Arc<str>);
 
 impl fmt::Display for MediaUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

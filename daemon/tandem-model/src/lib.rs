@@ -18,6 +18,7 @@ pub mod partnership;
 pub mod path;
 pub mod player;
 pub mod presence;
+mod shared_text;
 pub mod snapshot;
 pub mod usb;
 pub mod wmp_info;

@@ -6,6 +6,7 @@ use crate::id::{Guid, MediaUri, PlaylistId};
 use crate::path::DevicePath;
 use crate::player::ObjectFacts;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What a file on the device was made from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ pub struct Entry {
     /// Where it is.
     pub path: DevicePath,
     /// The device's lasting id of it.
-    pub persistent_id: String,
+    pub persistent_id: Arc<str>,
     /// What the device told of it after it was written.
     pub facts: ObjectFacts,
     /// The source's size then.

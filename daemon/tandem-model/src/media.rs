@@ -2,8 +2,10 @@
 
 use crate::id::{MediaUri, PlaylistId, TrackId};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
-/// One file of the library, with what planning and naming need of its tags. Empty text: no such tag.
+/// One file of the library, with what planning and naming need of its tags. Empty text: no such tag. What many tracks have
+/// alike can be shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Track {
     /// Its number in the agent's index.
@@ -17,19 +19,24 @@ pub struct Track {
     /// Modification time, nanoseconds since 1970.
     pub modified_ns: i64,
     /// MIME type, from the content or else the name.
-    pub mime: Box<str>,
+    #[serde(with = "crate::shared_text")]
+    pub mime: Arc<str>,
     /// `Title`.
     pub title: Box<str>,
     /// `Author`.
-    pub artist: Box<str>,
+    #[serde(with = "crate::shared_text")]
+    pub artist: Arc<str>,
     /// `WM/AlbumArtist`.
-    pub album_artist: Box<str>,
+    #[serde(with = "crate::shared_text")]
+    pub album_artist: Arc<str>,
     /// `WM/AlbumTitle`.
-    pub album: Box<str>,
+    #[serde(with = "crate::shared_text")]
+    pub album: Arc<str>,
     /// Milliseconds; 0 when not known.
     pub duration_ms: u64,
     /// `WM/Genre`.
-    pub genre: Box<str>,
+    #[serde(with = "crate::shared_text")]
+    pub genre: Arc<str>,
     /// `WM/TrackNumber`; 0 when not known.
     pub track_number: u32,
 }

@@ -25,6 +25,12 @@ impl DevicePath {
         &self.0
     }
 
+    /// The path as text that clones share.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// The folder that holds it; `None` directly below the root.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {

@@ -197,11 +197,15 @@ fn compare(row: &Row<'_>, column: usize, checksum: i64) -> rusqlite::Result<()> 
 /// Reads an entry from a row of `ENTRY_COLUMNS`.
 pub(crate) fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let code = row.get(11)?;
+    let path = path(row, 3)?;
+    let persistent_id = row.get_ref(4)?.as_str()?;
+    // where a file is known by its path, one text is both
+    let persistent_id = if persistent_id == path.as_str() { path.shared() } else { persistent_id.into() };
     let entry = Entry {
         id: row.get(0)?,
         origin: row_origin(row, 1)?,
-        path: path(row, 3)?,
-        persistent_id: row.get(4)?,
+        path,
+        persistent_id,
         facts: ObjectFacts { size: size(row, 5)?, modified_ns: row.get(6)? },
         source_size: size(row, 7)?,
         source_modified_ns: row.get(8)?,
@@ -222,7 +226,7 @@ pub(crate) fn write_entry(statement: &mut Statement<'_>, entry: &Entry) -> rusql
         origin_kind,
         origin,
         entry.path.as_str(),
-        entry.persistent_id,
+        &*entry.persistent_id,
         size,
         entry.facts.modified_ns,
         source_size,

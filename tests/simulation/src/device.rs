@@ -255,7 +255,8 @@ impl Device {
     /// The file of this entry, where it was put or where its lasting id is now.
     #[must_use]
     pub(crate) fn place_of(&self, entry: &Entry) -> Option<&Node> {
-        let by_id = || self.tree.files.values().find(|node| self.persistent_id(node) == entry.persistent_id);
+        let by_id =
+            || self.tree.files.values().find(|node| *self.persistent_id(node) == *entry.persistent_id);
         self.file(entry.path.as_str()).or_else(by_id)
     }
 

@@ -355,7 +355,7 @@ impl Source {
             id: 0,
             origin: self.origin.clone(),
             path: self.path.clone(),
-            persistent_id: persistent_id.to_owned(),
+            persistent_id: persistent_id.into(),
             facts,
             source_size: self.size,
             source_modified_ns: self.modified_ns,

@@ -131,7 +131,7 @@ impl Maker {
     fn results(&mut self) -> Vec<ItemResult> {
         let errors = [None, Some(ItemError::NoFit), Some(ItemError::VerifyFailed)];
         let mut result = || ItemResult {
-            media: self.media().0.into(),
+            media: self.media().to_string(),
             error: errors[usize::try_from(self.below(3)).unwrap()],
             message: "words".to_owned(),
         };

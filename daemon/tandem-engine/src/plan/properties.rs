@@ -36,7 +36,7 @@ pub(crate) fn entry(number: u32) -> Entry {
         id: i64::from(number),
         origin: Origin::Track(track.uri),
         path: DevicePath::parse(&format!("Music/{number}.mp3")).expect("a number is a name"),
-        persistent_id: number.to_string(),
+        persistent_id: number.to_string().into(),
         facts: ObjectFacts { size: track.size, modified_ns: track.modified_ns },
         source_size: track.size,
         source_modified_ns: track.modified_ns,

@@ -17,12 +17,12 @@ pub(super) async fn moved(
     missing: &[usize],
 ) -> Result<Vec<Correction>, RunError> {
     let has_id =
-        |entry: &&Entry| !entry.persistent_id.is_empty() && entry.persistent_id != entry.path.as_str();
+        |entry: &&Entry| !entry.persistent_id.is_empty() && *entry.persistent_id != *entry.path.as_str();
     let missing: Vec<&Entry> = missing.iter().map(|&at| &entries[at]).filter(has_id).collect();
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let places = storage.find(missing.iter().map(|entry| entry.persistent_id.clone()).collect()).await?;
+    let places = storage.find(missing.iter().map(|entry| entry.persistent_id.to_string()).collect()).await?;
     let taken: HashSet<&DevicePath> = entries.iter().map(|entry| &entry.path).collect();
     let mut found = Vec::new();
     for (entry, place) in missing.into_iter().zip(places) {

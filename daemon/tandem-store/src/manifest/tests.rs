@@ -112,13 +112,13 @@ impl Model {
                     panic!("the test made an outcome that can't be")
                 };
                 // the manifest chooses a new entry's number; it is read off there, and must not have been used
-                let new = |entry: &&Entry| entry.persistent_id == *persistent_id && entry.hash == *hash;
+                let new = |entry: &&Entry| *entry.persistent_id == **persistent_id && entry.hash == *hash;
                 let id = replaces.unwrap_or_else(|| entries.iter().find(new).unwrap().id);
                 let entry = Entry {
                     id,
                     origin,
                     path,
-                    persistent_id: persistent_id.clone(),
+                    persistent_id: persistent_id.as_str().into(),
                     facts: *facts,
                     source_size: size,
                     source_modified_ns: if is_known { modified_ns } else { 0 },

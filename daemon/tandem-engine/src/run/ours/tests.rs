@@ -90,7 +90,7 @@ async fn judged(exact: bool, off: i64, same_bytes: bool) -> (bool, u32) {
         id: 1,
         origin: Origin::Track(MediaUri("file:///a.mp3".into())),
         path: DevicePath::parse("a.mp3").unwrap(),
-        persistent_id: String::new(),
+        persistent_id: "".into(),
         facts: RECORDED,
         source_size: 5,
         source_modified_ns: 0,

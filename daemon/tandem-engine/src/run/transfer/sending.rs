@@ -301,11 +301,11 @@ impl Course<'_> {
 fn tags_of(track: &Track) -> Tags {
     Tags {
         title: track.title.clone(),
-        artist: track.artist.clone(),
-        album_artist: track.album_artist.clone(),
-        album: track.album.clone(),
+        artist: (*track.artist).into(),
+        album_artist: (*track.album_artist).into(),
+        album: (*track.album).into(),
         duration_ms: track.duration_ms,
-        genre: track.genre.clone(),
+        genre: (*track.genre).into(),
         track_number: track.track_number,
     }
 }
