@@ -421,7 +421,10 @@ async fn a_run_that_is_cut_is_in_the_history_and_each_file_is_counted_once() {
     let cut = world.engine.history(&device).await;
     assert_eq!((cut.len(), &cut[1..]), (before.len() + 1, &before[..]));
     let run = &cut[0];
-    assert_eq!((run.failure, run.ended), (Some(ItemError::Interrupted), 0));
+    assert_eq!(run.failure, Some(ItemError::Interrupted));
+    assert!(run.ended >= run.began && run.began > 0, "its end is when it recorded something last: {run:?}");
+    let known = world.engine.snapshot(&device).unwrap();
+    assert_eq!((known.connected, known.status), (false, Status::PartnershipExists), "the record tells of it");
     assert!(run.change_count > 0 && run.change_count < 140, "{run:?}");
     assert_eq!((run.item_count, run.written_bytes), (run.change_count, u64::from(run.change_count) * 1000));
     let results = world.engine.results(&device).await.unwrap();

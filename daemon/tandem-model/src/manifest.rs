@@ -223,12 +223,27 @@ pub struct OpenRun {
     pub id: Guid,
     /// When it began, seconds since 1970.
     pub began: u64,
+    /// When it last recorded something, seconds since 1970; never before it began.
+    pub last: u64,
     /// Files that it wrote, told new tags of and deleted, as far as that is recorded.
     pub change_count: u32,
     /// Bytes of those that it wrote.
     pub written_bytes: u64,
     /// Items that are on the device by the record.
     pub item_count: u32,
+}
+
+/// What is recorded together, in this order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Record<'a> {
+    /// Now, seconds since 1970; 0: not told.
+    pub at: u64,
+    /// Of the record alone.
+    pub corrections: &'a [Correction],
+    /// What came of earlier intents.
+    pub outcomes: &'a [Outcome],
+    /// What is about to be done.
+    pub intents: &'a [Intent],
 }
 
 /// One partnership's manifest and journal. Calls block: they belong on a thread that may.
@@ -257,11 +272,19 @@ pub trait Manifest: Send {
     /// When the file can't be read.
     fn pending(&self) -> Result<Vec<(i64, Intent)>, StoreError>;
 
-    /// Records outcomes and new intents, together and for good; tells the new intents' numbers in their order.
+    /// Records all of it, together and for good; tells the new intents' numbers in their order.
     ///
     /// # Errors
-    /// When they can't be recorded; then nothing was.
-    fn commit(&mut self, outcomes: &[Outcome], intents: &[Intent]) -> Result<Vec<i64>, StoreError>;
+    /// When it can't be recorded; then nothing was.
+    fn record(&mut self, record: Record<'_>) -> Result<Vec<i64>, StoreError>;
+
+    /// Records outcomes and new intents, at a time that isn't told.
+    ///
+    /// # Errors
+    /// As [`Manifest::record`].
+    fn commit(&mut self, outcomes: &[Outcome], intents: &[Intent]) -> Result<Vec<i64>, StoreError> {
+        self.record(Record { outcomes, intents, ..Record::default() })
+    }
 
     /// Corrects the record.
     ///

@@ -39,7 +39,7 @@ pub const REMEMBERED_RUNS: usize = 10;
 pub struct PastRun {
     /// When it began, seconds since 1970.
     pub began: u64,
-    /// When it ended, seconds since 1970; 0: not known, for it was interrupted.
+    /// When it ended, seconds since 1970; of one that was interrupted, when it last recorded something.
     pub ended: u64,
     /// What ended it early; `None`: it came to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tandem_model::error::{ItemError, StoreError};
 use tandem_model::id::{Guid, MediaUri};
-use tandem_model::manifest::{Correction, Entry, EntryState, Intent, ItemResult, Manifest, OpenRun, Outcome};
+use tandem_model::manifest::{
+    Correction, Entry, EntryState, Intent, ItemResult, Manifest, OpenRun, Outcome, Record,
+};
 use tandem_model::path::DevicePath;
 
 /// An open manifest.
@@ -117,15 +119,17 @@ impl Manifest for SqliteManifest {
         self.read(&format!("SELECT {INTENT_COLUMNS} FROM intents ORDER BY id"), rows::read_intent)
     }
 
-    fn commit(&mut self, outcomes: &[Outcome], intents: &[Intent]) -> Result<Vec<i64>, StoreError> {
+    fn record(&mut self, record: Record<'_>) -> Result<Vec<i64>, StoreError> {
         let run = self.run;
+        let Record { at, corrections, outcomes, intents } = record;
         self.transact(|transaction| {
+            corrections.iter().try_for_each(|correction| apply(transaction, correction))?;
             let mut done = Done::default();
             for outcome in outcomes {
                 done.add(settle(transaction, outcome)?);
             }
             if let Some((id, began)) = run {
-                runs::note(transaction, id, began, done)?;
+                runs::note(transaction, id, began, at, done)?;
             }
             intents.iter().map(|intent| intend(transaction, intent)).collect()
         })

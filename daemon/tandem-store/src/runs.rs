@@ -26,8 +26,14 @@ impl Done {
     }
 }
 
-/// Adds what was done to the run, which takes the place of another.
-pub(crate) fn note(transaction: &Transaction<'_>, id: Guid, began: u64, done: Done) -> rusqlite::Result<()> {
+/// Adds what was done by now to the run, which takes the place of another.
+pub(crate) fn note(
+    transaction: &Transaction<'_>,
+    id: Guid,
+    began: u64,
+    at: u64,
+    done: Done,
+) -> rusqlite::Result<()> {
     let key = id.0.to_be_bytes();
     let before = transaction
         .prepare_cached("SELECT changes, bytes FROM runs WHERE id = ?1")?
@@ -39,10 +45,9 @@ pub(crate) fn note(transaction: &Transaction<'_>, id: Guid, began: u64, done: Do
     let mut all = before.unwrap_or_default();
     all.add(done);
     let most = i64::MAX.cast_unsigned();
-    let (began, bytes) = (began.min(most).cast_signed(), all.bytes.min(most).cast_signed());
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO runs (id, began, changes, bytes) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![key, began, all.changes, bytes])?;
+    let [began, last, bytes] = [began, at, all.bytes].map(|number| number.min(most).cast_signed());
+    let query = "INSERT OR REPLACE INTO runs (id, began, changes, bytes, last) VALUES (?1, ?2, ?3, ?4, ?5)";
+    transaction.prepare_cached(query)?.execute(params![key, began, all.changes, bytes, last])?;
     Ok(())
 }
 
@@ -50,16 +55,20 @@ pub(crate) fn note(transaction: &Transaction<'_>, id: Guid, began: u64, done: Do
 pub(crate) fn open(connection: &Connection) -> rusqlite::Result<Option<OpenRun>> {
     let read = |row: &Row<'_>| {
         let id = row.get(0)?;
+        let began = rows::size(row, 1)?;
         Ok(OpenRun {
             id: Guid(u128::from_be_bytes(id)),
-            began: rows::size(row, 1)?,
+            began,
+            // the clock may have been set back meanwhile
+            last: rows::size(row, 5)?.max(began),
             change_count: row.get(2)?,
             written_bytes: rows::size(row, 3)?,
             item_count: row.get(4)?,
         })
     };
     let query = "SELECT id, began, changes, bytes,
-                        (SELECT COUNT(*) FROM entries WHERE origin_kind = ?1 AND state IN (?2, ?3)) FROM runs";
+                        (SELECT COUNT(*) FROM entries WHERE origin_kind = ?1 AND state IN (?2, ?3)), last
+                 FROM runs";
     connection
         .prepare_cached(query)?
         .query_row(params![rows::TRACK, rows::PRESENT, rows::FOREIGN], read)

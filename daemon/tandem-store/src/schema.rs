@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// The format that this version writes, and the newest that it reads; `PRAGMA user_version`.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 /// `PRAGMA application_id` of our files: "TNDM".
 pub(crate) const APPLICATION: i32 = 0x544e_444d;
@@ -69,6 +69,9 @@ CREATE TABLE runs (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// When the open run last recorded something.
+const RUNS_LAST: &str = "ALTER TABLE runs ADD COLUMN last INTEGER NOT NULL DEFAULT 0";
+
 /// Fills an empty file. It is in rollback mode, so that the one file holds everything when it is closed.
 pub(crate) fn create(path: &Path) -> rusqlite::Result<()> {
     let mut connection = open_file(path)?;
@@ -78,6 +81,7 @@ pub(crate) fn create(path: &Path) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(RUNS)?;
+    transaction.execute_batch(RUNS_LAST)?;
     transaction.commit()?;
     connection.close().map_err(|(_, error)| error)
 }
@@ -96,13 +100,16 @@ pub(crate) fn identity(connection: &Connection) -> rusqlite::Result<(i32, u32)> 
 }
 
 /// Makes a file of an earlier format one of this, in one step. What of an entry's bytes isn't tags is not known in one of
-/// format 1, and of no run in either whether it is open.
+/// format 1, of no run in one of 1 or 2 whether it is open, and in one of 3 when the open one last recorded something.
 pub(crate) fn upgrade(connection: &mut Connection, format: u32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     if format < 2 {
         transaction.execute_batch("ALTER TABLE entries ADD COLUMN audio_hash BLOB")?;
     }
-    transaction.execute_batch(RUNS)?;
+    if format < 3 {
+        transaction.execute_batch(RUNS)?;
+    }
+    transaction.execute_batch(RUNS_LAST)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }
@@ -122,7 +129,7 @@ pub(crate) fn set_up(connection: &Connection) -> rusqlite::Result<()> {
         "SELECT id, kind, entry, origin_kind, origin, path, temporary, size, modified_ns, checksum FROM intents LIMIT 0",
         "SELECT path FROM folders LIMIT 0",
         "SELECT position, media, error, message FROM results LIMIT 0",
-        "SELECT id, began, changes, bytes FROM runs LIMIT 0",
+        "SELECT id, began, changes, bytes, last FROM runs LIMIT 0",
     ] {
         connection.prepare(statement)?;
     }

@@ -361,7 +361,7 @@ pub trait Device {
     ///
     /// # Arguments
     ///
-    /// * `runs` - For each run: `began` and `ended` (`t`, seconds since 1970; `ended` is 0 where it isn't known), `result` (`s`: `synchronized` when it came to its end, else the error of the whole run as in `DeviceSyncError`, or `interrupted`: it ended with the daemon, for that was killed or the power failed), `message` (`s`: of that error, else empty), `items` (`u`, on the device at its end), `changes` (`u`, files written and deleted, those of an interrupted run too that this one could finish), `bytes` (`t`, of the files written) and `errors` (`a{su}`: how many items did not come out, by item error; `no-fit` among them).
+    /// * `runs` - For each run: `began` and `ended` (`t`, seconds since 1970; of a run that was interrupted `ended` is when it last recorded something; 0 where that isn't known), `result` (`s`: `synchronized` when it came to its end, else the error of the whole run as in `DeviceSyncError`, or `interrupted`: it ended with the daemon, for that was killed or the power failed), `message` (`s`: of that error, else empty), `items` (`u`, on the device at its end), `changes` (`u`, files written and deleted, those of an interrupted run too that this one could finish), `bytes` (`t`, of the files written) and `errors` (`a{su}`: how many items did not come out, by item error; `no-fit` among them).
     fn get_sync_history(&self) -> zbus::Result<Vec<std::collections::HashMap<String, zbus::OwnedVariant>>>;
 
     /// Transfer method

@@ -7,6 +7,7 @@ use tandem_model::error::{ItemError, StoreError};
 use tandem_model::id::{Guid, MediaUri};
 use tandem_model::manifest::{
     Correction, Entry, EntryState, Intent, ItemResult, Manifest, ManifestStore, OpenRun, Origin, Outcome,
+    Record,
 };
 use tandem_model::partnership::{PartnershipStore, Partnerships};
 use tandem_model::path::DevicePath;
@@ -81,6 +82,10 @@ struct Content {
     open_run: Option<OpenRun>,
 }
 
+/// A run that has done nothing yet.
+const NOTHING_DONE: OpenRun =
+    OpenRun { id: Guid::ZERO, began: 0, last: 0, change_count: 0, written_bytes: 0, item_count: 0 };
+
 /// Why nothing is recorded.
 type Refused = String;
 
@@ -118,13 +123,15 @@ impl Manifest for MemoryManifest {
     fn pending(&self) -> Result<Vec<(i64, Intent)>, StoreError> {
         Ok(lock(&self.content).intents.iter().map(|(id, intent)| (*id, (**intent).clone())).collect())
     }
-    fn commit(&mut self, outcomes: &[Outcome], intents: &[Intent]) -> Result<Vec<i64>, StoreError> {
+    fn record(&mut self, record: Record<'_>) -> Result<Vec<i64>, StoreError> {
         let run = self.run;
+        let Record { at, corrections, outcomes, intents } = record;
         self.change(|content| {
+            corrections.iter().try_for_each(|correction| content.correct(correction))?;
             let deletions = content.deletions();
             outcomes.iter().try_for_each(|outcome| content.settle(outcome))?;
             if let Some((id, began)) = run {
-                content.note(id, began, outcomes, &deletions);
+                content.note(OpenRun { id, began, last: at, ..NOTHING_DONE }, outcomes, &deletions);
             }
             intents.iter().map(|intent| content.intend(intent)).collect()
         })
@@ -231,10 +238,9 @@ impl Content {
     }
 
     /// Adds what these say was done on the device to the run, which takes the place of another.
-    fn note(&mut self, id: Guid, began: u64, outcomes: &[Outcome], deletions: &BTreeSet<i64>) {
-        let fresh = OpenRun { id, began, change_count: 0, written_bytes: 0, item_count: 0 };
-        let open = self.open_run.take_if(|open| open.id == id).unwrap_or(fresh);
-        let mut run = OpenRun { began, ..open };
+    fn note(&mut self, now: OpenRun, outcomes: &[Outcome], deletions: &BTreeSet<i64>) {
+        let open = self.open_run.take_if(|open| open.id == now.id).unwrap_or(now);
+        let mut run = OpenRun { began: now.began, last: now.last.max(now.began), ..open };
         for outcome in outcomes {
             let (changes, bytes) = match outcome {
                 Outcome::Written { facts, .. } | Outcome::Found { facts, .. } => (1, facts.size),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tandem_model::error::StoreError;
 use tandem_model::id::{Guid, MediaUri};
 use tandem_model::manifest::{
-    Correction, Entry, Intent, ItemResult, Manifest, ManifestStore, OpenRun, Outcome,
+    Correction, Entry, Intent, ItemResult, Manifest, ManifestStore, OpenRun, Record,
 };
 use tandem_model::partnership::{PartnershipStore, Partnerships};
 use tandem_model::path::DevicePath;
@@ -189,9 +189,9 @@ impl Manifest for GatedManifest {
     fn pending(&self) -> Result<Vec<(i64, Intent)>, StoreError> {
         self.gate.call("pending", || self.inner.pending())
     }
-    fn commit(&mut self, outcomes: &[Outcome], intents: &[Intent]) -> Result<Vec<i64>, StoreError> {
+    fn record(&mut self, record: Record<'_>) -> Result<Vec<i64>, StoreError> {
         let Self { gate, inner } = self;
-        gate.call("commit", || inner.commit(outcomes, intents))
+        gate.call("commit", || inner.record(record))
     }
     fn correct(&mut self, corrections: &[Correction]) -> Result<(), StoreError> {
         let Self { gate, inner } = self;

@@ -8,7 +8,7 @@ use simulation::{Random, records, scratch};
 use tandem_model::error::{ItemError, StoreError};
 use tandem_model::id::{Guid, MediaUri, PlaylistId};
 use tandem_model::manifest::{
-    Correction, EntryState, Intent, ItemResult, Manifest, ManifestStore, Origin, Outcome,
+    Correction, EntryState, Intent, ItemResult, Manifest, ManifestStore, Origin, Outcome, Record,
 };
 use tandem_model::partnership::PartnershipStore;
 use tandem_model::path::DevicePath;
@@ -222,8 +222,11 @@ fn sequence(seed: u64) -> usize {
                     outcomes.push(make.outcome(last, None));
                 }
                 let intents: Vec<Intent> = (0..make.below(4)).map(|_| make.intent(last)).collect();
-                let (real, memory) = (real.commit(&outcomes, &intents), memory.commit(&outcomes, &intents));
-                same(real, memory, &when).is_err()
+                let corrections: Vec<Correction> =
+                    (0..make.below(2)).map(|_| make.correction(last)).collect();
+                let (at, corrections) = (make.below(FEW), &*corrections);
+                let record = Record { at, corrections, outcomes: &outcomes, intents: &intents };
+                same(real.record(record), memory.record(record), &when).is_err()
             }
         };
         refused += usize::from(failed);

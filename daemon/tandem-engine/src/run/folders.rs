@@ -6,22 +6,22 @@ use foldhash::HashSet;
 use tandem_model::manifest::Correction;
 use tandem_model::path::DevicePath;
 
-/// Folders that are recorded as ours and about to be made.
+/// Folders that are about to be made, and recorded as ours before.
 #[derive(Clone, Default)]
 pub(crate) struct MadeFolders(Vec<DevicePath>);
 
 impl MadeFolders {
-    /// Records the folders that files at these paths need and that aren't there.
-    pub(crate) async fn intend(prepared: &Prepared, paths: Vec<DevicePath>) -> Result<Self, RunError> {
+    /// The folders that files at these paths need and that aren't there.
+    pub(crate) async fn for_files(prepared: &Prepared, paths: Vec<DevicePath>) -> Result<Self, RunError> {
         if paths.is_empty() {
             return Ok(Self(Vec::new()));
         }
-        let missing = prepared.storage.missing_folders(paths).await?;
-        if !missing.is_empty() {
-            let folders = Correction::MadeFolders(missing.clone());
-            prepared.journal.with(move |manifest| manifest.correct(&[folders])).await?;
-        }
-        Ok(Self(missing))
+        Ok(Self(prepared.storage.missing_folders(paths).await?))
+    }
+
+    /// What has to be recorded before they are made, with the intents of their files.
+    pub(crate) fn intended(&self) -> Vec<Correction> {
+        if self.0.is_empty() { Vec::new() } else { vec![Correction::MadeFolders(self.0.clone())] }
     }
 
     /// Forgets those that were not made after all: somebody else was faster, or no file came. What is wanted `still`, by

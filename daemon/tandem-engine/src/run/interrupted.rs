@@ -29,6 +29,7 @@ pub(crate) fn interrupted(open: Option<OpenRun>, history: &[PastRun]) -> Option<
     let open = open.filter(|open| !history.iter().any(|past| has(past, open)))?;
     Some(PastRun {
         began: open.began,
+        ended: open.last,
         failure: Some(ItemError::Interrupted),
         message: MESSAGE.to_owned(),
         item_count: open.item_count,

@@ -2,19 +2,22 @@
 
 use super::error::RunError;
 use crate::blocking::blocking;
+use crate::parts::Parts;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tandem_model::clock::Clock;
 use tandem_model::error::StoreError;
 use tandem_model::id::Guid;
-use tandem_model::manifest::{Intent, Manifest, ManifestStore, Outcome};
+use tandem_model::manifest::{Correction, Intent, Manifest, Outcome, Record};
 
 /// One partnership's manifest and journal.
 #[derive(Clone)]
 pub(crate) struct Journal {
     manifest: Arc<Mutex<Box<dyn Manifest>>>,
     may_block: bool,
+    clock: Arc<dyn Clock>,
     /// Nanoseconds that calls have taken, the wait for a thread not counted.
     spent: Arc<AtomicU64>,
 }
@@ -28,8 +31,8 @@ impl fmt::Debug for Journal {
 impl Journal {
     /// Opens it. One that was damaged has been set aside by the store, and a new one is begun: what is on the device
     /// is foreign then, so nothing of it can be deleted.
-    pub(crate) async fn open(store: &Arc<dyn ManifestStore>, relationship: Guid) -> Result<Self, RunError> {
-        let store = Arc::clone(store);
+    pub(crate) async fn open(parts: &Parts, relationship: Guid) -> Result<Self, RunError> {
+        let (store, clock) = (Arc::clone(&parts.manifests), Arc::clone(&parts.clock));
         let may_block = store.may_block();
         let opened = blocking(may_block, move || match store.open(relationship) {
             Err(error @ StoreError::Damaged { .. }) => {
@@ -40,7 +43,7 @@ impl Journal {
             }
             other => other,
         });
-        Ok(Self { manifest: Arc::new(Mutex::new(opened.await?)), may_block, spent: Arc::default() })
+        Ok(Self { manifest: Arc::new(Mutex::new(opened.await?)), may_block, clock, spent: Arc::default() })
     }
 
     /// Runs `call` on the manifest.
@@ -71,9 +74,24 @@ impl Journal {
         outcomes: Vec<Outcome>,
         intents: Vec<Intent>,
     ) -> Result<Vec<i64>, RunError> {
-        if outcomes.is_empty() && intents.is_empty() {
+        self.record(Vec::new(), outcomes, intents).await
+    }
+
+    /// Records corrections, outcomes and new intents together; tells the intents' numbers.
+    pub(crate) async fn record(
+        &self,
+        corrections: Vec<Correction>,
+        outcomes: Vec<Outcome>,
+        intents: Vec<Intent>,
+    ) -> Result<Vec<i64>, RunError> {
+        if corrections.is_empty() && outcomes.is_empty() && intents.is_empty() {
             return Ok(Vec::new());
         }
-        self.with(move |manifest| manifest.commit(&outcomes, &intents)).await
+        let at = self.clock.now();
+        self.with(move |manifest| {
+            let (corrections, outcomes, intents) = (&*corrections, &*outcomes, &*intents);
+            manifest.record(Record { at, corrections, outcomes, intents })
+        })
+        .await
     }
 }

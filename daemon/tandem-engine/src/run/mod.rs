@@ -208,7 +208,7 @@ pub(crate) async fn record_early_end(
     let rows = rows_of(Vec::new(), earlier, report.failure.as_ref(), |_| false);
     report.take_rows(&rows);
     let recorded = async {
-        let journal = Journal::open(&parts.manifests, relationship).await?;
+        let journal = Journal::open(parts, relationship).await?;
         let record = move |manifest: &mut dyn Manifest| {
             manifest.set_results(&rows)?;
             manifest.open_run()

@@ -160,7 +160,7 @@ async fn write(
     let bytes: Arc<[u8]> = text.into_bytes().into();
     let modified_ns = i64::try_from(now.saturating_mul(1_000_000_000)).unwrap_or(i64::MAX);
     let mut path = wanted.clone();
-    let folders = MadeFolders::intend(prepared, vec![wanted.clone()]).await?;
+    let folders = MadeFolders::for_files(prepared, vec![wanted.clone()]).await?;
     let temporary = prepared.names.next();
     for number in 2..=NAME_TRIES {
         // no intent may name a file that isn't ours: after a cut, what is found under a recorded name counts as sent
@@ -176,7 +176,7 @@ async fn write(
             modified_ns,
             replaces: replaces.as_ref().map(|entry| entry.id),
         };
-        let numbers = prepared.journal.commit(Vec::new(), vec![intent]).await?;
+        let numbers = prepared.journal.record(folders.intended(), Vec::new(), vec![intent]).await?;
         let Some(&intent) = numbers.first() else { return Ok(()) };
         let request = WriteRequest {
             path: path.clone(),

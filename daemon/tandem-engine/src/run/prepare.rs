@@ -72,7 +72,7 @@ pub(crate) async fn prepare(
     let for_run = matches!(question, Question::Run);
     let storage = player.storage();
     let playlists = playlists_of(input, question);
-    let journal = Journal::open(&input.parts.manifests, input.partnership.relationship).await?;
+    let journal = Journal::open(&input.parts, input.partnership.relationship).await?;
     if let Some(begun) = input.begun {
         interrupted::begin(&journal, input, begun).await;
     }

@@ -29,7 +29,7 @@ pub(crate) async fn remove_content(
     transfer: &Arc<Transfer>,
 ) -> Result<Option<String>, RunError> {
     let storage = player.storage();
-    let journal = Journal::open(&parts.manifests, relationship).await?;
+    let journal = Journal::open(parts, relationship).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
     recover::recover(&journal, &*storage, &entries, None, true).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
@@ -103,7 +103,7 @@ impl Removal<'_> {
 /// Settles what a run of this partnership left in flight when it was cut, and removes folders that it made in vain.
 pub(crate) async fn settle(parts: &Parts, player: &dyn Player, relationship: Guid) -> Result<(), RunError> {
     let storage = player.storage();
-    let journal = Journal::open(&parts.manifests, relationship).await?;
+    let journal = Journal::open(parts, relationship).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
     if !recover::recover(&journal, &*storage, &entries, None, true).await? {
         return Ok(());

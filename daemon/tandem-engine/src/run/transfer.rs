@@ -188,11 +188,12 @@ impl Course<'_> {
         }
         let steps = self.with_free_names(steps).await?;
         let written = steps.iter().filter_map(Step::written).cloned().collect();
-        batch.folders = MadeFolders::intend(self.prepared, written).await?;
+        let folders = MadeFolders::for_files(self.prepared, written).await?;
         let names: Vec<DevicePath> = steps.iter().map(|_| self.prepared.names.next()).collect();
         let intents = steps.iter().zip(&names).map(|(step, name)| self.intent(step, name)).collect();
         let outcomes = std::mem::take(&mut self.outcomes);
-        let numbers = self.prepared.journal.commit(outcomes, intents).await?;
+        let numbers = self.prepared.journal.record(folders.intended(), outcomes, intents).await?;
+        batch.folders = folders;
         let mut end = Ok(());
         for (slot, ((step, temporary), intent)) in steps.iter().zip(names).zip(numbers).enumerate() {
             if end.is_ok() && batch.undone.is_empty() && self.would_wait(step, batch) {

@@ -408,7 +408,7 @@ fn a_run_is_open_from_its_first_commit_until_it_is_closed() {
     drop(manifest);
     // killed here
     let mut manifest = SqliteManifests::new(directory.path().to_owned()).open(Guid(1)).unwrap();
-    let run = OpenRun { id: Guid(5), began: 70, change_count: 1, written_bytes: 9, item_count: 1 };
+    let run = OpenRun { id: Guid(5), began: 70, last: 70, change_count: 1, written_bytes: 9, item_count: 1 };
     assert_eq!(manifest.open_run(), Ok(Some(run)));
     manifest.commit(&[outcome(numbers[1])], &[]).unwrap();
     let now_two = OpenRun { item_count: 2, ..run };
@@ -417,7 +417,7 @@ fn a_run_is_open_from_its_first_commit_until_it_is_closed() {
     manifest.begin_run(Guid(6), 80);
     let delete = manifest.commit(&[], &[Intent::Delete { entry, aside: aside() }]).unwrap()[0];
     manifest.commit(&[Outcome::Deleted { intent: delete }], &[]).unwrap();
-    let next = OpenRun { id: Guid(6), began: 80, change_count: 1, written_bytes: 0, item_count: 1 };
+    let next = OpenRun { id: Guid(6), began: 80, last: 80, change_count: 1, written_bytes: 0, item_count: 1 };
     assert_eq!(manifest.open_run(), Ok(Some(next)));
     manifest.close_run(Guid(5)).unwrap();
     assert_eq!(manifest.open_run(), Ok(Some(next)), "it is another one");

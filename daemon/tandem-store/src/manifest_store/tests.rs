@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use tandem_model::id::{MediaUri, PlaylistId};
-use tandem_model::manifest::{Correction, EntryState, Intent, ItemResult, Origin, Outcome};
+use tandem_model::manifest::{Correction, EntryState, Intent, ItemResult, Origin, Outcome, Record};
 use tandem_model::path::DevicePath;
 use tandem_model::player::ObjectFacts;
 
@@ -255,10 +255,10 @@ fn no_flipped_bit_makes_us_own_what_we_did_not_write() {
 #[test]
 fn a_later_format_is_left_alone() {
     let fixture = Fixture::with_entries(1);
-    fixture.sql("PRAGMA user_version = 4");
+    fixture.sql("PRAGMA user_version = 5");
     let bytes = fs::read(fixture.path()).unwrap();
     let result = fixture.store.open(ID).map(drop);
-    assert!(matches!(result, Err(StoreError::TooNew { found: 4, supported: 3, .. })), "{result:?}");
+    assert!(matches!(result, Err(StoreError::TooNew { found: 5, supported: 4, .. })), "{result:?}");
     assert_eq!(fs::read(fixture.path()).unwrap(), bytes);
 }
 
@@ -276,7 +276,17 @@ fn a_manifest_of_an_earlier_format_is_taken_over() {
     let outcomes: Vec<Outcome> = numbers.into_iter().map(written).map(unknown).collect();
     manifest.commit(&outcomes, &[]).unwrap();
     let entries = manifest.entries().unwrap();
+    manifest.begin_run(Guid(9), 70);
+    manifest.record(Record { at: 75, ..Record::default() }).unwrap();
+    assert_eq!(manifest.open_run().unwrap().map(|run| run.last), Some(75));
     drop(manifest);
+    fixture.sql("ALTER TABLE runs DROP COLUMN last; PRAGMA user_version = 3");
+    let open = fixture.open().open_run().unwrap().map(|run| (run.id, run.last));
+    assert_eq!(
+        open,
+        Some((Guid(9), 70)),
+        "it recorded nothing later than when it began, as far as that is known"
+    );
     fixture.sql("DROP TABLE runs; PRAGMA user_version = 2");
     assert_eq!(fixture.open().entries().unwrap(), entries);
     fixture.sql("DROP TABLE runs; ALTER TABLE entries DROP COLUMN audio_hash; PRAGMA user_version = 1");
