@@ -225,6 +225,7 @@ fn deletions(input: &PlanInput<'_>, fates: &[Fate]) -> Vec<Deletion> {
             return None;
         }
         let reason = match &entry.origin {
+            // where the manifest should ever have a track twice, the surplus goes the same way
             Origin::Track(uri) if assigned.contains(&*uri.0) => "gives way to what has a higher priority",
             Origin::Track(_) => "no longer in an assigned playlist",
             Origin::Playlist(id) if input.library.playlists.iter().any(|playlist| playlist.id == *id) => {

@@ -1,5 +1,8 @@
 //! The manifest by track. Most tracks are recorded in the order in which the library tells of them, so a look begins behind
 //! where the last one ended, and a map is made only for those that are elsewhere. It must not conclude anything.
+//!
+//! A run records no track twice, and the manifest doesn't forbid it: of two entries one whose file is ours is found
+//! before another, and the plan has a further such file deleted, so that the track is there once again.
 
 use foldhash::HashMap;
 use std::cell::{Cell, OnceCell};
@@ -35,7 +38,8 @@ impl<'a> TrackEntries<'a> {
     /// The position of the entry of the track with this URI.
     pub(crate) fn position(&self, uri: &str) -> Option<usize> {
         let expected = self.next.get();
-        let is_expected = self.entries.get(expected).is_some_and(|entry| self.uri_of(entry) == Some(uri));
+        let is_it = |entry: &&'a Entry| is_present(entry) && self.uri_of(entry) == Some(uri);
+        let is_expected = self.entries.get(expected).filter(is_it).is_some();
         let found = if is_expected {
             Some(expected)
         } else {
@@ -55,9 +59,20 @@ impl<'a> TrackEntries<'a> {
     }
 
     fn map(&self) -> HashMap<&'a str, usize> {
-        let named = |(position, entry)| Some((self.uri_of(entry)?, position));
-        self.entries.iter().enumerate().filter_map(named).collect()
+        let mut map = HashMap::with_capacity_and_hasher(self.entries.len(), Default::default());
+        for (position, entry) in self.entries.iter().enumerate() {
+            let Some(uri) = self.uri_of(entry) else { continue };
+            let found = map.entry(uri).or_insert(position);
+            if is_present(entry) && !is_present(&self.entries[*found]) {
+                *found = position;
+            }
+        }
+        map
     }
+}
+
+fn is_present(entry: &Entry) -> bool {
+    entry.state == EntryState::Present
 }
 
 #[cfg(test)]
