@@ -1,14 +1,14 @@
-//! What a run would do, item by item, as `Preview` shows it. It looks at names on the device and changes nothing.
+//! What a run would do, item by item, as `Preview` shows it, and the space it would take, as an estimate
+//! tells it. It looks at names on the device and changes nothing.
 
 use crate::plan::names::numbered;
 use crate::plan::playlists::Place;
-use crate::plan::{Deletion, LeftOut, MetadataUpdate, TrackWrite, guard};
+use crate::plan::{Deletion, LeftOut, MetadataUpdate, TrackWrite, guard, round_up, taken};
 use crate::run::error::RunError;
-use crate::run::playlists::{self, PlaylistChanges};
+use crate::run::playlists::{self, PlaylistChanges, PlaylistFile};
 use crate::run::prepare::Prepared;
 use crate::run::transfer::{NAME_TRIES, on_device};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use tandem_model::manifest::{Entry, EntryState, Origin};
 use tandem_model::path::DevicePath;
 use tandem_model::player::Storage;
@@ -63,14 +63,7 @@ pub(crate) async fn items(
     prepared: Prepared,
     allow_mass_deletion: bool,
 ) -> Result<Vec<PreviewItem>, RunError> {
-    let storage = Arc::clone(&prepared.storage);
-    let mut names = Names::of(&prepared);
-    let fresh = prepared.plan.writes.iter().filter(|write| write.replaces.is_none());
-    names.look(&*storage, fresh.map(|write| write.path.clone()).collect()).await?;
-    let changes = playlist_changes(&prepared, &names);
-    let fresh = changes.fresh.iter().filter(|file| file.replaces.is_none());
-    names.look(&*storage, fresh.map(|file| file.path.clone()).collect()).await?;
-
+    let (names, changes) = foresee(&prepared).await?;
     let Prepared { plan, library, entries, .. } = &prepared;
     let objection = guard::objection(plan, entries, library.trouble.as_deref());
     let mut items: Vec<PreviewItem> =
@@ -81,6 +74,45 @@ pub(crate) async fn items(
     items.extend(plan.left_out.iter().map(|left_out| skipped(&prepared, left_out)));
     items.extend(playlist_items(&changes, &names));
     Ok(items)
+}
+
+/// Bytes on the storage that everything assigned takes once the run has been: tracks and playlists, in whole clusters.
+pub(crate) async fn space(prepared: &Prepared) -> Result<u64, RunError> {
+    let Prepared { plan, library, entries, space, .. } = prepared;
+    let cluster = space.cluster.max(1);
+    let (names, changes) = foresee(prepared).await?;
+    let nameless = plan.writes.iter().filter(|write| names.of_write(write).is_none());
+    let nameless: u64 =
+        nameless.map(|write| round_up(library.tracks[write.track as usize].size, cluster)).sum();
+    let style = prepared.player.capabilities().playlists.as_ref();
+    if style.is_none_or(|style| style.by_reference) {
+        return Ok(plan.used - nameless);
+    }
+    let replaced = changes.fresh.iter().filter_map(|file| file.replaces.as_ref());
+    let gone: HashSet<i64> = changes.stale.iter().chain(replaced).map(|entry| entry.id).collect();
+    let deleted: HashSet<usize> = plan.deletions.iter().map(|deletion| deletion.entry).collect();
+    let stays = |(position, entry): &(usize, &Entry)| {
+        let is_list = entry.state == EntryState::Present && matches!(entry.origin, Origin::Playlist(_));
+        is_list && !gone.contains(&entry.id) && !deleted.contains(position)
+    };
+    let kept = entries.iter().enumerate().filter(stays);
+    let kept: u64 = kept.map(|(_, entry)| taken(entry.facts.size, *space)).sum();
+    let has_name = |file: &&PlaylistFile| file.replaces.is_some() || names.of_path(&file.path).is_some();
+    let fresh = changes.fresh.iter().filter(has_name);
+    let fresh: u64 = fresh.map(|file| round_up(file.text.len() as u64, cluster)).sum();
+    Ok(plan.used - nameless + kept + fresh)
+}
+
+/// The names that new files get, and what becomes of the playlists.
+async fn foresee(prepared: &Prepared) -> Result<(Names, PlaylistChanges), RunError> {
+    let storage = &*prepared.storage;
+    let mut names = Names::of(prepared);
+    let fresh = prepared.plan.writes.iter().filter(|write| write.replaces.is_none());
+    names.look(storage, fresh.map(|write| write.path.clone()).collect()).await?;
+    let changes = playlist_changes(prepared, &names);
+    let fresh = changes.fresh.iter().filter(|file| file.replaces.is_none());
+    names.look(storage, fresh.map(|file| file.path.clone()).collect()).await?;
+    Ok((names, changes))
 }
 
 /// The run would stop before it changes anything.
@@ -114,7 +146,7 @@ fn written(prepared: &Prepared, write: &TrackWrite, names: &Names) -> PreviewIte
         Some(_) => (Action::Replace, "changed in the library"),
         None => (Action::Copy, "not yet on the device"),
     };
-    let destination = if write.replaces.is_some() { Some(&write.path) } else { names.of_path(&write.path) };
+    let destination = names.of_write(write);
     PreviewItem {
         action: if destination.is_some() { action } else { Action::Skip },
         media: track.uri.0.to_string(),
@@ -159,16 +191,13 @@ fn skipped(prepared: &Prepared, left_out: &LeftOut) -> PreviewItem {
 fn playlist_changes(prepared: &Prepared, names: &Names) -> PlaylistChanges {
     let Some(style) = &prepared.player.capabilities().playlists else { return PlaylistChanges::default() };
     let mut places = on_device(prepared);
-    for deletion in &prepared.plan.deletions {
-        places.retain(|_, place| place.path != prepared.entries[deletion.entry].path);
-    }
+    let deleted: HashSet<&DevicePath> =
+        prepared.plan.deletions.iter().map(|deletion| &prepared.entries[deletion.entry].path).collect();
+    places.retain(|_, place| !deleted.contains(&place.path));
     let will_be = |track: u32, path: &DevicePath| {
         (track, Place::of_track(&prepared.library.tracks[track as usize], path.clone()))
     };
-    let written = |write: &TrackWrite| {
-        let path = if write.replaces.is_some() { Some(&write.path) } else { names.of_path(&write.path) };
-        path.map(|path| will_be(write.track, path))
-    };
+    let written = |write: &TrackWrite| names.of_write(write).map(|path| will_be(write.track, path));
     places.extend(prepared.plan.writes.iter().filter_map(written));
     let updated = |update: &MetadataUpdate| will_be(update.track, &prepared.entries[update.entry].path);
     places.extend(prepared.plan.updates.iter().map(updated));
@@ -234,6 +263,11 @@ impl Names {
             self.other.insert(wanted, free);
         }
         Ok(())
+    }
+
+    /// Where this write goes; `None` where all names are taken.
+    fn of_write<'a>(&'a self, write: &'a TrackWrite) -> Option<&'a DevicePath> {
+        if write.replaces.is_some() { Some(&write.path) } else { self.of_path(&write.path) }
     }
 
     /// The name that a file planned under this one gets; `None` where all are taken.

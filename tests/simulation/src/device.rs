@@ -75,8 +75,12 @@ pub(crate) struct Device {
     pub(crate) lost: bool,
     /// The user changed something while a run went on.
     pub(crate) disturbed: bool,
-    /// Something may be in flight.
-    pub(crate) interrupted: bool,
+    /// He changes something in the middle of a run: anything may be in flight.
+    pub(crate) amid_run: bool,
+    /// Keys of all files that a record names as in flight.
+    pub(crate) in_flight: BTreeSet<String>,
+    /// Folders that a computer has made, or of which nobody knows who has: its number and their keys.
+    made_folders: BTreeSet<(u64, String)>,
     /// Keys of those files.
     pub(crate) excused_names: BTreeSet<String>,
     /// What must not have happened.
@@ -114,7 +118,9 @@ impl Device {
             excused: BTreeSet::new(),
             lost: false,
             disturbed: false,
-            interrupted: false,
+            amid_run: false,
+            in_flight: BTreeSet::new(),
+            made_folders: BTreeSet::new(),
             excused_names: BTreeSet::new(),
             violations: Vec::new(),
             host: 1,
@@ -188,11 +194,23 @@ impl Device {
         Some(missing.map(|folder| (*folder).to_owned()).collect())
     }
 
+    /// Whether what has this key now may be what was in flight when a run was cut.
+    #[must_use]
+    pub(crate) fn may_be_in_flight(&self, key: &str) -> bool {
+        self.amid_run || self.in_flight.contains(key)
+    }
+
     /// Makes these folders.
     pub(crate) fn make_folders(&mut self, folders: &[String], by: Option<Guid>) {
         for folder in folders {
             self.step();
             let key = self.key(folder);
+            let inside = format!("{key}/");
+            let may_be_intended =
+                self.amid_run || self.in_flight.iter().any(|in_flight| in_flight.starts_with(&inside));
+            if by.is_some() || may_be_intended {
+                self.made_folders.insert((self.host, key.clone()));
+            }
             self.tree.folders.entry(key).or_insert_with(|| (folder.clone(), by));
         }
     }
@@ -221,6 +239,11 @@ impl Device {
         if !is_used && self.tree.folders.contains_key(&key) {
             self.step();
             self.tree.folders.remove(&key);
+            // the name of unfinished files' folder is ours, whoever made it
+            if key != ".tandem" && !self.made_folders.contains(&(self.host, key)) {
+                self.violations
+                    .push(format!("the folder `{folder}`, which this computer never made, was removed"));
+            }
         }
     }
 

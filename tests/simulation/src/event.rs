@@ -73,6 +73,10 @@ pub enum LibraryEdit {
     RenamePlaylist(u8),
     /// A file can't be opened from now on, or can again.
     Lock(u8),
+    /// A file is moved over another one, which is gone with that: its name means the first from now on.
+    MoveOver { track: u8, over: u8 },
+    /// Two files exchange their places.
+    Exchange { one: u8, other: u8 },
 }
 
 /// What somebody does on the player.
@@ -254,9 +258,12 @@ fn event(random: &mut Random) -> Event {
     }
 }
 
-fn library_edit(random: &mut Random) -> LibraryEdit {
+/// One of all changes of the library.
+pub(crate) fn library_edit(random: &mut Random) -> LibraryEdit {
     let (one, two) = (random.byte(), random.byte());
-    match random.below(23) {
+    match random.below(25) {
+        23 => LibraryEdit::MoveOver { track: one, over: two },
+        24 => LibraryEdit::Exchange { one, other: two },
         20..=21 => LibraryEdit::Reencode(one),
         22 => LibraryEdit::NewDisk,
         0..=3 => add(random),
@@ -274,7 +281,8 @@ fn library_edit(random: &mut Random) -> LibraryEdit {
     }
 }
 
-fn user_edit(random: &mut Random) -> UserEdit {
+/// One of all that somebody does on the player.
+pub(crate) fn user_edit(random: &mut Random) -> UserEdit {
     let one = random.byte();
     match random.below(22) {
         0..=3 => {

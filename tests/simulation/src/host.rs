@@ -231,6 +231,31 @@ impl Host {
         record.partnerships.into_iter().find(|partnership| partnership.device == device_id())
     }
 
+    /// Paths of all that the records of this computer name as in flight.
+    ///
+    /// # Panics
+    /// When they can't be read.
+    #[must_use]
+    pub(crate) fn in_flight(&self) -> Vec<String> {
+        let record = self.state.partnerships().load().expect("what was kept can be read");
+        let unsettled = record.devices.iter().flat_map(|known| known.unsettled.clone());
+        let own = record.partnerships.iter().map(|partnership| partnership.relationship);
+        let mut paths = Vec::new();
+        for relationship in own.chain(unsettled) {
+            let (entries, pending) = self.manifest(relationship);
+            for (_, intent) in pending {
+                let (named, entry) = match intent {
+                    Intent::Write { path, temporary, replaces, .. } => (vec![path, temporary], replaces),
+                    Intent::Delete { entry, aside } => (vec![aside], Some(entry)),
+                    Intent::UpdateMetadata { entry, .. } => (Vec::new(), Some(entry)),
+                };
+                let old = entries.iter().filter(|old| Some(old.id) == entry).map(|old| old.path.clone());
+                paths.extend(named.into_iter().chain(old).map(String::from));
+            }
+        }
+        paths
+    }
+
     /// What the manifest of this partnership says, and what is in flight.
     ///
     /// # Panics

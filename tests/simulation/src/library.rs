@@ -69,6 +69,13 @@ impl Song {
         if self.file_name.ends_with(".flac") { "audio/flac" } else { "audio/mpeg" }
     }
 
+    /// It lies where that one lies.
+    fn lie_at(&mut self, place: &Self) {
+        self.file_name.clone_from(&place.file_name);
+        self.album.clone_from(&place.album);
+        (self.artist, self.disk, self.second_folder) = (place.artist, place.disk, place.second_folder);
+    }
+
     fn track(&self) -> Track {
         Track {
             id: TrackId(self.id),
@@ -145,6 +152,11 @@ impl Shelf {
         self.unmounted.contains(&true).then(|| "a folder is not mounted".to_owned())
     }
 
+    /// The place of one of the files, of which there is one at least.
+    fn at(&self, number: u8) -> usize {
+        usize::from(number) % self.songs.len()
+    }
+
     fn song(&mut self, number: u8) -> Option<&mut Song> {
         let count = self.songs.len().max(1);
         self.songs.get_mut(usize::from(number) % count)
@@ -188,8 +200,7 @@ impl Shelf {
         match edit {
             LibraryEdit::Add { playlist, size } => self.add(*playlist, *size),
             LibraryEdit::Delete(track) if !self.songs.is_empty() => {
-                let at = usize::from(*track) % self.songs.len();
-                self.songs.remove(at);
+                self.songs.remove(self.at(*track));
             }
             LibraryEdit::Rename(track) => {
                 if let Some(song) = self.song(*track) {
@@ -251,7 +262,21 @@ impl Shelf {
                     song.locked ^= true;
                 }
             }
-            LibraryEdit::Delete(_) => {}
+            LibraryEdit::MoveOver { track, over } if !self.songs.is_empty() => {
+                let (track, over) = (self.at(*track), self.at(*over));
+                if track != over {
+                    let place = self.songs[over].clone();
+                    self.songs[track].lie_at(&place);
+                    self.songs.remove(over);
+                }
+            }
+            LibraryEdit::Exchange { one, other } if !self.songs.is_empty() => {
+                let (one, other) = (self.at(*one), self.at(*other));
+                let places = (self.songs[one].clone(), self.songs[other].clone());
+                self.songs[one].lie_at(&places.1);
+                self.songs[other].lie_at(&places.0);
+            }
+            LibraryEdit::Delete(_) | LibraryEdit::MoveOver { .. } | LibraryEdit::Exchange { .. } => {}
         }
     }
 }

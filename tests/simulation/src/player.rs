@@ -1,7 +1,7 @@
 //! The player as the engine sees it: each call is one operation on the wire, and what the wire says happens to it.
 
 use crate::device::{Device, device_path, hash};
-use crate::event::{Flavour, Harm, UserEdit, When};
+use crate::event::{Flavour, Harm, When};
 use crate::stage::Stage;
 use crate::steps::Way;
 use crate::wire::{Fate, Trip};
@@ -131,11 +131,7 @@ impl Gate {
                 act(Way::Whole)
             }
             Harm::User(edit) => {
-                self.stage.device().disturbed = true;
-                // a change of time zone takes longer than an operation
-                if !matches!(edit, UserEdit::Summer(_)) {
-                    self.stage.edit_device(&edit);
-                }
+                self.stage.disturb(&edit);
                 act(Way::Whole)
             }
         }

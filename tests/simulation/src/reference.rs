@@ -66,8 +66,8 @@ pub(crate) fn record_is_true(device: &Device, entries: &[Entry], in_flight: &BTr
         }
         match device.file(entry.path.as_str()) {
             Some(node) if hash(&node.bytes) == entry.hash => {}
-            // what could not be read back has no hash: it is sent again
-            Some(node) if entry.hash == 0 && node.owner != Owner::User => {}
+            // what could not be read back has no hash, and is compared with its source: it is sent again
+            Some(node) if is_to_be_compared(entry) && node.owner != Owner::User => {}
             _ if is_excused => {}
             Some(_) => wrong.push(format!("`{}` is recorded as ours and has other bytes", entry.path)),
             None if device.place_of(entry).is_some() => {}
@@ -75,6 +75,12 @@ pub(crate) fn record_is_true(device: &Device, entries: &[Entry], in_flight: &BTr
         }
     }
     wrong
+}
+
+/// Whether the bytes of an entry aren't known, so that the next plan compares them, or the next list is another.
+fn is_to_be_compared(entry: &Entry) -> bool {
+    let is_list = matches!(entry.origin, Origin::Playlist(_));
+    entry.hash == 0 && (entry.source_modified_ns == 0 || is_list)
 }
 
 impl Look<'_> {
@@ -97,6 +103,9 @@ impl Look<'_> {
     fn files(&self, wrong: &mut Vec<String>) {
         let mut recorded = BTreeSet::new();
         for entry in self.present() {
+            if entry.hash == 0 {
+                wrong.push(format!("`{}` was not read back, and nothing disturbed that", entry.path));
+            }
             let key = self.device.key(entry.path.as_str());
             match self.device.tree.files.get(&key) {
                 // where times may be shifted, it is looked at more closely before anything is done to it

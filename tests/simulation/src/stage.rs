@@ -34,6 +34,18 @@ impl Stage {
         self.library.edit(edit);
     }
 
+    /// The user changes something on the player in the middle of an operation.
+    pub(crate) fn disturb(&self, edit: &UserEdit) {
+        self.device().disturbed = true;
+        // a change of time zone takes longer than an operation
+        if matches!(edit, UserEdit::Summer(_)) {
+            return;
+        }
+        self.device().amid_run = true;
+        self.edit_device(edit);
+        self.device().amid_run = false;
+    }
+
     /// Changes the player's content by the user's hand.
     pub(crate) fn edit_device(&self, edit: &UserEdit) {
         let mut shelf = self.library.shelf();
@@ -61,7 +73,7 @@ impl Stage {
                 let Some(key) = device.ours(*file) else { return };
                 let bytes = shelf.fresh(device.tree.files[&key].bytes.len());
                 // shorter ones than what tells contents apart would not be of the same length
-                let may_be_in_flight = device.interrupted && device.flavour != Flavour::Exact;
+                let may_be_in_flight = device.may_be_in_flight(&key) && device.flavour != Flavour::Exact;
                 if bytes.len() == device.tree.files[&key].bytes.len() && !may_be_in_flight {
                     device.change(&key, Some(bytes), Some(HOUR));
                 }
@@ -154,7 +166,7 @@ impl Device {
         let modified_ns = modified_ns.unwrap_or(self.clock_ns);
         let key = self.key(path);
         // what is found under a name that was about to be written counts as sent, or as a part of it
-        let nobody_knows = self.interrupted && !self.flavour.is_atomic();
+        let nobody_knows = self.may_be_in_flight(&key) && !self.flavour.is_atomic();
         let owner = if nobody_knows { Owner::Either } else { Owner::User };
         if nobody_knows {
             // or as what has become of the file that was about to be replaced
@@ -173,8 +185,9 @@ impl Device {
             return;
         }
         self.add(&place, Arc::clone(&song.bytes), Some(song.modified_ns));
-        let nobody_knows = self.lost || self.interrupted || self.excused.contains(&hash(&song.bytes));
         let key = self.key(&place);
+        let nobody_knows =
+            self.lost || self.may_be_in_flight(&key) || self.excused.contains(&hash(&song.bytes));
         if let Some(node) = self.tree.files.get_mut(&key).filter(|_| nobody_knows) {
             node.owner = Owner::Either;
         }
@@ -189,11 +202,13 @@ impl Device {
             return;
         }
         self.excuse(key);
-        let Some(node) = self.tree.files.get_mut(key) else { return };
+        let Some(node) = self.tree.files.get(key) else { return };
         let same_length = bytes.as_ref().is_some_and(|bytes| bytes.len() == node.bytes.len());
         // what was in flight on an object store is known by its length alone, and what is smaller counts as a part of it
-        let may_be_in_flight = self.interrupted && (same_length || !self.flavour.is_atomic());
+        let may_be_in_flight = same_length || !self.flavour.is_atomic();
+        let may_be_in_flight = may_be_in_flight && self.may_be_in_flight(key);
         let nobody_knows = bytes.is_none() || may_be_in_flight;
+        let Some(node) = self.tree.files.get_mut(key) else { return };
         node.owner = if nobody_knows { Owner::Either } else { Owner::User };
         node.modified_ns = later_ns.map_or(now, |later| node.modified_ns + later);
         node.home.clone_from(&node.path);

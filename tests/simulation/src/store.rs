@@ -1,7 +1,7 @@
 //! A computer's stores, with each call counted on the wire and what the wire says happening to it. After a kill nothing that
 //! the engine still asks for is done.
 
-use crate::event::{Harm, UserEdit, When};
+use crate::event::{Harm, When};
 use crate::memory::{MemoryManifests, MemoryPartnerships};
 use crate::stage::Stage;
 use crate::wire::{Fate, Trip};
@@ -119,11 +119,7 @@ impl StoreGate {
                 act()
             }
             Harm::User(edit) => {
-                self.stage.device().disturbed = true;
-                // a change of time zone takes longer than an operation
-                if !matches!(edit, UserEdit::Summer(_)) {
-                    self.stage.edit_device(&edit);
-                }
+                self.stage.disturb(&edit);
                 act()
             }
         }

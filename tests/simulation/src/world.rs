@@ -1,6 +1,8 @@
 //! Plays a history: two computers, one library, one player. After each run it looks whether the record is true, and at the
 //! end, after a run that nothing disturbs, whether everything is as the reference has it and stays so.
 
+mod promise;
+
 use crate::device::{Device, Owner, Tree, hash};
 use crate::event::{Event, Fault, Flavour, Harm, History, LibraryEdit};
 use crate::host::{End, Host, OWNER, device_id};
@@ -33,6 +35,8 @@ pub struct Outcome {
     pub names: Vec<&'static str>,
     /// Tracks that count as deleted by the user at the end.
     pub skipped: usize,
+    /// What a preview promised that the run after it did.
+    pub promised: u64,
 }
 
 /// Plugs a player in, runs it and pulls it out, over and over, with `look` after each time; each time a song has come or
@@ -69,6 +73,8 @@ struct World {
     connected: bool,
     /// What the user has deleted is wanted again at some time.
     includes_skipped: bool,
+    /// Decides what happens after the end.
+    seed: u64,
     outcome: Outcome,
 }
 
@@ -107,6 +113,7 @@ impl World {
             now: 0,
             connected: false,
             includes_skipped: false,
+            seed: history.seed,
             outcome: Outcome::default(),
         }
     }
@@ -136,7 +143,14 @@ impl World {
                 self.stage.edit_library(edit);
                 self.settle_down();
             }
-            Event::User(edit) => self.stage.edit_device(edit),
+            Event::User(edit) => {
+                let in_flight = self.hosts.iter().flat_map(Host::in_flight);
+                let in_flight = in_flight.collect::<Vec<_>>();
+                let mut device = self.stage.device();
+                device.in_flight = in_flight.iter().map(|path| device.key(path)).collect();
+                drop(device);
+                self.stage.edit_device(edit);
+            }
             Event::Assign { playlist, priority } => {
                 self.assign(usize::from(*playlist) % 3, u32::from(*priority));
             }
@@ -226,7 +240,6 @@ impl World {
         let careful = self.trusted_before(&faults);
         let deleted = if faults.is_empty() { self.deleted_by_user() } else { Vec::new() };
         self.outcome.runs += 1;
-        self.stage.device().interrupted = !faults.is_empty();
         if self.connected {
             self.stage.wire.arm(faults);
             self.host().ask(async |engine| engine.start_sync(&device_id()).await);
@@ -271,12 +284,18 @@ impl World {
         self.host().start();
         if let Some((index, owner)) = self.hosts[self.now].snapshot().and_then(|known| known.partnership) {
             let id = playlist_id(playlist);
-            self.host().ask(async |engine| engine.assign(owner, index, id.clone(), priority).await);
+            let asked =
+                self.host().ask(async |engine| engine.assign(owner, index, id.clone(), priority).await);
+            let partnership = self.hosts[self.now].partnership();
             self.settle_down();
             // a daemon that was killed meanwhile may have kept it, and hasn't said so
-            let Some(kept) = self.hosts[self.now].partnership() else { return };
+            let Some(kept) = partnership else { return };
             let now = kept.assignments.iter().find(|assignment| assignment.playlist == id);
-            if now.map_or(0, |assignment| assignment.priority) != priority {
+            let now = now.map_or(0, |assignment| assignment.priority);
+            if now != priority {
+                if matches!(asked, Some(Ok(()))) {
+                    self.wrong(format!("`{id}` has priority {priority}, it was said, and {now} is kept"));
+                }
                 return;
             }
         }
@@ -309,7 +328,11 @@ impl World {
         if !self.is_partnered() {
             return;
         }
-        self.host().ask(async |engine| engine.set(&device_id(), Setting::Verify(verify)).await);
+        let asked = self.host().ask(async |engine| engine.set(&device_id(), Setting::Verify(verify)).await);
+        let kept = self.hosts[self.now].partnership().map(|kept| kept.verify);
+        if matches!(asked, Some(Ok(()))) && kept != Some(verify) {
+            self.wrong(format!("verify is {verify}, it was said, and {kept:?} is kept"));
+        }
         self.settle_down();
     }
 
@@ -471,6 +494,9 @@ impl World {
         }
         if self.stage.device().tree != before {
             self.wrong("a run right after one changes the player".to_owned());
+        }
+        if self.outcome.violations.is_empty() {
+            self.promises_are_kept();
         }
         self.unplug();
     }

@@ -21,6 +21,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 fn histories_end_in_step(stores: Stores, first: u64, count: u64) {
     let next = AtomicU64::new(first);
     let (played_, runs, operations) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let promised = AtomicU64::new(0);
     let failed = Mutex::new(Vec::new());
     let begun = std::time::Instant::now();
     std::thread::scope(|scope| {
@@ -35,6 +36,7 @@ fn histories_end_in_step(stores: Stores, first: u64, count: u64) {
                     played_.fetch_add(1, Ordering::Relaxed);
                     runs.fetch_add(outcome.runs, Ordering::Relaxed);
                     operations.fetch_add(outcome.operations, Ordering::Relaxed);
+                    promised.fetch_add(outcome.promised, Ordering::Relaxed);
                     if !outcome.violations.is_empty() {
                         failed.lock().unwrap().push(seed);
                     }
@@ -44,10 +46,11 @@ fn histories_end_in_step(stores: Stores, first: u64, count: u64) {
     });
     let failed = failed.into_inner().unwrap();
     println!(
-        "{} histories ({stores:?} stores), {} runs, {} operations in {:?}, {} violations",
+        "{} histories ({stores:?} stores), {} runs, {} operations, {} files promised and written, in {:?}, {} violations",
         played_.into_inner(),
         runs.into_inner(),
         operations.into_inner(),
+        promised.load(Ordering::Relaxed),
         begun.elapsed(),
         failed.len()
     );
@@ -60,6 +63,7 @@ fn histories_end_in_step(stores: Stores, first: u64, count: u64) {
         }
     }
     assert!(failed.is_empty(), "{} of {count} histories failed", failed.len());
+    assert!(promised.into_inner() > count / 2, "previews promise something");
 }
 
 #[test]

@@ -118,11 +118,9 @@ impl<'a> Budget<'a> {
         self.left = self.left.saturating_sub(clusters * self.cluster);
     }
 
-    /// Takes space that is needed whatever fits.
+    /// Takes space that is needed whatever fits, though not by tracks.
     fn reserve(&mut self, size: u64) {
-        let size = round_up(size, self.cluster).min(self.left);
-        self.left -= size;
-        self.used += size;
+        self.left = self.left.saturating_sub(round_up(size, self.cluster));
     }
 }
 
@@ -144,11 +142,12 @@ fn reserved(total: u64, percent: u8) -> u64 {
 }
 
 /// Bytes that a file which is there takes at least, and gives back: what was never taken would be given away twice.
-fn taken(size: u64, space: Space) -> u64 {
+pub(crate) fn taken(size: u64, space: Space) -> u64 {
     if space.cluster_is_known { round_up(size, space.cluster.max(1)) } else { size }
 }
 
-fn round_up(size: u64, cluster: u64) -> u64 {
+/// The size in whole clusters.
+pub(crate) fn round_up(size: u64, cluster: u64) -> u64 {
     size.div_ceil(cluster).saturating_mul(cluster)
 }
 

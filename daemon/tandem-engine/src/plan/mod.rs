@@ -13,7 +13,7 @@ pub(crate) mod playlists;
 #[cfg(test)]
 mod properties;
 
-pub(crate) use build::build;
+pub(crate) use build::{build, round_up, taken};
 
 use foldhash::HashSet;
 use tandem_model::error::ItemError;
@@ -56,7 +56,7 @@ pub(crate) struct Plan {
     pub(crate) kept: Vec<u32>,
     /// Bytes of all writes.
     pub(crate) bytes: u64,
-    /// Bytes that everything assigned takes on the storage when the plan has been carried out.
+    /// Bytes that the tracks take on the storage when the plan has been carried out, the user's own not counted.
     pub(crate) used: u64,
 }
 

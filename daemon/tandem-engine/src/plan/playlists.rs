@@ -6,6 +6,7 @@ use tandem_model::manifest::Entry;
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 use tandem_model::player::PlaylistStyle;
+use xxhash_rust::xxh3::Xxh3Default;
 
 /// Where a track is on the device, and which version of it that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +33,35 @@ pub(crate) fn render<'a>(
     items: impl Iterator<Item = (&'a Track, &'a Place)>,
     style: &PlaylistStyle,
 ) -> String {
+    let mut text = String::new();
+    write_lines(&mut text, items, style);
+    text
+}
+
+/// XXH3-128 of that text, which isn't made for it: it is long, and mostly what is on the device already.
+pub(crate) fn hash<'a>(items: impl Iterator<Item = (&'a Track, &'a Place)>, style: &PlaylistStyle) -> u128 {
+    let mut hasher = Hasher(Xxh3Default::new());
+    write_lines(&mut hasher, items, style);
+    hasher.0.digest128()
+}
+
+/// Takes text for its hash alone.
+struct Hasher(Xxh3Default);
+
+impl Write for Hasher {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
+}
+
+fn write_lines<'a>(
+    text: &mut impl Write,
+    items: impl Iterator<Item = (&'a Track, &'a Place)>,
+    style: &PlaylistStyle,
+) {
     let end = style.line_ending;
-    let mut text = format!("#EXTM3U{end}");
+    write!(text, "#EXTM3U{end}").expect("neither a string nor a hash refuses text");
     for (track, Place { path, version: (size, modified_ns) }) in items {
         let mut path = path.relative_to(style.folder.as_ref());
         if style.separator != '/' {
@@ -45,14 +73,13 @@ pub(crate) fn render<'a>(
         let seconds =
             if track.duration_ms == 0 { -1 } else { i64::try_from(track.duration_ms / 1000).unwrap_or(-1) };
         write!(text, "#EXTINF:{seconds},{artist}{}{end}{path}{end}", one_line(title))
-            .expect("writing to a string cannot fail");
+            .expect("neither a string nor a hash refuses text");
         if style.by_reference {
             // another version of the track is another object, and so makes another text
             write!(text, "#EXT-X-TANDEM-VERSION:{size},{modified_ns}{end}")
-                .expect("writing to a string cannot fail");
+                .expect("neither a string nor a hash refuses text");
         }
     }
-    text
 }
 
 /// Text that can't end its line early.
@@ -85,7 +112,13 @@ mod tests {
             "#EXTM3U\n#EXTINF:61,Ann - Line break\n../Music/Ann/3.mp3\n"
         );
         let dos = PlaylistStyle { extension: "m3u", separator: '\\', line_ending: "\r\n", ..unix.clone() };
-        assert!(render([(&song, &place)].into_iter(), &dos).ends_with("\r\n..\\Music\\Ann\\3.mp3\r\n"));
+        let text = render([(&song, &place)].into_iter(), &dos);
+        assert!(text.ends_with("\r\n..\\Music\\Ann\\3.mp3\r\n"));
+        assert_eq!(
+            hash([(&song, &place)].into_iter(), &dos),
+            xxhash_rust::xxh3::xxh3_128(text.as_bytes()),
+            "what isn't made has the same hash"
+        );
     }
 
     #[test]

@@ -174,7 +174,35 @@ proptest! {
         let reserved = case.space.total * u64::from(case.percent_reserved) / 100;
         prop_assert!(after <= case.space.free + ours);
         prop_assert!(after <= case.space.total - reserved);
-        prop_assert!(plan.used >= after);
+        prop_assert_eq!(plan.used, after, "an estimate is exact");
+    }
+
+    #[test]
+    fn a_track_that_is_recorded_twice_is_there_once_afterwards(
+        mut case in cases(),
+        again in proptest::collection::vec((0usize..30, state()), 1..6),
+    ) {
+        for (number, (at, state)) in again.into_iter().enumerate() {
+            if case.entries.is_empty() {
+                break;
+            }
+            let at = at % case.entries.len();
+            let path = DevicePath::parse(&format!("Music/again {number}.mp3")).expect("a name");
+            let id = 500 + i64::try_from(number).expect("few");
+            let again = Entry { id, path, state, ..case.entries[at].clone() };
+            // before and behind the first
+            case.entries.insert(if number % 2 == 0 { 0 } else { case.entries.len() }, again);
+        }
+        let rounded = |size: u64| size.div_ceil(case.space.cluster) * case.space.cluster;
+        let ours = case.entries.iter().filter(|entry| entry.state == EntryState::Present);
+        case.space.total = case.space.free + 20_000 + ours.map(|entry| rounded(entry.facts.size)).sum::<u64>();
+        let after = carried_out(&case, &plan(&case), rounded);
+        let mut seen = HashSet::new();
+        for entry in after.entries.iter().filter(|entry| entry.state == EntryState::Present) {
+            prop_assert!(seen.insert(&entry.origin), "{:?} is there twice", entry.origin);
+        }
+        let again = plan(&after);
+        prop_assert!(again.writes.is_empty() && again.deletions.is_empty(), "{:?}", again);
     }
 
     #[test]

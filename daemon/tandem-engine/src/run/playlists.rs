@@ -7,7 +7,7 @@ use super::prepare::Prepared;
 use super::transfer::on_device;
 use super::{Observer, Results};
 use crate::plan::names::{Namer, legal_name, numbered};
-use crate::plan::playlists::{Place, render};
+use crate::plan::playlists::{Place, hash, render};
 use foldhash::{HashMap, HashSet, HashSetExt};
 use std::sync::Arc;
 use tandem_model::error::{ItemError, PlayerError};
@@ -60,9 +60,8 @@ pub(crate) fn changes(
             changes.stale.extend(entry.cloned());
             continue;
         }
-        let text = render(items.into_iter(), style);
         let replaces = entry.filter(|entry| is_named(&entry.path, playlist, style));
-        if replaces.is_some_and(|entry| entry.hash == xxhash_rust::xxh3::xxh3_128(text.as_bytes())) {
+        if replaces.is_some_and(|entry| entry.hash == hash(items.iter().copied(), style)) {
             continue;
         }
         if replaces.is_none() {
@@ -77,7 +76,7 @@ pub(crate) fn changes(
             playlist: playlist.clone(),
             path,
             replaces: replaces.cloned(),
-            text,
+            text: render(items.into_iter(), style),
         });
     }
     changes

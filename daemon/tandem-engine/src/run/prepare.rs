@@ -283,7 +283,8 @@ fn playlists_of(input: &RunInput, question: Question) -> Vec<PlaylistId> {
     let mut playlists = in_priority_order(&input.partnership);
     if let Question::Hypothetical { instead, besides } = question {
         playlists = instead.unwrap_or(playlists);
-        playlists.extend(besides);
+        // one that is assigned already is there once
+        playlists.extend(besides.filter(|besides| !playlists.contains(besides)));
     }
     playlists
 }

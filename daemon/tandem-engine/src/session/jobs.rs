@@ -6,6 +6,7 @@ use crate::ledger::{Creation, Ledger, create, end, take_back};
 use crate::parts::Parts;
 use crate::preview::{self, PreviewItem};
 use crate::run::cancel::unless_cancelled;
+use crate::run::error::RunError;
 use crate::run::prepare::{Question, prepare};
 use crate::run::{RunInput, remove_content, settle};
 use crate::session::run_job::release;
@@ -223,22 +224,14 @@ pub(crate) async fn estimate(
     besides: Option<PlaylistId>,
     cancel: &Transfer,
 ) -> Result<(u64, u64), RequestError> {
-    let question = Question::Hypothetical { instead, besides };
-    with_plan(input, question, cancel, |prepared| {
-        (prepared.plan.used, prepared.space.total.saturating_sub(prepared.plan.used))
-    })
-    .await
-}
-
-async fn with_plan<T>(
-    input: RunInput,
-    question: Question,
-    cancel: &Transfer,
-    answer: impl FnOnce(crate::run::prepare::Prepared) -> T,
-) -> Result<T, RequestError> {
     let player = input.parts.opener.open(&input.arrival).await?;
-    let prepared = prepare(&input, Arc::clone(&player), question, cancel).await;
-    let answer = prepared.map(answer).map_err(|error| RequestError::Failed(error.message));
+    let question = Question::Hypothetical { instead, besides };
+    let told = async {
+        let prepared = prepare(&input, Arc::clone(&player), question, cancel).await?;
+        let used = preview::space(&prepared).await?;
+        Ok::<_, RunError>((used, prepared.space.total.saturating_sub(used)))
+    };
+    let told = told.await;
     player.close(Close::Release).await?;
-    answer
+    told.map_err(|error| RequestError::Failed(error.message))
 }
