@@ -184,7 +184,8 @@ impl Recovery<'_> {
         } else {
             self.settle_name(&path, &temporary, sent, old).await?
         };
-        let mut arrived = there.filter(|&facts| !is_his && self.was_sent(sent, facts, old));
+        let may_be_it = |facts| self.was_sent(sent, facts, old) || self.may_be_either(sent, facts, old);
+        let mut arrived = there.filter(|&facts| !is_his && may_be_it(facts));
         if !is_his && there.is_some_and(|facts| self.is_useless(sent, facts, old)) {
             clear(self.storage, &path, &path, true).await?;
             arrived = None;
@@ -209,6 +210,11 @@ impl Recovery<'_> {
             // what can't be read has the hash of nothing that is in the library
             hash => hash.unwrap_or_default(),
         };
+        if old.is_some_and(|old| old.facts == facts && old.hash == hash) {
+            // the names had not been changed yet
+            self.paths.push(path);
+            return Ok(Outcome::Abandoned { intent });
+        }
         let persistent_id = path.as_str().to_owned();
         self.paths.push(path);
         Ok(Outcome::Found { intent, persistent_id, facts, hash })
@@ -223,6 +229,12 @@ impl Recovery<'_> {
         can_be(self.storage, sent, there)
             || torn_write(self.storage, sent, old, there)
             || !self.storage.is_atomic() && there.size == sent.size
+    }
+
+    /// Whether facts don't say if this is the file that was to be replaced or the one in its place: a source whose time says
+    /// nothing of its bytes is sent again under the same time.
+    fn may_be_either(&self, sent: ObjectFacts, there: ObjectFacts, old: Option<&Entry>) -> bool {
+        old.is_some_and(|old| old.facts == there) && can_be(self.storage, sent, there)
     }
 
     /// Whether what has the final name is a part of what was sent that nothing can come of.
