@@ -248,6 +248,12 @@ pub struct Record<'a> {
 
 /// One partnership's manifest and journal. Calls block: they belong on a thread that may.
 pub trait Manifest: Send {
+    /// Whether anything was ever recorded as on the device, also when nothing of it is left.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn was_filled(&self) -> Result<bool, StoreError>;
+
     /// All entries.
     ///
     /// # Errors

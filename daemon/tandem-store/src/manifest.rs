@@ -99,6 +99,13 @@ impl Manifest for SqliteManifest {
         self.read(&format!("SELECT {ENTRY_COLUMNS} FROM entries ORDER BY id"), rows::read_entry)
     }
 
+    fn was_filled(&self) -> Result<bool, StoreError> {
+        // the numbers of entries go on from there, so it stays when all entries are gone
+        let query = "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'entries')";
+        let filled = || self.connection.prepare_cached(query)?.query_row([], |row| row.get(0));
+        filled().map_err(|error| self.error(&error))
+    }
+
     fn folders(&self) -> Result<Vec<DevicePath>, StoreError> {
         self.read("SELECT path FROM folders ORDER BY path", |row| rows::path(row, 0))
     }

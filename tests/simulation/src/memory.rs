@@ -107,6 +107,9 @@ impl Manifest for MemoryManifest {
     fn entries(&self) -> Result<Vec<Entry>, StoreError> {
         Ok(lock(&self.content).entries.values().map(|entry| (**entry).clone()).collect())
     }
+    fn was_filled(&self) -> Result<bool, StoreError> {
+        Ok(lock(&self.content).last_entry > 0)
+    }
     fn folders(&self) -> Result<Vec<DevicePath>, StoreError> {
         Ok(lock(&self.content).folders.iter().cloned().collect())
     }

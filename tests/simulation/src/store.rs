@@ -176,6 +176,9 @@ impl Manifest for GatedManifest {
     fn entries(&self) -> Result<Vec<Entry>, StoreError> {
         self.gate.call("entries", || self.inner.entries())
     }
+    fn was_filled(&self) -> Result<bool, StoreError> {
+        self.gate.call("was-filled", || self.inner.was_filled())
+    }
     fn folders(&self) -> Result<Vec<DevicePath>, StoreError> {
         self.gate.call("folders", || self.inner.folders())
     }

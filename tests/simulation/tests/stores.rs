@@ -233,6 +233,7 @@ fn sequence(seed: u64) -> usize {
         let [real, memory] = &manifests;
         assert_eq!(real.entries(), memory.entries(), "{when}");
         assert_eq!(real.pending(), memory.pending(), "{when}");
+        assert_eq!(real.was_filled(), memory.was_filled(), "{when}");
         assert_eq!(real.folders(), memory.folders(), "{when}");
         assert_eq!(real.results(), memory.results(), "{when}");
         assert_eq!(real.open_run(), memory.open_run(), "{when}");

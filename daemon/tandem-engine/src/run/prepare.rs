@@ -229,7 +229,7 @@ impl Place<'_> {
         }
         let lost = entries.is_empty()
             && input.partnership.last_sync.item_count > 0
-            && journal.with(|manifest| manifest.folders()).await?.is_empty();
+            && !journal.with(|manifest| manifest.was_filled()).await?;
         let mut found = compare(storage, &entries).await?;
         let moved = moved(storage, &entries, &found.missing).await?;
         if !moved.is_empty() {
