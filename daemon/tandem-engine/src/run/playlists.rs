@@ -230,8 +230,8 @@ async fn write(
     Ok(())
 }
 
-/// The hash of what the device has instead of what was sent, which is told of; with another hash than its text has, the
-/// list is written again by the next run.
+/// The hash of what the device has instead of what was sent, which is told of, and none of what can't be read; with another
+/// hash than its text has, the list is written again by the next run.
 async fn read_back(
     prepared: &Prepared,
     playlist: &ResolvedPlaylist,
@@ -240,13 +240,13 @@ async fn read_back(
     observer: &Observer,
     results: &mut Results,
 ) -> Result<u128, RunError> {
-    let found = match prepared.storage.object(path).hash(&observer.transfer).await {
+    let (found, error) = match prepared.storage.object(path).hash(&observer.transfer).await {
         Ok(found) if found == sent => return Ok(sent),
+        Ok(found) => (found, PlayerError::VerifyFailed(path.as_str().to_owned())),
         Err(error) if error.ends_run() => return Err(error.into()),
-        found => found.unwrap_or_default(),
+        Err(error) => (0, error),
     };
-    results.verify_failed = true;
-    let error = PlayerError::VerifyFailed(path.as_str().to_owned());
+    results.verify_failed |= matches!(error, PlayerError::VerifyFailed(_));
     results.fail(observer, "", error.item_error(), not_written(playlist, &error)).await;
     Ok(found)
 }

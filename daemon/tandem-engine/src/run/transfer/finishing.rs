@@ -93,7 +93,8 @@ pub(super) async fn finish(
     Finished { files: finish.await, outcomes, folders, made, is_lost }
 }
 
-/// Whether what is on the device is what was sent, byte for byte; what can't be read isn't.
+/// Whether what is on the device is what was sent, byte for byte. A file that can't be read isn't known to be, which says
+/// nothing of what the device holds.
 async fn compare(
     storage: &dyn Storage,
     path: &DevicePath,
@@ -102,8 +103,8 @@ async fn compare(
 ) -> Result<(), PlayerError> {
     match storage.object(path).hash(transfer).await {
         Ok(found) if found == sent => Ok(()),
-        Err(error) if error.ends_run() => Err(error),
-        Ok(_) | Err(_) => Err(PlayerError::VerifyFailed(path.as_str().to_owned())),
+        Ok(_) => Err(PlayerError::VerifyFailed(path.as_str().to_owned())),
+        Err(error) => Err(error),
     }
 }
 
@@ -114,11 +115,13 @@ impl Course<'_> {
         is_wanted.then(|| Arc::clone(&self.observer.transfer))
     }
 
-    /// A file is not on the device as it was sent. What came of it goes, and the file is sent once more; hands it back with
-    /// the reason where that was done before, or where somebody has changed it since: then it is the user's.
+    /// A file is not on the device as it was sent, or that can't be told. What came of it goes, and the file is sent once
+    /// more; hands it back with the reason where that was done before, or where somebody has changed it since: then it is
+    /// the user's.
     pub(super) async fn send_once_more(
         &mut self,
         mut item: Item,
+        failure: PlayerError,
     ) -> Result<Option<(Item, PlayerError)>, RunError> {
         let storage = Arc::clone(&self.prepared.storage);
         let object = storage.object(&item.path);
@@ -127,7 +130,7 @@ impl Course<'_> {
             let changed = PlayerError::Changed(item.path.as_str().to_owned());
             return Ok(Some((item, changed)));
         }
-        self.results.verify_failed = true;
+        self.results.verify_failed |= matches!(failure, PlayerError::VerifyFailed(_));
         let is_old = |entry: usize| named.is_none() && there == Some(self.prepared.entries[entry].facts);
         if item.replaces.take_if(|entry| !is_old(*entry)).is_some() {
             // its entry's file is gone: what comes is a new one
@@ -145,8 +148,7 @@ impl Course<'_> {
             storage.settle(vec![item.path.clone()]).await?;
         }
         if item.is_second {
-            let failed = PlayerError::VerifyFailed(item.path.as_str().to_owned());
-            return Ok(Some((item, failed)));
+            return Ok(Some((item, failure)));
         }
         item.is_second = true;
         let size = self.prepared.library.tracks[item.track as usize].size;
@@ -192,9 +194,9 @@ impl Course<'_> {
                     self.again.push(item);
                 }
                 Err(error) if error.ends_run() => end = end.and(Err(error.into())),
-                Err(PlayerError::VerifyFailed(_)) => {
+                Err(error) if item.named.is_some() || matches!(error, PlayerError::VerifyFailed(_)) => {
                     self.prepared.untidy = true;
-                    if let Some((item, error)) = self.send_once_more(item).await? {
+                    if let Some((item, error)) = self.send_once_more(item, error).await? {
                         let outcome = self.failed_write(&item).await?;
                         self.outcomes.push(outcome);
                         self.fail(&item, error.item_error(), error.to_string()).await;

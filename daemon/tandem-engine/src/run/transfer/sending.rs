@@ -168,7 +168,8 @@ impl Course<'_> {
                 Err(error)
             }
             Err(Failure::Item(ItemError::VerifyFailed, _)) => {
-                if let Some((item, error)) = self.send_once_more(item).await? {
+                let failure = PlayerError::VerifyFailed(item.path.as_str().to_owned());
+                if let Some((item, error)) = self.send_once_more(item, failure).await? {
                     let outcome = self.failed_write(&item).await?;
                     self.fail(&item, error.item_error(), error.to_string()).await;
                     batch.put_nothing(item, outcome);
