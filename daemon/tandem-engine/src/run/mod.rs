@@ -333,11 +333,16 @@ async fn finish(prepared: &Prepared, begun: Option<Begun>, results: Results, rep
         None => &prepared.entries,
         Some(_) => {
             let entries = prepared.journal.with(|manifest| manifest.entries()).await;
-            read_again = entries.unwrap_or_else(|error| {
-                warn!("what is on the device after the run can't be told: {}", error.message);
-                Vec::new()
-            });
-            &read_again
+            match entries {
+                Ok(entries) => {
+                    read_again = entries;
+                    &read_again
+                }
+                Err(error) => {
+                    warn!("what the run has added can't be told: {}", error.message);
+                    &prepared.entries
+                }
+            }
         }
     };
     let is_there = |entry: &&Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
