@@ -37,6 +37,9 @@ pub const REMEMBERED_RUNS: usize = 10;
 /// One of the last runs of a partnership.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PastRun {
+    /// Tells it from every other run; `None`: recorded before runs were told apart, or it ended before it could begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Guid>,
     /// When it began, seconds since 1970.
     pub began: u64,
     /// When it ended, seconds since 1970; of one that was interrupted, when it last recorded something.

@@ -112,6 +112,7 @@ pub(crate) mod tests {
 
     fn any_history(time: u64, count: u32) -> Vec<PastRun> {
         let run = |number: u32| PastRun {
+            id: (number != 0).then_some(Guid(u128::from(time))),
             began: time,
             ended: time / 2,
             failure: (number == 1).then_some(ItemError::DeviceRemoved),

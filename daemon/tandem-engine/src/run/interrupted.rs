@@ -22,12 +22,9 @@ pub(crate) struct Begun {
 
 /// The run that was left open, if the history doesn't have its end: it was recorded there before it was closed.
 pub(crate) fn interrupted(open: Option<OpenRun>, history: &[PastRun]) -> Option<PastRun> {
-    let has = |past: &PastRun, open: &OpenRun| {
-        (past.began, past.change_count, past.written_bytes)
-            == (open.began, open.change_count, open.written_bytes)
-    };
-    let open = open.filter(|open| !history.iter().any(|past| has(past, open)))?;
+    let open = open.filter(|open| !history.iter().any(|past| past.id == Some(open.id)))?;
     Some(PastRun {
+        id: Some(open.id),
         began: open.began,
         ended: open.last,
         failure: Some(ItemError::Interrupted),
@@ -76,5 +73,25 @@ pub(super) async fn begin(journal: &Journal, input: &RunInput, begun: Begun) {
 pub(crate) async fn close(journal: &Journal, id: Guid) {
     if let Err(error) = journal.with(move |manifest| manifest.close_run(id)).await {
         warn!("a run could not be closed; the next one does that: {}", error.message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_cut_is_told_of_unless_the_history_has_that_very_run() {
+        let open =
+            OpenRun { id: Guid(2), began: 70, last: 75, change_count: 1, written_bytes: 9, item_count: 1 };
+        let with_id = |id| PastRun { id, began: 70, change_count: 1, written_bytes: 9, ..PastRun::default() };
+        // another one that began in the same second and did as much
+        for other in [None, Some(Guid(1))] {
+            let told = interrupted(Some(open), &[with_id(other)]).map(|past| (past.id, past.ended));
+            assert_eq!(told, Some((Some(Guid(2)), 75)));
+        }
+        // one that went on after its end was in the history
+        assert_eq!(interrupted(Some(OpenRun { change_count: 2, ..open }), &[with_id(Some(Guid(2)))]), None);
+        assert_eq!(interrupted(None, &[]), None);
     }
 }

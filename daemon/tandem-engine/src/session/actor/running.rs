@@ -293,6 +293,7 @@ impl Session {
     fn past_run(&self, report: &RunReport, last_sync: &LastSync) -> PastRun {
         let failure = report.failure.as_ref();
         PastRun {
+            id: self.course.begun.map(|begun| begun.id),
             began: self.course.begun.map_or(last_sync.time, |begun| begun.at),
             ended: last_sync.time,
             failure: failure.map(|failure| failure.error),
