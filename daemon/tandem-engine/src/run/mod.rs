@@ -249,6 +249,7 @@ pub(crate) async fn run(
         }
     };
     let prepared = prepare::prepare(&input, Arc::clone(&player), Question::Run, &observer.transfer).await;
+    let mut freed = None;
     let mut report = match prepared {
         Ok(mut prepared) => {
             let mut results = Results { earlier, ..Results::default() };
@@ -256,9 +257,9 @@ pub(crate) async fn run(
             let mut report = RunReport::of(outcome.err());
             report.fingerprint = report.failure.is_none().then_some(prepared.fingerprint);
             finish(&prepared, input.begun, results, &mut report).await;
-            // so many small pieces take a while to free, and nobody has to wait for that
+            // so many small pieces take a while to free
             let Prepared { library, entries, plan, .. } = prepared;
-            tokio::task::spawn_blocking(move || drop((library, entries, plan)));
+            freed = Some(tokio::task::spawn_blocking(move || drop((library, entries, plan))));
             report
         }
         Err(error) => record_early_end(&input.parts, relationship, input.begun, Some(error), earlier).await,
@@ -270,6 +271,11 @@ pub(crate) async fn run(
         if report.failure.is_none() {
             report.failure = Some(error.into());
         }
+    }
+    if let Some(freed) = freed
+        && let Err(failure) = freed.await
+    {
+        warn!("what a run worked with could not be freed: {failure}");
     }
     report
 }
