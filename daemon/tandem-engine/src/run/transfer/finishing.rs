@@ -3,11 +3,13 @@
 
 use super::sending::Item;
 use super::{Course, Step};
+use crate::run::cancel::cancellation;
 use crate::run::error::RunError;
 use crate::run::folders::MadeFolders;
 use crate::run::prepare::track_hashes;
 use foldhash::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tandem_model::error::PlayerError;
 use tandem_model::library::TrackHashes;
 use tandem_model::manifest::Outcome;
@@ -15,6 +17,8 @@ use tandem_model::path::DevicePath;
 use tandem_model::player::{Sent, Storage, Transfer, Written};
 use tracing::debug;
 
+/// How long the library may take to tell of what was copied when the run is stopped, which has to end soon.
+const AFTER_STOP: Duration = Duration::from_secs(1);
 /// How often a track is sent that somebody else's file takes the name from.
 const MOST_SENT: u8 = 3;
 
@@ -159,12 +163,23 @@ impl Course<'_> {
     }
 
     /// What of the files that were written isn't tags, where the device takes those apart from the rest. When the run is
-    /// stopped, or the library doesn't tell, that stays unknown: what is on the device is recorded all the same.
+    /// stopped, the library has a moment left to tell. What it doesn't tell stays unknown: what is on the device is recorded
+    /// all the same.
     async fn audio_hashes(&self, files: &[Told]) -> HashMap<u32, TrackHashes> {
         let written = files.iter().filter(|(_, written)| written.is_ok()).map(|(item, _)| item.track);
         let written: Vec<u32> = written.filter(|_| self.prepared.storage.updates_metadata()).collect();
-        let (library, transfer) = (&self.prepared.library, &self.observer.transfer);
-        track_hashes(self.owner, library, &written, transfer).await.unwrap_or_else(|error| {
+        let transfer = Transfer::default();
+        let hashes = track_hashes(self.owner, &self.prepared.library, &written, &transfer);
+        let too_late = async {
+            cancellation(&self.observer.transfer).await;
+            tokio::time::sleep(AFTER_STOP).await;
+        };
+        let hashes = tokio::select! {
+            biased;
+            hashes = hashes => hashes,
+            () = too_late => Err(RunError::cancelled()),
+        };
+        hashes.unwrap_or_else(|error| {
             debug!("what isn't tags is not known of {} files: {}", written.len(), error.message);
             HashMap::default()
         })
