@@ -97,3 +97,59 @@ async fn what_an_ended_partnership_left_counts_as_there_and_stays_the_users() {
     world.wait_for(ended).await;
     assert_eq!(tracks(&world), ["a.mp3", "b.mp3"]);
 }
+
+#[tokio::test]
+async fn what_lies_under_a_numbered_name_is_found_behind_the_users_file() {
+    for ended in [false, true] {
+        let mut world = World::new().await;
+        for name in ["a.mp3", "b.mp3"] {
+            world.add_file(name, name.as_bytes());
+        }
+        world.library.set("P", &["a.mp3", "b.mp3"]);
+        let device = world.plug("player").await;
+        for (folder, name) in
+            [("Music/Ann/Live", "a.mp3"), ("Music/Ann/Live", "a (2).mp3"), ("Playlists", "P.m3u8")]
+        {
+            let folder = world.player("player").join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            put(&folder.join(name), b"mine!");
+        }
+        world.partner(&device, &["P"]).await;
+        let before = world.tree("player");
+        assert_eq!(before["Music/Ann/Live/a (3).mp3"], b"a.mp3");
+        assert!(before.contains_key("Playlists/P (2).m3u8"));
+        if ended {
+            // without a record they are the user's, and count as there; a list would have to be changed later
+            world.engine.delete_partnership(&device, false).await.unwrap();
+            world.library.set("P", &[]);
+            world.library.set("Q", &["a.mp3", "b.mp3"]);
+            world.partner(&device, &["Q"]).await;
+            let added: Vec<_> =
+                world.tree("player").into_keys().filter(|name| !before.contains_key(name)).collect();
+            assert_eq!(added, ["Playlists/Q.m3u8"]);
+        } else {
+            let manifests = world.dir.path().join("state/manifests");
+            let lose = || {
+                std::fs::read_dir(manifests)
+                    .unwrap()
+                    .for_each(|file| std::fs::remove_file(file.unwrap().path()).unwrap());
+            };
+            let mut world = world.restart_with(lose).await;
+            world.plug("player").await;
+            world.wait_synchronizing(&device).await;
+            world.wait_stopped(&device).await;
+            assert_eq!(
+                world.tree("player"),
+                before,
+                "tracks and list are ours again, and nothing comes beside them"
+            );
+            // they follow the library, and the user's don't
+            world.add_file("a.mp3", b"a, remastered");
+            world.sync(&device).await;
+            let tree = world.tree("player");
+            assert_eq!(tree["Music/Ann/Live/a (3).mp3"], b"a, remastered");
+            assert_eq!(tree["Music/Ann/Live/a.mp3"], b"mine!");
+            assert_eq!(tree.len(), before.len(), "{:?}", tree.keys());
+        }
+    }
+}

@@ -1,19 +1,22 @@
 //! Files on the device that have the names that we would choose and exactly the content that we would write. After the
 //! manifest was lost they count as ours again; otherwise they are the user's, and count as there. Whatever differs is
-//! somebody else's.
+//! somebody else's, and where it has a name, the numbered ones after it are looked at.
 
 use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::journal::Journal;
-use super::playlists;
+use super::playlists::{self, PlaylistFile};
 use super::prepare::{Scope, plan_aside};
 use super::temporary::TemporaryNames;
+use super::transfer::NAME_TRIES;
 use crate::plan::Plan;
+use crate::plan::names::numbered;
 use crate::plan::playlists::Place;
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use std::sync::Arc;
-use tandem_model::library::{Library, Resolved};
-use tandem_model::manifest::{Correction, Intent, Origin, Outcome};
+use tandem_model::id::TrackId;
+use tandem_model::library::{Library, Resolved, TrackHashes};
+use tandem_model::manifest::{Correction, Entry, Intent, Origin, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Capabilities, ObjectFacts, Space, Storage, Transfer};
 
@@ -39,8 +42,8 @@ struct Candidate {
     modified_ns: i64,
 }
 
-/// A file that is adopted, with the hash of its bytes.
-type Adopted = (Candidate, u128);
+/// A file that is adopted, with the hashes of its bytes.
+type Adopted = (Candidate, TrackHashes);
 
 impl Adoption<'_> {
     /// Records what is on the device exactly as it would be written there. Gives the library back, and tells how many
@@ -59,9 +62,17 @@ impl Adoption<'_> {
         )
         .await?;
         let library = planned.library;
-        let places: HashMap<u32, DevicePath> =
+        let mut places: HashMap<u32, DevicePath> =
             planned.plan.writes.into_iter().map(|write| (write.track, write.path)).collect();
-        let mut adopted = self.tracks(&library, &places).await?;
+        let mut adopted = self.tracks(&library, &places, HashSet::default()).await?;
+        let found: HashMap<&Origin, &DevicePath> =
+            adopted.iter().map(|(candidate, _)| (&candidate.origin, &candidate.path)).collect();
+        for (track, place) in &mut places {
+            let origin = Origin::Track(library.tracks[*track as usize].uri.clone());
+            if let Some(path) = found.get(&origin) {
+                place.clone_from(path);
+            }
+        }
         adopted.extend(self.playlists(&library, capabilities, &places).await?);
         let count = adopted.len();
         self.record(adopted, names).await?;
@@ -70,15 +81,21 @@ impl Adoption<'_> {
 
     /// Records the user's files that are exactly what this plan would copy, as his, in one step: at no time do they count
     /// as ours. Tells whether there were any.
-    pub(crate) async fn find_his(&self, library: &Resolved, plan: &Plan) -> Result<bool, RunError> {
+    pub(crate) async fn find_his(
+        &self,
+        library: &Resolved,
+        entries: &[Entry],
+        plan: &Plan,
+    ) -> Result<bool, RunError> {
         let fresh = plan.writes.iter().filter(|write| write.replaces.is_none() && !write.delete_first);
         let places = fresh.map(|write| (write.track, write.path.clone())).collect();
-        let correction = |(candidate, hash): Adopted| {
+        let recorded = entries.iter().map(|entry| entry.path.clone()).collect();
+        let correction = |(candidate, hashes): Adopted| {
             let Candidate { origin, path, facts, size, modified_ns } = candidate;
-            Correction::Found { origin, path, facts, size, modified_ns, hash }
+            Correction::Found { origin, path, facts, size, modified_ns, hash: hashes.whole }
         };
         let found: Vec<Correction> =
-            self.tracks(library, &places).await?.into_iter().map(correction).collect();
+            self.tracks(library, &places, recorded).await?.into_iter().map(correction).collect();
         if found.is_empty() {
             return Ok(false);
         }
@@ -86,40 +103,81 @@ impl Adoption<'_> {
         Ok(true)
     }
 
+    /// The files that are exactly these tracks, under their names or, where others have those, under numbered ones. Names that
+    /// are `recorded` or wanted are no other track's.
     async fn tracks(
         &self,
         library: &Resolved,
         places: &HashMap<u32, DevicePath>,
+        recorded: HashSet<DevicePath>,
     ) -> Result<Vec<Adopted>, RunError> {
-        let mut wanted: Vec<(&u32, &DevicePath)> = places.iter().collect();
+        let mut wanted: Vec<(u32, DevicePath)> =
+            places.iter().map(|(&track, path)| (track, path.clone())).collect();
         wanted.sort();
-        let facts = self.storage.facts(wanted.iter().map(|(_, path)| (*path).clone()).collect()).await?;
+        let mut used = recorded;
+        used.extend(places.values().cloned());
+        let (mut adopted, mut others) = self.under_names(library, wanted.clone(), Vec::new()).await?;
+        for number in 2..=NAME_TRIES {
+            wanted.retain(|(track, _)| others.contains(track));
+            if wanted.is_empty() {
+                break;
+            }
+            let next = |(track, path): &(u32, DevicePath)| (*track, numbered(path, number));
+            let (taken, free): (Vec<_>, Vec<_>) =
+                wanted.iter().map(next).partition(|(_, path)| used.contains(path));
+            (adopted, others) = self.under_names(library, free, adopted).await?;
+            others.extend(taken.into_iter().map(|(track, _)| track));
+            used.extend(adopted.iter().map(|(candidate, _)| candidate.path.clone()));
+        }
+        Ok(adopted)
+    }
+
+    /// Adds the tracks that lie exactly so under these names; tells under whose names something else lies.
+    async fn under_names(
+        &self,
+        library: &Resolved,
+        names: Vec<(u32, DevicePath)>,
+        mut adopted: Vec<Adopted>,
+    ) -> Result<(Vec<Adopted>, HashSet<u32>), RunError> {
+        let facts = self.storage.facts(names.iter().map(|(_, path)| path.clone()).collect()).await?;
+        let mut others = HashSet::default();
         let mut candidates = Vec::new();
-        for ((&position, path), facts) in wanted.into_iter().zip(facts) {
+        for ((position, path), facts) in names.into_iter().zip(facts) {
             let track = &library.tracks[position as usize];
-            if let Some(facts) = facts.filter(|facts| facts.size == track.size) {
-                let (origin, path) = (Origin::Track(track.uri.clone()), path.clone());
+            let Some(facts) = facts else { continue };
+            others.insert(position);
+            if facts.size == track.size {
                 let (size, modified_ns) = (track.size, track.modified_ns);
-                candidates.push((track.id, Candidate { origin, path, facts, size, modified_ns }));
+                let origin = Origin::Track(track.uri.clone());
+                candidates.push((position, Candidate { origin, path, facts, size, modified_ns }));
             }
         }
-        let mut adopted = Vec::new();
         let mut candidates = candidates.into_iter();
         loop {
             let group: Vec<_> = candidates.by_ref().take(HASHED_TOGETHER).collect();
             if group.is_empty() {
-                return Ok(adopted);
+                return Ok((adopted, others));
             }
-            let ids = group.iter().map(|(id, _)| *id).collect();
-            let hashes = unless_cancelled(self.cancel, self.owner.hash(ids)).await??;
-            for ((_, candidate), hash) in group.into_iter().zip(hashes) {
-                if let Some(hash) = hash
-                    && self.has_bytes(&candidate.path, hash).await?
+            let ids = group.iter().map(|(position, _)| library.tracks[*position as usize].id).collect();
+            let hashes = unless_cancelled(self.cancel, self.hashes(ids)).await??;
+            for ((position, candidate), hashes) in group.into_iter().zip(hashes) {
+                if let Some(hashes) = hashes
+                    && self.has_bytes(&candidate.path, hashes.whole).await?
                 {
-                    adopted.push((candidate, hash));
+                    others.remove(&position);
+                    adopted.push((candidate, hashes));
                 }
             }
         }
+    }
+
+    /// The hashes of tracks; of what isn't tags only where the device is told those apart from the rest.
+    async fn hashes(&self, ids: Vec<TrackId>) -> Result<Vec<Option<TrackHashes>>, RunError> {
+        if self.storage.updates_metadata() {
+            return Ok(self.owner.track_hashes(ids).await?);
+        }
+        let whole = |hash: Option<u128>| hash.map(|whole| TrackHashes { whole, audio: None });
+        Ok(self.owner.hash(ids).await?.into_iter().map(whole).collect())
     }
 
     async fn playlists(
@@ -135,17 +193,26 @@ impl Adoption<'_> {
         };
         let places = places.iter().map(place).collect();
         for file in playlists::changes(library, &[], style, &places).fresh {
-            let size = file.text.len() as u64;
-            let facts = self.storage.object(&file.path).facts().await?;
-            let Some(facts) = facts.filter(|facts| facts.size == size) else { continue };
-            let hash = xxhash_rust::xxh3::xxh3_128(file.text.as_bytes());
-            if self.has_bytes(&file.path, hash).await? {
-                let origin = Origin::Playlist(file.playlist.id);
-                let modified_ns = facts.modified_ns;
-                adopted.push((Candidate { origin, path: file.path, facts, size, modified_ns }, hash));
-            }
+            adopted.extend(self.playlist(file).await?);
         }
         Ok(adopted)
+    }
+
+    /// The list under its name, or under the first numbered one after others.
+    async fn playlist(&self, file: PlaylistFile) -> Result<Option<Adopted>, RunError> {
+        let size = file.text.len() as u64;
+        let whole = xxhash_rust::xxh3::xxh3_128(file.text.as_bytes());
+        let mut path = file.path.clone();
+        for number in 2..=NAME_TRIES {
+            let Some(facts) = self.storage.object(&path).facts().await? else { break };
+            if facts.size == size && self.has_bytes(&path, whole).await? {
+                let (origin, modified_ns) = (Origin::Playlist(file.playlist.id), facts.modified_ns);
+                let candidate = Candidate { origin, path, facts, size, modified_ns };
+                return Ok(Some((candidate, TrackHashes { whole, audio: None })));
+            }
+            path = numbered(&file.path, number);
+        }
+        Ok(None)
     }
 
     /// Whether the file on the device has the bytes with this hash. One that can't be read hasn't.
@@ -170,12 +237,12 @@ impl Adoption<'_> {
         };
         let intents = adopted.iter().map(intend).collect();
         let numbers = self.journal.commit(Vec::new(), intents).await?;
-        let written = |((candidate, hash), intent): (Adopted, i64)| Outcome::Written {
+        let written = |((candidate, hashes), intent): (Adopted, i64)| Outcome::Written {
             intent,
             persistent_id: candidate.path.as_str().to_owned(),
             facts: candidate.facts,
-            hash,
-            audio_hash: None,
+            hash: hashes.whole,
+            audio_hash: hashes.audio,
         };
         let outcomes = adopted.into_iter().zip(numbers).map(written).collect();
         self.journal.commit(outcomes, Vec::new()).await?;

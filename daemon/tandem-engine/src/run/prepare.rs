@@ -115,7 +115,7 @@ pub(crate) async fn prepare(
     let percent_reserved = input.partnership.percent_space_reserved;
     let scope = Scope { space, percent_reserved, retagged };
     let mut planned = plan_aside(library, entries, scope.clone(), capabilities.clone()).await?;
-    if for_run && adoption.find_his(&planned.library, &planned.plan).await? {
+    if for_run && adoption.find_his(&planned.library, &planned.entries, &planned.plan).await? {
         let entries = journal.with(|manifest| manifest.entries()).await?;
         planned = plan_aside(planned.library, entries, scope, capabilities).await?;
     }
