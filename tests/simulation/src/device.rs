@@ -66,7 +66,7 @@ pub(crate) struct Device {
     /// What was kept elsewhere.
     pub(crate) backup: Option<Tree>,
     /// States that a cut of the power may fall back to, the oldest first.
-    unsettled: Vec<Tree>,
+    pub(crate) unsettled: Vec<Tree>,
     /// Lasting ids of the files whose bytes it may lose.
     unkept: BTreeSet<u64>,
     /// Hashes of files of ours that the user deleted or changed.
@@ -103,6 +103,8 @@ pub(crate) struct Device {
     pub(crate) is_read_back: bool,
     /// The next write keeps something else than was sent.
     pub(crate) lies: bool,
+    /// A write has kept something else than was sent.
+    pub(crate) has_lied: bool,
 }
 
 impl Device {
@@ -132,6 +134,7 @@ impl Device {
             last_id: 0,
             is_read_back: false,
             lies: false,
+            has_lied: false,
         }
     }
 
@@ -236,7 +239,9 @@ impl Device {
         let inside = format!("{key}/");
         let is_used =
             self.tree.files.keys().chain(self.tree.folders.keys()).any(|name| name.starts_with(&inside));
-        if !is_used && self.tree.folders.contains_key(&key) {
+        if is_used {
+            self.leave_to_user(&key);
+        } else if self.tree.folders.contains_key(&key) {
             self.step();
             self.tree.folders.remove(&key);
             // the name of unfinished files' folder is ours, whoever made it
@@ -244,6 +249,19 @@ impl Device {
                 self.violations
                     .push(format!("the folder `{folder}`, which this computer never made, was removed"));
             }
+        }
+    }
+
+    /// A folder that we need no more stays for what others have in it: it is the user's from then on, also when he empties it.
+    fn leave_to_user(&mut self, key: &str) {
+        let inside = format!("{key}/");
+        let is_others = |(name, node): (&String, &Node)| {
+            name.starts_with(&inside) && !matches!(node.owner, Owner::Tandem(by) if by == self.writer)
+        };
+        if self.tree.files.iter().any(is_others)
+            && let Some((_, by)) = self.tree.folders.get_mut(key)
+        {
+            *by = None;
         }
     }
 
@@ -290,6 +308,7 @@ impl Device {
             let mut bytes = node.bytes.to_vec();
             bytes[0] ^= 0xff;
             node.bytes = bytes.into();
+            self.has_lied = true;
         }
     }
 

@@ -15,7 +15,7 @@ use tandem_model::device::{DeviceDescription, Kind};
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, Guid, Uid};
 use tandem_model::manifest::{Entry, Intent};
-use tandem_model::partnership::Partnership;
+use tandem_model::partnership::{KnownDevice, Partnership};
 use tandem_model::presence::{Arrival, Locator, Presence};
 use tandem_model::snapshot::Snapshot;
 use tokio::runtime::Runtime;
@@ -229,6 +229,16 @@ impl Host {
     pub(crate) fn partnership(&self) -> Option<Partnership> {
         let record = self.state.partnerships().load().expect("what was kept can be read");
         record.partnerships.into_iter().find(|partnership| partnership.device == device_id())
+    }
+
+    /// What is kept of the player.
+    ///
+    /// # Panics
+    /// When it can't be read.
+    #[must_use]
+    pub(crate) fn known(&self) -> Option<KnownDevice> {
+        let record = self.state.partnerships().load().expect("what was kept can be read");
+        record.devices.into_iter().find(|known| known.description.id == device_id())
     }
 
     /// Paths of all that the records of this computer name as in flight.

@@ -247,15 +247,17 @@ impl Device {
         self.tree = tree;
     }
 
-    /// The record of what is ours was lost: what is there may be taken for ours again or not.
+    /// The record of what is ours was lost: what is there, or comes back, may be taken for ours again or not.
     pub(crate) fn forget_owners(&mut self, songs: &[Song]) {
         self.lost = true;
-        for node in self.tree.files.values_mut() {
-            let looks_ours = songs.iter().any(|song| song.bytes == node.bytes);
-            if node.owner != Owner::User || looks_ours {
-                node.owner = Owner::Either;
+        for tree in std::iter::once(&mut self.tree).chain(&mut self.backup).chain(&mut self.unsettled) {
+            for node in tree.files.values_mut() {
+                let looks_ours = songs.iter().any(|song| song.bytes == node.bytes);
+                if node.owner != Owner::User || looks_ours {
+                    node.owner = Owner::Either;
+                }
             }
+            tree.folders.values_mut().for_each(|folder| folder.1 = None);
         }
-        self.tree.folders.values_mut().for_each(|folder| folder.1 = None);
     }
 }

@@ -3,7 +3,7 @@
 
 mod promise;
 
-use crate::device::{Device, Owner, Tree, hash};
+use crate::device::{Device, Node, Owner, Tree, hash};
 use crate::event::{Event, Fault, Flavour, Harm, History, LibraryEdit};
 use crate::host::{End, Host, OWNER, device_id};
 use crate::library::playlist_id;
@@ -239,6 +239,8 @@ impl World {
         self.stage.device().is_read_back = is_read_back;
         let careful = self.trusted_before(&faults);
         let deleted = if faults.is_empty() { self.deleted_by_user() } else { Vec::new() };
+        let before = self.items();
+        let newest = self.newest_before(&faults);
         self.outcome.runs += 1;
         if self.connected {
             self.stage.wire.arm(faults);
@@ -254,6 +256,9 @@ impl World {
         }
         self.outcome.operations += u64::from(self.stage.wire.count());
         self.look_at_record();
+        self.only_liars_are_marked();
+        self.items_are_counted(before);
+        self.audio_is_known(newest);
         self.nothing_was_deleted(&careful);
         self.nothing_came_back(&deleted);
     }
@@ -382,6 +387,65 @@ impl World {
         self.outcome.violations.extend(wrong);
     }
 
+    /// A player that kept what it was sent is not read back for good, whatever else went wrong.
+    fn only_liars_are_marked(&mut self) {
+        let marked = self.hosts[self.now].known().is_some_and(|known| known.verify_failed != 0);
+        if marked && !self.stage.device().has_lied {
+            self.wrong("the player counts as one that has lied, and never did".to_owned());
+        }
+    }
+
+    /// The partnership, the entries of tracks that are there, and how many are told of.
+    fn items(&self) -> Option<(Guid, BTreeSet<i64>, usize)> {
+        let partnership = self.hosts[self.now].partnership()?;
+        let (entries, _) = self.hosts[self.now].manifest(partnership.relationship);
+        let is_there = |entry: &&Entry| {
+            matches!(entry.state, EntryState::Present | EntryState::Foreign)
+                && matches!(entry.origin, Origin::Track(_))
+        };
+        let there = entries.iter().filter(is_there).map(|entry| entry.id).collect();
+        Some((partnership.relationship, there, usize::try_from(partnership.last_sync.item_count).ok()?))
+    }
+
+    /// What was there and told of, and is there still, is told of still.
+    fn items_are_counted(&mut self, before: Option<(Guid, BTreeSet<i64>, usize)>) {
+        let (Some((before, were_there, were_told)), Some((now, are_there, told))) = (before, self.items())
+        else {
+            return;
+        };
+        let still = were_there.intersection(&are_there).count();
+        if before == now && told < were_told.min(still) {
+            self.wrong(format!("{told} tracks are told to be there, and {still} are there still"));
+        }
+    }
+
+    /// Before a run that nothing disturbs but the wish to stop: the last entry's number, where the device takes tags apart from
+    /// bytes.
+    fn newest_before(&self, faults: &[Fault]) -> Option<i64> {
+        let is_disturbed = faults.iter().any(|fault| fault.harm != Harm::Stop);
+        let is_readable = self.stage.library.shelf().songs.iter().all(|song| !song.locked);
+        if is_disturbed || !is_readable || !self.stage.device().flavour.takes_tags() {
+            return None;
+        }
+        let (entries, pending) =
+            self.hosts[self.now].manifest(self.hosts[self.now].partnership()?.relationship);
+        pending.is_empty().then(|| entries.last().map_or(0, |entry| entry.id))
+    }
+
+    /// Of what a run has copied it is known what isn't tags, also of one that was stopped: else new tags would cost a copy.
+    fn audio_is_known(&mut self, newest: Option<i64>) {
+        let (Some(newest), Some(partnership)) = (newest, self.hosts[self.now].partnership()) else { return };
+        let (entries, _) = self.hosts[self.now].manifest(partnership.relationship);
+        let is_track = |entry: &&Entry| {
+            entry.id > newest
+                && entry.state == EntryState::Present
+                && matches!(entry.origin, Origin::Track(_))
+        };
+        if let Some(entry) = entries.iter().filter(is_track).find(|entry| entry.audio_hash.is_none()) {
+            self.wrong(format!("of `{}` it isn't known what isn't tags", entry.path));
+        }
+    }
+
     /// With a library that looks wrong: what is there and recorded, none of which may be gone after the run.
     fn trusted_before(&mut self, faults: &[Fault]) -> Vec<(String, u128)> {
         let disturbed = faults.iter().any(|fault| matches!(fault.harm, Harm::Library(_)));
@@ -415,7 +479,12 @@ impl World {
         let in_flight = in_flight(&pending);
         let present: Vec<_> = entries.iter().filter(|entry| entry.state == EntryState::Present).collect();
         let is_gone = |entry: &Entry| device.place_of(entry).is_none();
-        if !pending.is_empty() || present.iter().all(|entry| is_gone(entry)) {
+        // what was changed and moved away can't be told from what is gone
+        let is_away = |entry: &Entry| {
+            let is_other = |node: &Node| hash(&node.bytes) != entry.hash;
+            device.file(entry.path.as_str()).is_none() && device.place_of(entry).is_none_or(is_other)
+        };
+        if !pending.is_empty() || present.iter().all(|entry| is_away(entry)) {
             return Vec::new();
         }
         let is_track = |entry: &Entry| matches!(entry.origin, Origin::Track(_));
