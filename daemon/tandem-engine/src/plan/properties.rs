@@ -255,6 +255,18 @@ proptest! {
     }
 }
 
+#[test]
+fn what_comes_beside_a_file_of_the_users_comes_once() {
+    let newer = Track { modified_ns: 7, ..track(1) };
+    let his = Entry { state: EntryState::Foreign, ..entry(1) };
+    let space = Space { total: 90_000, free: 80_000, cluster: 512, cluster_is_known: false };
+    let case = Case { library: library(vec![newer]), entries: vec![his], space, percent_reserved: 0 };
+    let first = plan(&case);
+    assert_eq!(first.writes.len(), 1, "what the library has changed is not written over what is his");
+    let next = plan(&carried_out(&case, &first, |size| size));
+    assert!(next.writes.is_empty() && next.deletions.is_empty(), "{next:?}");
+}
+
 /// What a plan makes of a case, on a storage on which a file takes so much.
 fn carried_out(case: &Case, plan: &super::Plan, takes: impl Fn(u64) -> u64) -> Case {
     let gone: HashSet<usize> = plan.deletions.iter().map(|deletion| deletion.entry).collect();
