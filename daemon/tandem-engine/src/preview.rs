@@ -60,18 +60,18 @@ pub struct PreviewItem {
 /// What this plan comes to, under the names that the run will use. The first item says so where the run would stop
 /// before it changes anything; the others are what it would do once that is allowed.
 pub(crate) async fn items(
-    prepared: Prepared,
+    prepared: &Prepared,
     allow_mass_deletion: bool,
 ) -> Result<Vec<PreviewItem>, RunError> {
-    let (names, changes) = foresee(&prepared).await?;
-    let Prepared { plan, library, entries, .. } = &prepared;
+    let (names, changes) = foresee(prepared).await?;
+    let Prepared { plan, library, entries, .. } = prepared;
     let objection = guard::objection(plan, entries, library.trouble.as_deref());
     let mut items: Vec<PreviewItem> =
         objection.filter(|_| !allow_mass_deletion).map(whole_run).into_iter().collect();
-    items.extend(plan.deletions.iter().map(|deletion| deleted(&prepared, deletion)));
-    items.extend(plan.writes.iter().map(|write| written(&prepared, write, &names)));
-    items.extend(plan.updates.iter().map(|update| updated(&prepared, update)));
-    items.extend(plan.left_out.iter().map(|left_out| skipped(&prepared, left_out)));
+    items.extend(plan.deletions.iter().map(|deletion| deleted(prepared, deletion)));
+    items.extend(plan.writes.iter().map(|write| written(prepared, write, &names)));
+    items.extend(plan.updates.iter().map(|update| updated(prepared, update)));
+    items.extend(plan.left_out.iter().map(|left_out| skipped(prepared, left_out)));
     items.extend(playlist_items(&changes, &names));
     Ok(items)
 }

@@ -362,3 +362,26 @@ async fn media_that_does_not_exist_is_not_transferred() {
     let refused = world.engine.transfer(&device, vec![MediaUri("file:///nowhere.mp3".into())]).await;
     assert!(matches!(refused, Err(RequestError::NotFound(_))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn no_manifest_is_closed_where_others_wait_for_it() {
+    let mut world = World::new().await;
+    world.add_file("a.mp3", b"song a");
+    world.library.set("P", &["a.mp3"]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    world.sync(&device).await;
+    world.engine.preview(&device).await.unwrap();
+    world.engine.estimate(&device, Some(PlaylistId("P".to_owned())), None).await.unwrap();
+    world.wait_for(|event| matches!(event, EngineEvent::EstimationComplete { .. })).await;
+    *world.library.trouble.lock().unwrap() = Some("a folder is not mounted".to_owned());
+    world.library.set("P", &[]);
+    world.engine.start_sync(&device).await.unwrap();
+    world.wait_synchronizing(&device).await;
+    world.wait_stopped(&device).await;
+    world.engine.delete_partnership(&device, true).await.unwrap();
+    world.wait_for(|event| matches!(event, EngineEvent::DeletePartnershipComplete { .. })).await;
+    let closed = world.closed.lock().unwrap().clone();
+    assert!(closed.len() >= 6, "{closed:?}");
+    assert!(!closed.contains(&std::thread::current().id()), "this thread is that of the bus");
+}

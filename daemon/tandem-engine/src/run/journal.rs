@@ -63,6 +63,19 @@ impl Journal {
         Ok(called.await?)
     }
 
+    /// Closes it, if nobody else has it open. That may write what its log holds, so it too is done on a thread that may
+    /// block, and is waited for: then its files may be removed or opened anew.
+    pub(crate) async fn close(self) {
+        let Self { manifest, may_block, .. } = self;
+        let closed = blocking(may_block, move || {
+            drop(manifest);
+            Ok(())
+        });
+        if let Err(error) = closed.await {
+            tracing::warn!("a manifest was not closed as it should be: {error}");
+        }
+    }
+
     /// How long calls have taken so far.
     pub(crate) fn spent(&self) -> Duration {
         Duration::from_nanos(self.spent.load(Ordering::Relaxed))

@@ -69,10 +69,24 @@ pub(crate) async fn prepare(
     question: Question,
     cancel: &Transfer,
 ) -> Result<Prepared, RunError> {
+    let journal = Journal::open(&input.parts, input.partnership.relationship).await?;
+    let prepared = prepare_recorded(input, player, question, cancel, journal.clone()).await;
+    if prepared.is_err() {
+        journal.close().await;
+    }
+    prepared
+}
+
+async fn prepare_recorded(
+    input: &RunInput,
+    player: Arc<dyn Player>,
+    question: Question,
+    cancel: &Transfer,
+    journal: Journal,
+) -> Result<Prepared, RunError> {
     let for_run = matches!(question, Question::Run);
     let storage = player.storage();
     let playlists = playlists_of(input, question);
-    let journal = Journal::open(&input.parts, input.partnership.relationship).await?;
     if let Some(begun) = input.begun {
         interrupted::begin(&journal, input, begun).await;
     }

@@ -28,17 +28,22 @@ pub(crate) async fn remove_content(
     relationship: Guid,
     transfer: &Arc<Transfer>,
 ) -> Result<Option<String>, RunError> {
-    let storage = player.storage();
     let journal = Journal::open(parts, relationship).await?;
+    let removed = remove_recorded(parts, &*player.storage(), &journal, transfer).await;
+    journal.close().await;
+    removed
+}
+
+async fn remove_recorded(
+    parts: &Parts,
+    storage: &dyn Storage,
+    journal: &Journal,
+    transfer: &Arc<Transfer>,
+) -> Result<Option<String>, RunError> {
     let entries = journal.with(|manifest| manifest.entries()).await?;
-    recover::recover(&journal, &*storage, &entries, None, true).await?;
+    recover::recover(journal, storage, &entries, None, true).await?;
     let entries = journal.with(|manifest| manifest.entries()).await?;
-    let removal = Removal {
-        journal: &journal,
-        storage: &*storage,
-        names: TemporaryNames::new(&parts.new_guid),
-        transfer,
-    };
+    let removal = Removal { journal, storage, names: TemporaryNames::new(&parts.new_guid), transfer };
     let present = entries.into_iter().filter(|entry| entry.state == EntryState::Present).collect();
     // nobody comes back for what stays, so what was refused is asked for twice
     let refused = removal.remove(present).await?.into_iter().map(|(entry, _)| entry).collect();
@@ -46,7 +51,7 @@ pub(crate) async fn remove_content(
     for (entry, _) in &stays {
         warn!(id = entry.id, "a file of an ended partnership stays on the device");
     }
-    remove_folders(&journal, &*storage, HashSet::new()).await?;
+    remove_folders(journal, storage, HashSet::new()).await?;
     storage.flush().await?;
     Ok(stays.first().map(|(_, error)| {
         format!(
@@ -102,14 +107,19 @@ impl Removal<'_> {
 
 /// Settles what a run of this partnership left in flight when it was cut, and removes folders that it made in vain.
 pub(crate) async fn settle(parts: &Parts, player: &dyn Player, relationship: Guid) -> Result<(), RunError> {
-    let storage = player.storage();
     let journal = Journal::open(parts, relationship).await?;
+    let settled = settle_recorded(&*player.storage(), &journal).await;
+    journal.close().await;
+    settled
+}
+
+async fn settle_recorded(storage: &dyn Storage, journal: &Journal) -> Result<(), RunError> {
     let entries = journal.with(|manifest| manifest.entries()).await?;
-    if !recover::recover(&journal, &*storage, &entries, None, true).await? {
+    if !recover::recover(journal, storage, &entries, None, true).await? {
         return Ok(());
     }
     let entries = journal.with(|manifest| manifest.entries()).await?;
-    remove_folders(&journal, &*storage, needed_folders(&entries)).await?;
+    remove_folders(journal, storage, needed_folders(&entries)).await?;
     Ok(storage.flush().await?)
 }
 

@@ -210,7 +210,11 @@ pub(crate) async fn preview(input: RunInput, cancel: &Transfer) -> Result<Vec<Pr
     let player = input.parts.opener.open(&input.arrival).await?;
     let question = Question::Hypothetical { instead: None, besides: None };
     let items = match prepare(&input, Arc::clone(&player), question, cancel).await {
-        Ok(prepared) => preview::items(prepared, input.allow_mass_deletion).await,
+        Ok(prepared) => {
+            let items = preview::items(&prepared, input.allow_mass_deletion).await;
+            prepared.journal.close().await;
+            items
+        }
         Err(error) => Err(error),
     };
     player.close(Close::Release).await?;
@@ -228,7 +232,9 @@ pub(crate) async fn estimate(
     let question = Question::Hypothetical { instead, besides };
     let told = async {
         let prepared = prepare(&input, Arc::clone(&player), question, cancel).await?;
-        let used = preview::space(&prepared).await?;
+        let used = preview::space(&prepared).await;
+        prepared.journal.close().await;
+        let used = used?;
         Ok::<_, RunError>((used, prepared.space.total.saturating_sub(used)))
     };
     let told = told.await;

@@ -9,8 +9,10 @@
 )]
 
 mod door;
+mod manifests;
 
 use door::Door;
+use manifests::{Closed, WatchedManifests};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -295,6 +297,7 @@ pub(crate) struct World {
     pub(crate) library: Arc<FakeLibrary>,
     pub(crate) door: Arc<Door>,
     pub(crate) clock: Arc<AnyClock>,
+    pub(crate) closed: Closed,
     pub(crate) engine: Engine,
     pub(crate) seen: Vec<EngineEvent>,
     events: mpsc::Receiver<EngineEvent>,
@@ -354,9 +357,11 @@ impl World {
         let door = Arc::new(Door::new());
         let clock = Arc::new(AnyClock::default());
         let stop = CancellationToken::new();
+        let closed = Closed::default();
+        let inner = tandem_store::SqliteManifests::new(state.clone());
         let parts = Parts {
-            store: Arc::new(tandem_store::PartnershipFile::new(state.clone())),
-            manifests: Arc::new(tandem_store::SqliteManifests::new(state)),
+            store: Arc::new(tandem_store::PartnershipFile::new(state)),
+            manifests: Arc::new(WatchedManifests { inner, closed: Arc::clone(&closed) }),
             opener: Arc::<Door>::clone(&door),
             libraries: Arc::new(OneLibrary(Arc::clone(&library))),
             clock: Arc::<AnyClock>::clone(&clock),
@@ -366,7 +371,7 @@ impl World {
         };
         let started = Engine::start(parts, Inputs { presence: arrivals, stop: stop.clone() }).await.unwrap();
         let (engine, events, task) = (started.engine, started.events, Some(started.task));
-        Self { dir, library, door, clock, engine, seen: Vec::new(), events, presence, stop, task }
+        Self { dir, library, door, clock, closed, engine, seen: Vec::new(), events, presence, stop, task }
     }
 
     /// Ends the engine and starts another on the same state.

@@ -61,8 +61,8 @@ impl Session {
     /// The end of a job while the daemon ends: the record is all that matters.
     pub(super) async fn ended_last(&mut self, done: Result<Done, JoinError>) {
         match done {
-            Ok(Done::Run(report)) => {
-                self.record_run(&report).await;
+            Ok(Done::Run(mut report)) => {
+                self.record_run(&mut report).await;
             }
             Ok(
                 Done::Initialized(Ok(Found { opened: Some(player), .. }))

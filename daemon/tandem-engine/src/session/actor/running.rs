@@ -169,6 +169,9 @@ impl Session {
                 info!("what the run was planned from has changed; it plans again");
             }
             self.course.plans += 1;
+            if let Some(journal) = report.journal {
+                journal.close().await;
+            }
             self.course.rows = report.rows;
             if opens_anew {
                 // the last is of the run as a whole, which hasn't ended yet
@@ -204,7 +207,7 @@ impl Session {
         if let Some(failure) = report.failure.as_mut().filter(|_| self.state.phase == Phase::Absent) {
             *failure = PlayerError::Removed.into();
         }
-        let last_sync = self.record_run(&report).await;
+        let last_sync = self.record_run(&mut report).await;
         self.course = Course::default();
         info!(
             "the run has ended: {} files written and deleted, {} errors, no space for {}",
@@ -260,7 +263,7 @@ impl Session {
     }
 
     /// Records how a run went. A run that was stopped before it could look at the device keeps the old item count.
-    pub(super) async fn record_run(&mut self, report: &RunReport) -> LastSync {
+    pub(super) async fn record_run(&mut self, report: &mut RunReport) -> LastSync {
         let before = self.publisher.snapshot().last_sync.clone();
         let item_count = if report.space.is_some() { report.last_sync.item_count } else { before.item_count };
         let time = self.context.parts.clock.now();
@@ -281,10 +284,15 @@ impl Session {
             }
             Ok(())
         });
-        if let Err(failure) = kept.await {
+        let kept = kept.await;
+        if let Err(failure) = &kept {
             error!("how the run went could not be recorded: {failure}");
-        } else if let (Some(journal), Some(begun)) = (&report.journal, self.course.begun) {
-            interrupted::close(journal, begun.id).await;
+        }
+        if let Some(journal) = report.journal.take() {
+            if let Some(begun) = self.course.begun.filter(|_| kept.is_ok()) {
+                interrupted::close(&journal, begun.id).await;
+            }
+            journal.close().await;
         }
         last_sync
     }
