@@ -5,6 +5,8 @@
 use kit::MusicLibrary;
 use scenario::{Player, Stage};
 use std::fs::{File, FileTimes};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 const DAY: u64 = 24 * 3600;
@@ -21,8 +23,83 @@ async fn thirty_tracks() -> Stage {
     stage
 }
 
-fn names(stage: &Stage) -> Vec<std::path::PathBuf> {
+fn names(stage: &Stage) -> Vec<PathBuf> {
     stage.player().content().into_keys().collect()
+}
+
+/// A disk with thirty tracks that is mounted somewhere in the library.
+struct Disk {
+    content: MusicLibrary,
+    place: PathBuf,
+}
+
+impl Disk {
+    /// `None`, said aloud, where nothing can be mounted.
+    fn at(place: &Path) -> Option<Self> {
+        std::fs::create_dir_all(place).unwrap();
+        let disk = Self { content: MusicLibrary::with_tracks(30, 3000), place: place.to_owned() };
+        disk.mount().then_some(disk)
+    }
+
+    fn mount(&self) -> bool {
+        let output =
+            Command::new("mount").arg("--bind").arg(self.content.dir()).arg(&self.place).output().unwrap();
+        if !output.status.success() {
+            eprintln!("skipped: nothing can be mounted here: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        output.status.success()
+    }
+
+    fn unmount(&self) -> bool {
+        // lazily, for the library's agent may be looking at it
+        Command::new("umount").arg("-l").arg(&self.place).status().unwrap().success()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if std::fs::read_dir(&self.place).is_ok_and(|mut files| files.next().is_some()) {
+            self.unmount();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unmounted_library_empties_no_player_and_costs_no_copy_when_it_is_back() {
+    for is_whole in [true, false] {
+        let music = if is_whole { MusicLibrary::new() } else { MusicLibrary::with_tracks(5, 3000) };
+        let place = if is_whole { music.dir().to_owned() } else { music.path("Disk") };
+        let Some(disk) = Disk::at(&place) else { return };
+        let stage = Stage::with(music, vec![Player::new()]).await;
+        let all = stage.playlist_of_all("All").await;
+        stage.partner(stage.player(), &[&all]).await;
+        stage.by_hand(stage.player()).await;
+        stage.in_step(stage.player()).await;
+        let before = kit::tree(stage.player().path());
+        // what is left of the disk is the empty folder on which it was mounted
+        assert!(disk.unmount());
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
+        stage.scan().await;
+        for _ in 0..2 {
+            let run = stage.run(stage.player()).await;
+            let (error, message) = run.failure().unwrap();
+            assert!(["library-unavailable", "would-delete-too-much"].contains(&error), "{run:?}");
+            assert!(!message.is_empty());
+            assert_eq!(kit::differences(&before, &kit::tree(stage.player().path())), "");
+        }
+        // mounted again, everything is as before
+        assert!(disk.mount());
+        stage.scan().await;
+        let run = stage.run(stage.player()).await;
+        assert_eq!(run.failure(), None);
+        stage.in_step(stage.player()).await;
+        assert_eq!(
+            kit::differences(&before, &kit::tree(stage.player().path())),
+            "",
+            "nothing is copied again"
+        );
+        assert_eq!(stage.device().last_sync_change_count().await.unwrap(), 0);
+    }
 }
 
 #[tokio::test]
