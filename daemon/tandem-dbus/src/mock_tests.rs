@@ -26,6 +26,7 @@ const NODE: &str = "/dev/no-such-node-1";
 const BLOCK: &str = "/org/freedesktop/UDisks2/block_devices/one";
 const SESSION: &str = "/org/freedesktop/login1/session/_31";
 const DRIVE: &str = "/org/freedesktop/UDisks2/drives/one";
+const MANAGER: &str = "/org/freedesktop/UDisks2/Manager";
 
 /// A node that is there while UDisks2 doesn't know of it.
 const NODE_OF_CROWD: &str = "/dev/null";
@@ -43,8 +44,9 @@ enum Refusal {
 }
 
 /// What the mock is to do, and what it was asked.
-#[derive(Default)]
 struct Script {
+    /// Nodes, and the objects that have them.
+    known: Vec<(&'static str, &'static str)>,
     mounts: Vec<Vec<u8>>,
     refuse_mount: Option<fn(String) -> Refusal>,
     /// Where the desktop mounts just before our own mounting is refused.
@@ -53,6 +55,20 @@ struct Script {
     /// Whether the device has just arrived.
     new: bool,
     calls: Vec<String>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            known: vec![(NODE, BLOCK)],
+            mounts: Vec::new(),
+            refuse_mount: None,
+            overtaken_by: None,
+            busy: false,
+            new: false,
+            calls: Vec::new(),
+        }
+    }
 }
 
 type Shared = Arc<Mutex<Script>>;
@@ -79,6 +95,32 @@ impl Block {
     #[zbus(property)]
     fn drive(&self) -> OwnedObjectPath {
         ObjectPath::from_static_str_unchecked(DRIVE).into()
+    }
+}
+
+/// Finds objects by their nodes.
+struct Resolver(Shared);
+
+#[interface(name = "org.freedesktop.UDisks2.Manager")]
+impl Resolver {
+    fn resolve_device(
+        &self,
+        device: HashMap<String, OwnedVariant>,
+        _options: Options,
+    ) -> Vec<OwnedObjectPath> {
+        let script = self.0.lock().unwrap();
+        let known = script.known.iter().filter(|(node, _)| *device["path"] == Variant::from(*node));
+        known.map(|(_, path)| ObjectPath::from_static_str_unchecked(path).into()).collect()
+    }
+}
+
+/// One of before that could be asked.
+struct OldManager;
+
+#[interface(name = "org.freedesktop.UDisks2.Manager")]
+impl OldManager {
+    fn get_block_devices(&self, _options: Options) -> Vec<OwnedObjectPath> {
+        Vec::new()
     }
 }
 
@@ -197,6 +239,7 @@ async fn mock(script: Script) -> Mock {
     let script = Arc::new(Mutex::new(script));
     let service = connection::Builder::address(bus.address())
         .serve_at("/org/freedesktop/UDisks2", ObjectManager)
+        .serve_at(MANAGER, Resolver(Arc::clone(&script)))
         .serve_at(BLOCK, Block(NODE))
         .serve_at(BLOCK, Filesystem(Arc::clone(&script)))
         .serve_at(DRIVE, Drive(Arc::clone(&script)))
@@ -286,7 +329,8 @@ async fn a_device_that_udisks_learns_of_later_is_waited_for() {
     let late = "/org/freedesktop/UDisks2/block_devices/two";
     let mock = mock(Script::default()).await;
     let udisks = async {
-        mock.called("GetManagedObjects").await;
+        mock.called("ResolveDevice").await;
+        mock.script.lock().unwrap().known.push(("/dev/null", late));
         let server = mock._service.object_server();
         server.at(late, Block("/dev/null")).await.unwrap();
         server.at(late, Filesystem(Arc::clone(&mock.script))).await.unwrap();
@@ -295,44 +339,49 @@ async fn a_device_that_udisks_learns_of_later_is_waited_for() {
     assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
 }
 
-/// Tells of many other objects before it answers for the first time, and of the device last.
-struct Crowd(Arc<AtomicUsize>);
+/// Tells of many other objects before it answers those who listen, and of the device last.
+struct Crowd {
+    asked: Arc<AtomicUsize>,
+}
+
+#[interface(name = "org.freedesktop.UDisks2.Manager")]
+impl Crowd {
+    async fn resolve_device(
+        &self,
+        _device: HashMap<String, OwnedVariant>,
+        _options: Options,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Vec<OwnedObjectPath> {
+        const OTHERS: usize = 200;
+        match self.asked.fetch_add(1, Ordering::Relaxed) {
+            // nobody listens yet
+            0 => return Vec::new(),
+            1 => {}
+            _ => return vec![ObjectPath::from_static_str_unchecked(BLOCK).into()],
+        }
+        let emitter = SignalEmitter::new(connection, "/org/freedesktop/UDisks2").unwrap();
+        let name = |name| InterfaceName::from_static_str_unchecked(name);
+        for number in 0..OTHERS {
+            let path = ObjectPath::try_from(format!("/org/freedesktop/UDisks2/jobs/{number}")).unwrap();
+            let job = HashMap::from([(name("org.freedesktop.UDisks2.Job"), HashMap::new())]);
+            Announcer::interfaces_added(&emitter, path, job).await.unwrap();
+        }
+        let node = [NODE_OF_CROWD.as_bytes(), b"\0"].concat();
+        let added = [
+            (name("org.freedesktop.UDisks2.Block"), HashMap::from([("Device", Variant::from(node))])),
+            (name("org.freedesktop.UDisks2.Filesystem"), HashMap::new()),
+        ];
+        let path = ObjectPath::from_static_str_unchecked(BLOCK);
+        Announcer::interfaces_added(&emitter, path, HashMap::from(added)).await.unwrap();
+        Vec::new()
+    }
+}
+
+/// Tells of objects that aren't there.
+struct Announcer;
 
 #[interface(name = "org.freedesktop.DBus.ObjectManager")]
-impl Crowd {
-    async fn get_managed_objects(
-        &self,
-        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
-    ) -> zbus::fdo::ManagedObjects {
-        const OTHERS: usize = 200;
-        let name = |name| InterfaceName::from_static_str_unchecked(name);
-        let node = [NODE_OF_CROWD.as_bytes(), b"\0"].concat();
-        let block = || HashMap::from([("Device", Variant::from(node.clone()))]);
-        if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
-            for number in 0..OTHERS {
-                let path = ObjectPath::try_from(format!("/org/freedesktop/UDisks2/jobs/{number}")).unwrap();
-                let job = HashMap::from([(name("org.freedesktop.UDisks2.Job"), HashMap::new())]);
-                emitter.interfaces_added(path, job).await.unwrap();
-            }
-            let added = [
-                (name("org.freedesktop.UDisks2.Block"), block()),
-                (name("org.freedesktop.UDisks2.Filesystem"), HashMap::new()),
-            ];
-            let path = ObjectPath::from_static_str_unchecked(BLOCK);
-            emitter.interfaces_added(path, HashMap::from(added)).await.unwrap();
-            return HashMap::new();
-        }
-        let owned = |properties: HashMap<&str, Variant<'_>>| {
-            let own = |(name, value): (&str, Variant<'_>)| (name.to_owned(), value.try_into().unwrap());
-            properties.into_iter().map(own).collect::<HashMap<String, OwnedVariant>>()
-        };
-        let interfaces = HashMap::from([
-            (name("org.freedesktop.UDisks2.Block").into(), owned(block())),
-            (name("org.freedesktop.UDisks2.Filesystem").into(), HashMap::new()),
-        ]);
-        HashMap::from([(ObjectPath::from_static_str_unchecked(BLOCK).into(), interfaces)])
-    }
-
+impl Announcer {
     #[zbus(signal)]
     async fn interfaces_added(
         emitter: &SignalEmitter<'_>,
@@ -342,10 +391,12 @@ impl Crowd {
 }
 
 #[tokio::test]
-async fn a_device_that_comes_in_a_crowd_is_asked_for_twice() {
+async fn a_device_that_comes_in_a_crowd_is_asked_for_thrice() {
     let (bus, asked) = (PrivateBus::start(), Arc::new(AtomicUsize::new(0)));
     let _service = connection::Builder::address(bus.address())
-        .serve_at("/org/freedesktop/UDisks2", Crowd(Arc::clone(&asked)))
+        .serve_at("/org/freedesktop/UDisks2", Announcer)
+        .serve_at(MANAGER, Crowd { asked: Arc::clone(&asked) })
+        .serve_at(BLOCK, Block(NODE_OF_CROWD))
         .serve_at(BLOCK, Filesystem(Shared::default()))
         .name("org.freedesktop.UDisks2")
         .build()
@@ -354,7 +405,32 @@ async fn a_device_that_comes_in_a_crowd_is_asked_for_twice() {
     let mounter = Udisks2::new(bus.connect().await);
     let mounted = tokio::time::timeout(kit::LIMIT, mounter.mount(Path::new(NODE_OF_CROWD))).await.unwrap();
     assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn an_old_udisks_is_asked_for_all_that_it_knows() {
+    let mock = mock(Script::default()).await;
+    let server = mock._service.object_server();
+    server.remove::<Resolver, _>(MANAGER).await.unwrap();
+    server.at(MANAGER, OldManager).await.unwrap();
+    let mounted = mock.mounter.mount(Path::new(NODE)).await;
+    assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
+}
+
+#[tokio::test]
+async fn a_mount_asks_for_one_device_alone() {
+    let mock = mock(Script::default()).await;
+    let calls = zbus::MatchRule::builder().msg_type(zbus::message::Type::MethodCall);
+    let rule = calls.member("GetManagedObjects").build().unwrap();
+    let mut asked = zbus::MessageStream::for_match_rule(rule, &mock._service, None).await.unwrap();
+    mock.mounter.mount(Path::new(NODE)).await.unwrap();
+    mock.mounter.unmount(Path::new(NODE)).await.unwrap();
+    // ejecting asks for the other drives of the device; its question comes after those that there were before
+    mock.mounter.eject(Path::new(NODE)).await.unwrap();
+    asked.next().await.unwrap().unwrap();
+    let more = futures_util::FutureExt::now_or_never(asked.next());
+    assert!(more.is_none(), "{more:?}");
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 //! It never forces anything, never asks the user for a password, and touches no device but the one it is told, and on
 //! ejecting the others of the same drive.
 
+mod facts;
+
 use crate::desktop;
+use facts::{Block, DriveFacts, Facts, Properties, facts, path_of};
 use futures_util::StreamExt;
 use std::collections::HashMap;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -15,9 +17,10 @@ use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
 use tandem_model::presence::{Mounted, Mounter};
 use tokio::time::Instant;
-use zbus::fdo::{InterfacesAdded, ManagedObjects, ObjectManagerProxy, PropertiesProxy};
+use zbus::fdo::{InterfacesAdded, ObjectManagerProxy, PropertiesProxy};
+use zbus::names::InterfaceName;
 use zbus::proxy::CacheProperties;
-use zbus::{Connection, DBusError, ObjectPath, OwnedObjectPath, OwnedVariant, Variant, proxy};
+use zbus::{Connection, DBusError, OwnedObjectPath, Variant, proxy};
 
 const SERVICE: &str = "org.freedesktop.UDisks2";
 const BLOCK: &str = "org.freedesktop.UDisks2.Block";
@@ -45,113 +48,23 @@ trait Filesystem {
     fn unmount(&self, options: Options) -> zbus::Result<()>;
 }
 
+#[proxy(
+    interface = "org.freedesktop.UDisks2.Manager",
+    default_service = "org.freedesktop.UDisks2",
+    default_path = "/org/freedesktop/UDisks2/Manager"
+)]
+trait Manager {
+    fn resolve_device(
+        &self,
+        device: HashMap<&str, Variant<'_>>,
+        options: Options,
+    ) -> zbus::Result<Vec<OwnedObjectPath>>;
+}
+
 #[proxy(interface = "org.freedesktop.UDisks2.Drive", default_service = "org.freedesktop.UDisks2")]
 trait Drive {
     fn eject(&self, options: Options) -> zbus::Result<()>;
     fn power_off(&self, options: Options) -> zbus::Result<()>;
-}
-
-/// A block device with a file system, as UDisks2 tells of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Block {
-    object: OwnedObjectPath,
-    drive: OwnedObjectPath,
-    /// Device nodes, the preferred one among them.
-    nodes: Vec<PathBuf>,
-    number: u64,
-    mount_points: Vec<PathBuf>,
-}
-
-/// A drive, as UDisks2 tells of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct DriveFacts {
-    object: OwnedObjectPath,
-    /// The same for all drives of one device; empty for a lone one.
-    sibling_id: String,
-    can_power_off: bool,
-    ejectable: bool,
-    /// When the medium arrived, since 1970.
-    arrived: Duration,
-}
-
-/// What UDisks2 knows.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Facts {
-    blocks: Vec<Block>,
-    drives: Vec<DriveFacts>,
-}
-
-/// A byte string that ends with NUL, as a path.
-fn path_of(bytes: &[u8]) -> PathBuf {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes.get(..end).unwrap_or(bytes)))
-}
-
-type Properties = HashMap<String, OwnedVariant>;
-
-/// A property of the type that it should have; `None` when it is missing or of another.
-fn property<T: TryFrom<OwnedVariant>>(properties: &Properties, name: &str) -> Option<T> {
-    properties.get(name).and_then(|value| value.try_clone().ok()).and_then(|value| T::try_from(value).ok())
-}
-
-/// Copies what is needed out of UDisks2's objects; what isn't as it should be is left out.
-fn facts(objects: ManagedObjects) -> Facts {
-    let mut facts = Facts::default();
-    for (object, interfaces) in objects {
-        let of =
-            |name: &str| interfaces.iter().find(|(interface, _)| interface.as_str() == name).map(|(_, p)| p);
-        if let (Some(block), Some(filesystem)) = (of(BLOCK), of(FILESYSTEM)) {
-            let nodes =
-                ["Device", "PreferredDevice"].iter().filter_map(|name| property::<Vec<u8>>(block, name));
-            let mount_points: Vec<Vec<u8>> = property(filesystem, "MountPoints").unwrap_or_default();
-            facts.blocks.push(Block {
-                object: object.clone(),
-                drive: property(block, "Drive")
-                    .unwrap_or_else(|| ObjectPath::from_static_str_unchecked("/").into()),
-                nodes: nodes.map(|bytes| path_of(&bytes)).collect(),
-                number: property(block, "DeviceNumber").unwrap_or(0),
-                mount_points: mount_points.iter().map(|bytes| path_of(bytes)).collect(),
-            });
-        }
-        if let Some(drive) = of(DRIVE) {
-            facts.drives.push(DriveFacts {
-                object: object.clone(),
-                sibling_id: property(drive, "SiblingId").unwrap_or_default(),
-                can_power_off: property(drive, "CanPowerOff").unwrap_or(false),
-                ejectable: property(drive, "Ejectable").unwrap_or(false),
-                arrived: Duration::from_micros(property(drive, "TimeMediaDetected").unwrap_or(0)),
-            });
-        }
-    }
-    facts
-}
-
-impl Facts {
-    /// The file system on this device: by number if it is known, else by node.
-    fn block(&self, node: &Path, number: Option<u64>) -> Option<&Block> {
-        let by_number = number.and_then(|number| self.blocks.iter().find(|block| block.number == number));
-        by_number.or_else(|| self.blocks.iter().find(|block| block.nodes.iter().any(|of| of == node)))
-    }
-
-    fn drive_of(&self, block: &Block) -> Option<&DriveFacts> {
-        self.drives.iter().find(|drive| drive.object == block.drive)
-    }
-
-    /// The drive of this block device, and all file systems of that drive and its siblings.
-    fn device_of(&self, block: &Block) -> (Option<&DriveFacts>, Vec<&Block>) {
-        let drive = self.drive_of(block);
-        let sibling = |other: &DriveFacts| {
-            drive.is_some_and(|drive| {
-                other.object == drive.object
-                    || (!drive.sibling_id.is_empty() && other.sibling_id == drive.sibling_id)
-            })
-        };
-        let group: Vec<_> =
-            self.drives.iter().filter(|other| sibling(other)).map(|other| &other.object).collect();
-        let blocks =
-            self.blocks.iter().filter(|other| other.object == block.object || group.contains(&&other.drive));
-        (drive, blocks.collect())
-    }
 }
 
 /// The mount to use: one that can be written if there is one.
@@ -191,6 +104,25 @@ fn player_error(doing: &str, node: &Path, error: &zbus::Error) -> PlayerError {
 fn is_udisks_error(error: &zbus::Error, word: &str) -> bool {
     matches!(error, zbus::Error::MethodError(name, _, _)
         if name.strip_prefix("org.freedesktop.UDisks2.Error.") == Some(word))
+}
+
+/// Which error of the bus's own it is.
+fn bus_error(error: &zbus::Error) -> Option<String> {
+    let name = match error {
+        zbus::Error::MethodError(name, ..) => name.to_string(),
+        zbus::Error::FDO(error) => error.name().to_string(),
+        _ => return None,
+    };
+    name.strip_prefix("org.freedesktop.DBus.Error.").map(ToOwned::to_owned)
+}
+
+/// Whether the object, or this side of it, isn't there (any more).
+fn is_missing(error: &zbus::Error) -> bool {
+    // GLib's word for an interface that an object doesn't have is the first
+    matches!(
+        bus_error(error).as_deref(),
+        Some("InvalidArgs" | "UnknownInterface" | "UnknownMethod" | "UnknownObject")
+    )
 }
 
 /// Whether this tells of a file system that may be the one on this device. Of many that come at once each is announced to
@@ -258,17 +190,58 @@ impl Udisks2 {
         objects.map(facts).map_err(|error| player_error("asking UDisks2 about", node, &error))
     }
 
-    async fn find(&self, node: &Path) -> Result<(Facts, Block), PlayerError> {
+    async fn properties(
+        &self,
+        object: &OwnedObjectPath,
+        interface: &'static str,
+    ) -> Result<Properties, zbus::Error> {
+        let builder = PropertiesProxy::builder(&self.connection).destination(SERVICE);
+        let proxy = builder.path(object.clone()).cache_properties(CacheProperties::No).build().await?;
+        Ok(proxy.get_all(InterfaceName::from_static_str_unchecked(interface)).await?)
+    }
+
+    /// The file systems on what has this node. Asking for all that UDisks2 knows costs it, the bus and us more with each
+    /// device.
+    async fn resolve(&self, node: &Path) -> Result<Vec<Block>, zbus::Error> {
+        let builder = ManagerProxy::builder(&self.connection);
+        let manager = builder.cache_properties(CacheProperties::No).build().await?;
+        let device = HashMap::from([("path", Variant::from(node.to_string_lossy().into_owned()))]);
+        let mut blocks = Vec::new();
+        for object in manager.resolve_device(device, options()).await? {
+            let asked = async {
+                let block = self.properties(&object, BLOCK).await?;
+                let filesystem = self.properties(&object, FILESYSTEM).await?;
+                Ok(Block::new(object.clone(), &block, &filesystem))
+            };
+            match asked.await {
+                Ok(block) => blocks.push(block),
+                Err(error) if is_missing(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// The file system on this device.
+    async fn find(&self, node: &Path) -> Result<Block, PlayerError> {
         let number = std::fs::metadata(node).ok().map(|metadata| metadata.rdev());
-        let facts = self.facts(node).await?;
+        let number = number.filter(|number| *number != 0);
+        let told = match within(LIMIT, "asking UDisks2 about", node, self.resolve(node)).await? {
+            Ok(blocks) => Facts { blocks, drives: Vec::new() },
+            // before 2.7.3 it can't be asked for one device
+            Err(error) if bus_error(&error).as_deref() == Some("UnknownMethod") => self.facts(node).await?,
+            Err(error) => return Err(player_error("asking UDisks2 about", node, &error)),
+        };
         // a node without a file system is a medium that was taken out, or a device on its way out
-        let block =
-            facts.block(node, number.filter(|number| *number != 0)).cloned().ok_or(PlayerError::Removed)?;
-        Ok((facts, block))
+        told.block(node, number).cloned().ok_or(PlayerError::Removed)
     }
 
     /// Finds a device that has just come, of which UDisks2 may not know yet.
-    async fn find_new(&self, node: &Path) -> Result<(Facts, Block), PlayerError> {
+    async fn find_new(&self, node: &Path) -> Result<Block, PlayerError> {
+        match self.find(node).await {
+            Err(PlayerError::Removed) if node.exists() => {}
+            outcome => return outcome,
+        }
         let told = |error: zbus::Error| player_error("waiting for UDisks2 to know", node, &error);
         let deadline = Instant::now() + LAG_LIMIT;
         let objects = self.objects().await.map_err(told)?;
@@ -299,6 +272,19 @@ impl Udisks2 {
         }
     }
 
+    /// When the medium arrived, since 1970; long ago where that isn't known.
+    async fn arrived(&self, block: &Block) -> Duration {
+        let Some(drive) = block.drive() else { return Duration::ZERO };
+        match tokio::time::timeout(LIMIT, self.properties(drive, DRIVE)).await {
+            Ok(Ok(properties)) => DriveFacts::new(drive.clone(), &properties).arrived,
+            Ok(Err(error)) => {
+                tracing::debug!("when a medium arrived is not known: {error}");
+                Duration::ZERO
+            }
+            Err(_) => Duration::ZERO,
+        }
+    }
+
     async fn filesystem(&self, block: &Block) -> Result<FilesystemProxy<'_>, zbus::Error> {
         let builder = FilesystemProxy::builder(&self.connection).path(block.object.clone());
         builder.cache_properties(CacheProperties::No).build().await
@@ -313,12 +299,11 @@ impl Udisks2 {
     }
 
     async fn mount_block(&self, node: &Path) -> Result<Mounted, PlayerError> {
-        let (facts, block) = self.find_new(node).await?;
+        let block = self.find_new(node).await?;
         if let Some(mounted) = self.used_mount(&block).await? {
             return Ok(mounted);
         }
-        let wait =
-            facts.drive_of(&block).map_or(Duration::ZERO, |drive| left_of(self.desktop_grace, drive.arrived));
+        let wait = left_of(self.desktop_grace, self.arrived(&block).await);
         if !wait.is_zero()
             && desktop::is_active(&self.connection).await
             && let Some(mounted) = self.mounted_within(wait, node, &block).await?
@@ -330,7 +315,7 @@ impl Udisks2 {
             Ok(path) => Ok(Mounted { path: PathBuf::from(path), ours: true }),
             // the desktop was faster
             Err(error) if is_udisks_error(&error, "AlreadyMounted") => {
-                let (_, block) = self.find(node).await?;
+                let block = self.find(node).await?;
                 self.used_mount(&block).await?.ok_or_else(|| player_error("mounting", node, &error))
             }
             Err(error) => Err(player_error("mounting", node, &error)),
@@ -351,7 +336,7 @@ impl Udisks2 {
         let proxy = proxy.await.map_err(told)?;
         let mut changes = proxy.receive_properties_changed().await.map_err(told)?;
         loop {
-            let (_, block) = self.find(node).await?;
+            let block = self.find(node).await?;
             if let Some(mounted) = self.used_mount(&block).await? {
                 return Ok(Some(mounted));
             }
@@ -372,7 +357,8 @@ impl Udisks2 {
     }
 
     async fn eject_drive(&self, node: &Path) -> Result<(), PlayerError> {
-        let (facts, block) = self.find(node).await?;
+        let block = self.find(node).await?;
+        let facts = self.facts(node).await?;
         let (drive, blocks) = facts.device_of(&block);
         for block in blocks {
             // each unmounting takes one mount away
@@ -397,7 +383,7 @@ impl Mounter for Udisks2 {
 
     fn unmount<'a>(&'a self, node: &'a Path) -> BoxFuture<'a, Result<(), PlayerError>> {
         Box::pin(async move {
-            let (_, block) = self.find(node).await?;
+            let block = self.find(node).await?;
             self.unmount_block(node, &block).await
         })
     }

@@ -2,6 +2,8 @@
 //! mock of UDisks2 on a private bus.
 
 use super::*;
+use std::os::unix::ffi::OsStrExt;
+use zbus::OwnedVariant;
 use zbus::message::Message;
 use zbus::names::OwnedErrorName;
 

@@ -8,10 +8,11 @@ use crate::index::Index;
 use crate::scan::walk::Root;
 use crate::text;
 use rusqlite::OptionalExtension;
-use rustix::fs::FileType;
+use rustix::fs::{Advice, FileType};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read;
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use tandem_library::uri;
@@ -22,6 +23,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 128 * 1024;
+/// Bytes at a file's beginning that the system is to have read by the time they are asked for: most tracks, whole.
+const AHEAD: NonZeroU64 = NonZeroU64::new(8 << 20).unwrap();
 
 /// Opens a track for reading.
 pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
@@ -50,6 +53,8 @@ pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(LibraryError::Unreadable(format!("`{media}` is not a file any more")).into());
     }
+    // whoever asks for it is still sending the one before; advice, so no harm where it isn't taken
+    let _ = rustix::fs::fadvise(&file, 0, Some(AHEAD), Advice::WillNeed);
     Ok(file)
 }
 
