@@ -9,6 +9,7 @@ use crate::BoxFuture;
 use crate::device::DeviceDescription;
 use crate::error::PlayerError;
 use crate::id::Guid;
+use crate::library::OpenedTrack;
 use crate::path::DevicePath;
 use crate::presence::Arrival;
 use std::sync::Arc;
@@ -201,6 +202,11 @@ pub trait Storage: Send + Sync {
     /// 0 where a file that was sent is finished.
     fn most_unfinished(&self) -> u64 {
         0
+    }
+
+    /// Reads of a source that is sent next, while another is sent. Nothing depends on it.
+    fn read_ahead(&self, _source: &OpenedTrack) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
     }
 
     /// Hands a new file's bytes to the device under its temporary name. Others may be sent before it is finished, also

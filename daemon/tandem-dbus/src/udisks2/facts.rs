@@ -58,8 +58,7 @@ fn property<T: TryFrom<OwnedVariant>>(properties: &Properties, name: &str) -> Op
 impl Block {
     /// What the properties of its two interfaces tell.
     pub(super) fn new(object: OwnedObjectPath, block: &Properties, filesystem: &Properties) -> Self {
-        let nodes =
-            ["Device", "PreferredDevice"].iter().filter_map(|name| property::<Vec<u8>>(block, name));
+        let nodes = ["Device", "PreferredDevice"].iter().filter_map(|name| property::<Vec<u8>>(block, name));
         let mount_points: Vec<Vec<u8>> = property(filesystem, "MountPoints").unwrap_or_default();
         Self {
             object,

@@ -1,5 +1,5 @@
 //! Copies a source into a temporary file, and hashes it on the way: each byte is read once. The device begins with each
-//! piece at once, and what it has not taken yet stays bounded.
+//! piece of a large file at once, and what it has not taken yet stays bounded.
 //!
 //! It gives no names, and leaves the file as it is when something fails.
 
@@ -12,7 +12,6 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tandem_model::error::PlayerError;
@@ -22,6 +21,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes that are read and written at once.
 pub(crate) const CHUNK: usize = 1 << 20;
+
+/// Bytes of a file that is written at once.
+const SMALL: u64 = 1 << 20;
 
 /// Copies the source; tells its XXH3-128.
 pub(super) fn fill(
@@ -41,13 +43,20 @@ pub(super) fn fill(
             }
         }
         Source::File(source) => {
-            let mut buffer = std::mem::take(&mut *tree.buffer.lock().unwrap_or_else(PoisonError::into_inner));
             let wanted = usize::try_from(request.size).unwrap_or(CHUNK).clamp(1, CHUNK);
-            if buffer.len() < wanted {
+            let mut buffer = match tree.ahead.take(source, request.size) {
+                Some(begun) => {
+                    hasher = begun.hasher;
+                    sink.put(&begun.bytes)?;
+                    begun.bytes
+                }
+                None => tree.buffers.take(),
+            };
+            if sink.written < request.size && buffer.len() < wanted {
                 buffer.resize(wanted, 0);
             }
             let copied = copy(source, &mut buffer, request.size, &mut hasher, &mut sink);
-            *tree.buffer.lock().unwrap_or_else(PoisonError::into_inner) = buffer;
+            tree.buffers.give_back(buffer);
             copied?;
         }
     }
@@ -77,7 +86,7 @@ fn copy(
     Ok(())
 }
 
-fn read_at(source: &File, buffer: &mut [u8], offset: u64) -> Result<usize, PlayerError> {
+pub(super) fn read_at(source: &File, buffer: &mut [u8], offset: u64) -> Result<usize, PlayerError> {
     loop {
         match source.read_at(buffer, offset) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -102,8 +111,11 @@ impl Sink<'_> {
         self.stop.check()?;
         self.file.write_all(chunk).map_err(|error| self.failed(errno_of(&error)))?;
         let count = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-        // has the device begin with it at once, so that little is left when it must keep it all; advice
-        let _ = rustix::fs::fadvise(&*self.file, self.written, NonZeroU64::new(count), Advice::DontNeed);
+        // has the device begin with it at once, so that little is left when it must keep it all; advice. Of a small file that
+        // is all left to those who finish it, beside the next ones
+        if self.request.size > SMALL {
+            let _ = rustix::fs::fadvise(&*self.file, self.written, NonZeroU64::new(count), Advice::DontNeed);
+        }
         self.written = self.written.saturating_add(count);
         self.stop.transfer.add(count);
         let window = self.window.load(Ordering::Relaxed);

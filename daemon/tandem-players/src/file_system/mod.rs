@@ -3,6 +3,7 @@
 //! It must not reach anything by an absolute path, follow a link, or cross a mount: every access goes through
 //! [`root`].
 
+mod ahead;
 mod errno;
 mod fill;
 mod finish;

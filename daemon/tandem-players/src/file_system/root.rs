@@ -3,6 +3,7 @@
 //!
 //! No path is kept resolved over calls: a folder that was moved away in the meantime must not be written to.
 
+use crate::file_system::ahead::{Ahead, Buffers};
 use crate::file_system::errno::{During, player_error};
 use rustix::fs::{AtFlags, FileType, FsWord, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -52,7 +53,8 @@ impl Root {
             block_device,
             changed: Mutex::default(),
             unflushed: AtomicBool::new(false),
-            buffer: Mutex::default(),
+            buffers: Buffers::default(),
+            ahead: Ahead::default(),
         };
         Self { tree: RwLock::new(Some(Arc::new(tree))) }
     }
@@ -94,8 +96,10 @@ pub(crate) struct Tree {
     changed: Mutex<BTreeSet<Box<str>>>,
     /// Whether anything may have been written that the device was not told to keep yet.
     unflushed: AtomicBool,
-    /// The copying buffer, while nobody copies.
-    pub(super) buffer: Mutex<Vec<u8>>,
+    /// What copying needs, while it isn't used.
+    pub(super) buffers: Buffers,
+    /// The beginning of the source that comes next.
+    pub(super) ahead: Ahead,
 }
 
 /// A small file, read whole.

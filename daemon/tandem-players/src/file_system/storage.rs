@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
+use tandem_model::library::OpenedTrack;
 use tandem_model::pace;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Object, ObjectFacts, Sent, Space, Storage, Transfer, WriteRequest, Written};
@@ -102,6 +103,20 @@ impl Storage for FileSystemStorage {
 
     fn most_unfinished(&self) -> u64 {
         self.window.load(Ordering::Relaxed)
+    }
+
+    fn read_ahead(&self, source: &OpenedTrack) -> BoxFuture<'static, ()> {
+        let (root, source) = (Arc::clone(&self.root), source.file.try_clone());
+        Box::pin(async move {
+            let Ok(source) = source else { return };
+            let read = root.run(move |tree| {
+                tree.ahead.read(&source, &tree.buffers);
+                Ok(())
+            });
+            if let Err(error) = read.await {
+                tracing::debug!("the next source was not read ahead: {error}");
+            }
+        })
     }
 
     fn send<'a>(

@@ -9,6 +9,7 @@ use crate::run::error::RunError;
 use crate::run::ours;
 use std::pin::pin;
 use std::time::Duration;
+use tandem_model::BoxFuture;
 use tandem_model::error::{ItemError, LibraryError, PlayerError};
 use tandem_model::id::TrackId;
 use tandem_model::library::{Library, OpenedTrack};
@@ -16,6 +17,7 @@ use tandem_model::manifest::{Origin, Outcome};
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Expect, ObjectFacts, Sent, Source, Tags, Transfer, WriteRequest};
+use tracing::debug;
 
 /// How long what was sent waits for the library to hand out the next source.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -278,16 +280,27 @@ impl Course<'_> {
         let mut next =
             pin!(open_next(self.owner, &self.prepared.library.tracks, following, &self.observer.transfer));
         let mut opened = None;
+        let mut reading: BoxFuture<'_, ()> = Box::pin(std::future::pending());
+        let mut is_reading = false;
         let mut send = self.prepared.storage.send(request, &self.observer.transfer);
         let sent = loop {
             tokio::select! {
                 biased;
                 sent = &mut send => break sent,
-                next = &mut next, if opened.is_none() => opened = Some(next),
+                next = &mut next, if opened.is_none() => {
+                    if let Some((_, Ok(source))) = &next {
+                        reading = self.prepared.storage.read_ahead(source);
+                        is_reading = true;
+                    }
+                    opened = Some(next);
+                }
+                () = &mut reading, if is_reading => is_reading = false,
             }
         };
         if opened.is_none() {
             opened = tokio::time::timeout(PATIENCE, next).await.ok();
+        } else if is_reading && tokio::time::timeout(PATIENCE, reading).await.is_err() {
+            debug!("the library is slow to hand out the next source");
         }
         self.opened = opened.flatten();
         match sent {

@@ -1,0 +1,130 @@
+//! Reads and hashes the beginning of the source that comes next, while the device takes the one before. It writes nothing,
+//! and what it has read counts only for that file as it was then.
+
+use crate::file_system::fill::read_at;
+use crate::file_system::root::facts_of;
+use std::fs::File;
+use std::sync::{Mutex, PoisonError};
+use tandem_model::player::ObjectFacts;
+use xxhash_rust::xxh3::Xxh3;
+
+/// Bytes that are read ahead: a small track whole.
+const AHEAD: usize = 512 << 10;
+/// Buffers that are kept: one is written from while another is filled.
+const KEPT: usize = 2;
+
+/// Copying buffers that nobody uses now.
+#[derive(Default)]
+pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// One of any length, the longest there is.
+    pub(super) fn take(&self) -> Vec<u8> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let longest = (0..kept.len()).max_by_key(|at| kept[*at].len());
+        longest.map(|at| kept.swap_remove(at)).unwrap_or_default()
+    }
+
+    /// Keeps one for the next who needs one.
+    pub(super) fn give_back(&self, buffer: Vec<u8>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT {
+            kept.push(buffer);
+        }
+    }
+}
+
+/// The beginning of a source.
+pub(super) struct Begun {
+    of: Identity,
+    pub(super) bytes: Vec<u8>,
+    /// Has taken these bytes.
+    pub(super) hasher: Xxh3,
+}
+
+/// Which file it is, and as it was when.
+#[derive(PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    facts: ObjectFacts,
+}
+
+fn identity(file: &File) -> Option<Identity> {
+    let stat = rustix::fs::fstat(file).ok()?;
+    Some(Identity { device: stat.st_dev, inode: stat.st_ino, facts: facts_of(&stat)? })
+}
+
+/// Room for one beginning.
+#[derive(Default)]
+pub(super) struct Ahead(Mutex<Option<Begun>>);
+
+impl Ahead {
+    /// Reads the beginning of a file. One that can't be read is left to whoever sends it.
+    pub(super) fn read(&self, source: &File, buffers: &Buffers) {
+        let Some(of) = identity(source) else { return };
+        let mut bytes = buffers.take();
+        bytes.resize(usize::try_from(of.facts.size).unwrap_or(AHEAD).min(AHEAD), 0);
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match read_at(source, &mut bytes[filled..], filled as u64) {
+                Ok(count) if count > 0 => filled += count,
+                Ok(_) | Err(_) => return,
+            }
+        }
+        let mut hasher = Xxh3::new();
+        hasher.update(&bytes);
+        let before =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(Begun { of, bytes, hasher });
+        if let Some(unused) = before {
+            buffers.give_back(unused.bytes);
+        }
+    }
+
+    /// What was read of this file, if it has the size and is as it was then.
+    pub(super) fn take(&self, source: &File, size: u64) -> Option<Begun> {
+        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(begun).filter(|begun| {
+            begun.of.facts.size == size && identity(source).is_some_and(|now| now == begun.of)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use xxhash_rust::xxh3::xxh3_128;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn the_beginning_of_a_file_is_had_once() {
+        let (ahead, buffers) = (Ahead::default(), Buffers::default());
+        let content: Vec<u8> = (0..AHEAD + 5).map(|at| (at % 251) as u8).collect();
+        let source = file(&content);
+        ahead.read(&source, &buffers);
+        let begun = ahead.take(&source, content.len() as u64).unwrap();
+        assert_eq!(begun.bytes, content[..AHEAD]);
+        assert_eq!(begun.hasher.digest128(), xxh3_128(&content[..AHEAD]));
+        assert!(ahead.take(&source, content.len() as u64).is_none());
+    }
+
+    #[test]
+    fn what_was_read_counts_for_that_file_as_it_was() {
+        let (ahead, buffers) = (Ahead::default(), Buffers::default());
+        let (source, other) = (file(b"abc"), file(b"abc"));
+        ahead.read(&source, &buffers);
+        assert!(ahead.take(&other, 3).is_none());
+        ahead.read(&source, &buffers);
+        assert!(ahead.take(&source, 4).is_none(), "another size was planned");
+        ahead.read(&source, &buffers);
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(9);
+        source.set_modified(later).unwrap();
+        assert!(ahead.take(&source, 3).is_none(), "it has changed since");
+    }
+}
