@@ -16,7 +16,9 @@ const AIM: Duration = Duration::from_millis(500);
 #[must_use]
 pub fn next_window(window: u64, elapsed: Duration) -> u64 {
     let factor = AIM.as_secs_f64() / elapsed.as_secs_f64().max(0.001);
-    let next = if factor >= 2.0 {
+    let next = if factor >= 8.0 {
+        window.saturating_mul(4)
+    } else if factor >= 2.0 {
         window.saturating_mul(2)
     } else if factor < 0.75 {
         window / 2
