@@ -8,6 +8,7 @@ mod errno;
 mod fill;
 mod finish;
 pub mod hints;
+mod lasting;
 mod mark_file;
 pub mod media_player_info;
 mod object;

@@ -210,6 +210,9 @@ impl Tree {
             Err(Errno::NOENT) => {}
             result => return result.map_err(|errno| self.error(errno, During::Create(folder))),
         }
+        if self.has_device_to_itself() && self.is(FAT) {
+            self.make_lasting(folder, made)?;
+        }
         let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
         let mut parent = self.folder("").map_err(|errno| self.error(errno, During::Storage("its root")))?;
         for path in ends.map(|end| &folder[..end]) {
@@ -317,7 +320,7 @@ impl Tree {
     }
 
     /// The same as [`Self::sync_all`], by the root.
-    fn sync_root(&self) -> Result<(), Errno> {
+    pub(super) fn sync_root(&self) -> Result<(), Errno> {
         self.sync_all(self.lookup(".", OFlags::RDONLY | OFlags::DIRECTORY)?)
     }
 
