@@ -2,7 +2,7 @@
 //! `..`) in any order. One with the name alone can't be looked at, not even to be removed, and each try turns the file system
 //! read-only.
 //!
-//! So nothing gets its name before the device has what it names.
+//! So nothing gets its name before the device has what it names, and nothing is put into it before the device has its name.
 
 use crate::file_system::errno::During;
 use crate::file_system::remove::rename_new;
@@ -57,7 +57,8 @@ impl Tree {
                 })
             })
             .and_then(|()| self.sync_root())
-            .and_then(|()| rename_new(&parent, &fresh, &parent, name));
+            .and_then(|()| rename_new(&parent, &fresh, &parent, name))
+            .and_then(|()| self.sync_root());
         match outcome {
             Ok(()) => {
                 self.note_change(above);
