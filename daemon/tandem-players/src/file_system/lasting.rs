@@ -1,13 +1,14 @@
-//! Makes folders that a cut can't leave broken. FAT writes a folder's name and what makes it a folder (its entries `.` and
-//! `..`) in any order. One with the name alone can't be looked at, not even to be removed, and each try turns the file system
-//! read-only.
+//! Makes and removes folders so that a cut can't leave broken ones under their names. FAT writes a folder's name, what makes
+//! it a folder (its entries `.` and `..`) and which space is free in any order, and what a checker makes of a name alone can't
+//! be looked at, not even to be removed: each try turns the file system read-only.
 //!
-//! So nothing gets its name before the device has what it names, and nothing is put into it before the device has its name.
+//! So nothing gets its name before the device has what it names, nothing is put into it before the device has its name, and
+//! nothing goes that still has it.
 
 use crate::file_system::errno::During;
 use crate::file_system::remove::rename_new;
 use crate::file_system::root::Tree;
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::time::SystemTime;
@@ -74,6 +75,50 @@ impl Tree {
         }
     }
 
+    /// Removes those of these folders, all at one depth, that are empty.
+    pub(super) fn remove_lastingly(&self, folders: &[&DevicePath]) -> Result<(), Errno> {
+        let mut going = Vec::new();
+        for folder in folders {
+            if !self.is_empty_folder(folder.as_str())? {
+                continue;
+            }
+            let (above, name) = folder.as_str().rsplit_once('/').unwrap_or(("", folder.as_str()));
+            let (parent, fresh) = (self.folder(above)?, format!("{}{}", fresh_name(), going.len()));
+            match rename_new(&parent, name, &parent, &fresh) {
+                Ok(()) => going.push((parent, name, fresh)),
+                Err(Errno::NOENT | Errno::EXIST | Errno::BUSY) => {}
+                Err(errno) => return Err(errno),
+            }
+            self.note_change(above);
+        }
+        if going.is_empty() {
+            return Ok(());
+        }
+        self.sync_root()?;
+        for (parent, name, fresh) in going {
+            match rustix::fs::unlinkat(&parent, &fresh, AtFlags::REMOVEDIR) {
+                // somebody has put something there since
+                Err(Errno::NOTEMPTY | Errno::EXIST) => rename_new(&parent, &fresh, &parent, name)?,
+                removed => removed?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a folder without anything in it.
+    fn is_empty_folder(&self, path: &str) -> Result<bool, Errno> {
+        let folder = match self.open_folder(path) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Ok(false),
+            folder => folder?,
+        };
+        for entry in rustix::fs::Dir::new(folder)? {
+            if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Removes a folder that was made in vain.
     fn take_back(&self, path: &str) {
         let removed = DevicePath::parse(path).map_or(Ok(()), |path| self.remove_if_empty(&path));
@@ -117,6 +162,26 @@ mod tests {
         there.sort();
         assert_eq!(there, [".tandem", "Music"]);
         assert_eq!(names(&directory.path().join("Music")), ["Band"]);
+    }
+
+    #[tokio::test]
+    async fn empty_folders_go_and_others_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        for folder in ["empty", "also", "full/inner"] {
+            std::fs::create_dir_all(directory.path().join(folder)).unwrap();
+        }
+        std::fs::File::create(directory.path().join("file")).unwrap();
+        let root = Root::new(open_root(directory.path()).unwrap(), None);
+        let remove = |tree: &Tree| {
+            let folders =
+                ["empty", "also", "full", "file", "none"].map(|name| DevicePath::parse(name).unwrap());
+            tree.remove_lastingly(&folders.each_ref()).map_err(|errno| PlayerError::Other(errno.to_string()))
+        };
+        root.run(remove).await.unwrap();
+        let mut there = names(directory.path());
+        there.sort();
+        assert_eq!(there, ["file", "full"]);
+        assert_eq!(names(&directory.path().join("full")), ["inner"]);
     }
 
     #[tokio::test]

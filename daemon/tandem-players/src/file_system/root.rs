@@ -210,7 +210,7 @@ impl Tree {
             Err(Errno::NOENT) => {}
             result => return result.map_err(|errno| self.error(errno, During::Create(folder))),
         }
-        if self.has_device_to_itself() && self.is(FAT) {
+        if self.breaks_folders() {
             self.make_lasting(folder, made)?;
         }
         let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
@@ -240,8 +240,21 @@ impl Tree {
         Ok(parent)
     }
 
+    /// The folder, to read its entries.
+    pub(super) fn open_folder(&self, folder: &str) -> Result<OwnedFd, Errno> {
+        self.lookup(or_root(folder), OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
+    /// Whether a cut can leave a folder of it broken.
+    pub(super) fn breaks_folders(&self) -> bool {
+        self.has_device_to_itself() && self.is(FAT)
+    }
+
     /// Removes the folder; those that aren't empty, aren't there, or aren't folders stay as they are.
     pub(crate) fn remove_if_empty(&self, folder: &DevicePath) -> Result<(), Errno> {
+        if self.breaks_folders() {
+            return self.remove_lastingly(&[folder]);
+        }
         let removed = self
             .folder(parent_of(folder))
             .and_then(|parent| rustix::fs::unlinkat(&parent, folder.name(), AtFlags::REMOVEDIR));
@@ -321,7 +334,7 @@ impl Tree {
 
     /// The same as [`Self::sync_all`], by the root.
     pub(super) fn sync_root(&self) -> Result<(), Errno> {
-        self.sync_all(self.lookup(".", OFlags::RDONLY | OFlags::DIRECTORY)?)
+        self.sync_all(self.open_folder("")?)
     }
 
     /// Makes the entries of these folders, and of all that were changed since, last.

@@ -228,8 +228,17 @@ fn missing_folders(tree: &Tree, paths: &[DevicePath]) -> Result<Vec<DevicePath>,
 }
 
 fn remove_empty_folders(tree: &Tree, mut folders: Vec<DevicePath>) -> Result<(), PlayerError> {
-    folders.sort_by_key(|folder| std::cmp::Reverse(folder.as_str().matches('/').count()));
-    folders.iter().try_for_each(|folder| {
-        tree.remove_if_empty(folder).map_err(|errno| tree.error(errno, During::Use(folder.as_str())))
-    })
+    let depth = |folder: &DevicePath| std::cmp::Reverse(folder.as_str().matches('/').count());
+    folders.sort_by_key(depth);
+    for level in folders.chunk_by(|a, b| depth(a) == depth(b)) {
+        if tree.breaks_folders() {
+            let removed = tree.remove_lastingly(&level.iter().collect::<Vec<_>>());
+            removed.map_err(|errno| tree.error(errno, During::Storage("removing empty folders")))?;
+            continue;
+        }
+        for folder in level {
+            tree.remove_if_empty(folder).map_err(|errno| tree.error(errno, During::Use(folder.as_str())))?;
+        }
+    }
+    Ok(())
 }
