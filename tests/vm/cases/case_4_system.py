@@ -94,7 +94,7 @@ def case_services_restart_in_the_middle(bench: Bench) -> None:
     stick = bench.stick("stick", size="512M")
     bench.guest.plug("stick", stick, serial="A1")
     bench.wait_for("STICK")
-    bench.make_music(count=5, size=40_000_000)
+    bench.make_music(count=10, size=40_000_000)
     bench.ctl("partner STICK --playlist All")
     killed = bench.guest.run("timeout -s KILL 1 tandemctl sync STICK", user="ann", session=True)
     assert killed.code in (137, -9), killed
