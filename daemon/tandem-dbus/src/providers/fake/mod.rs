@@ -111,7 +111,7 @@ async fn serve(connection: Connection, mut calls: MessageStream, device: Arc<Mut
             return;
         }
         let member = call.header().member().map(ToString::to_string).unwrap_or_default();
-        if ["CreateStorageWithMetadata", "Insert"].contains(&member.as_str())
+        if ["CreateStorageWithMetadata", "Insert", "WriteOnClearChannel"].contains(&member.as_str())
             && let Some((earlier, done)) = held.take()
         {
             reply(&connection, &call, Err("Busy"), None).await.ok();
