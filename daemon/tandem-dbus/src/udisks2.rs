@@ -141,6 +141,12 @@ fn brings(signal: &InterfacesAdded, node: &Path) -> bool {
     added(FILESYSTEM).is_some() && (is_it("Device") || is_it("PreferredDevice"))
 }
 
+/// The file system on this device. A node without one is a medium that was taken out, or a device on its way out.
+fn block_in<'a>(facts: &'a Facts, node: &Path) -> Result<&'a Block, PlayerError> {
+    let number = std::fs::metadata(node).ok().map(|metadata| metadata.rdev()).filter(|number| *number != 0);
+    facts.block(node, number).ok_or(PlayerError::Removed)
+}
+
 async fn within<T>(
     limit: Duration,
     doing: &str,
@@ -224,16 +230,13 @@ impl Udisks2 {
 
     /// The file system on this device.
     async fn find(&self, node: &Path) -> Result<Block, PlayerError> {
-        let number = std::fs::metadata(node).ok().map(|metadata| metadata.rdev());
-        let number = number.filter(|number| *number != 0);
         let told = match within(LIMIT, "asking UDisks2 about", node, self.resolve(node)).await? {
             Ok(blocks) => Facts { blocks, drives: Vec::new() },
             // before 2.7.3 it can't be asked for one device
             Err(error) if bus_error(&error).as_deref() == Some("UnknownMethod") => self.facts(node).await?,
             Err(error) => return Err(player_error("asking UDisks2 about", node, &error)),
         };
-        // a node without a file system is a medium that was taken out, or a device on its way out
-        told.block(node, number).cloned().ok_or(PlayerError::Removed)
+        block_in(&told, node).cloned()
     }
 
     /// Finds a device that has just come, of which UDisks2 may not know yet.
@@ -357,9 +360,8 @@ impl Udisks2 {
     }
 
     async fn eject_drive(&self, node: &Path) -> Result<(), PlayerError> {
-        let block = self.find(node).await?;
         let facts = self.facts(node).await?;
-        let (drive, blocks) = facts.device_of(&block);
+        let (drive, blocks) = facts.device_of(block_in(&facts, node)?);
         for block in blocks {
             // each unmounting takes one mount away
             for _ in &block.mount_points {
