@@ -24,6 +24,15 @@ fn fresh_name() -> String {
     format!("{FRESH}{:x}", now.as_nanos())
 }
 
+/// A folder on its way out.
+struct Going<'a> {
+    parent: OwnedFd,
+    /// The name that it had.
+    name: &'a str,
+    /// The name that it has.
+    fresh: String,
+}
+
 impl Tree {
     /// Makes the folder and all above it, as far as they aren't there yet, and adds them to `made`, outermost first. Where
     /// somebody else is faster, his are left as they are.
@@ -50,7 +59,7 @@ impl Tree {
             rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o777))?;
             Ok::<_, Errno>(())
         };
-        let outcome = made_one(&parent, &fresh)
+        let named = made_one(&parent, &fresh)
             .and_then(|()| {
                 making.iter().try_for_each(|path| {
                     let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -58,13 +67,13 @@ impl Tree {
                 })
             })
             .and_then(|()| self.sync_root())
-            .and_then(|()| rename_new(&parent, &fresh, &parent, name))
-            .and_then(|()| self.sync_root());
-        match outcome {
+            .and_then(|()| rename_new(&parent, &fresh, &parent, name));
+        match named {
             Ok(()) => {
                 self.note_change(above);
+                // whoever is told of a failure takes back what was made
                 made.extend(paths[there..].iter().filter_map(|path| DevicePath::parse(path)));
-                Ok(())
+                self.sync_root().map_err(failed)
             }
             Err(errno) => {
                 for path in making.iter().map(String::as_str).rev().chain([beside.as_str()]) {
@@ -75,33 +84,43 @@ impl Tree {
         }
     }
 
-    /// Removes those of these folders, all at one depth, that are empty.
+    /// Removes those of these folders, all at one depth, that are empty. Those that can't be keep their names.
     pub(super) fn remove_lastingly(&self, folders: &[&DevicePath]) -> Result<(), Errno> {
         let mut going = Vec::new();
-        for folder in folders {
-            if !self.is_empty_folder(folder.as_str())? {
-                continue;
+        let renamed = folders.iter().try_for_each(|folder| self.rename_empty(folder, &mut going));
+        let ready = match renamed {
+            Ok(()) if going.is_empty() => return Ok(()),
+            renamed => renamed.and_then(|()| self.sync_root()),
+        };
+        let mut outcome = ready;
+        for Going { parent, name, fresh } in going {
+            let removed = match outcome {
+                Ok(()) => rustix::fs::unlinkat(&parent, &fresh, AtFlags::REMOVEDIR),
+                Err(errno) => Err(errno),
+            };
+            let Err(errno) = removed else { continue };
+            let kept = rename_new(&parent, &fresh, &parent, name);
+            // somebody has put something there since
+            if !matches!(errno, Errno::NOTEMPTY | Errno::EXIST) || kept.is_err() {
+                outcome = outcome.and(Err(errno));
             }
-            let (above, name) = folder.as_str().rsplit_once('/').unwrap_or(("", folder.as_str()));
-            let (parent, fresh) = (self.folder(above)?, format!("{}{}", fresh_name(), going.len()));
-            match rename_new(&parent, name, &parent, &fresh) {
-                Ok(()) => going.push((parent, name, fresh)),
-                Err(Errno::NOENT | Errno::EXIST | Errno::BUSY) => {}
-                Err(errno) => return Err(errno),
-            }
-            self.note_change(above);
         }
-        if going.is_empty() {
+        outcome
+    }
+
+    /// Takes its name from a folder that is empty.
+    fn rename_empty<'a>(&self, folder: &'a DevicePath, going: &mut Vec<Going<'a>>) -> Result<(), Errno> {
+        if !self.is_empty_folder(folder.as_str())? {
             return Ok(());
         }
-        self.sync_root()?;
-        for (parent, name, fresh) in going {
-            match rustix::fs::unlinkat(&parent, &fresh, AtFlags::REMOVEDIR) {
-                // somebody has put something there since
-                Err(Errno::NOTEMPTY | Errno::EXIST) => rename_new(&parent, &fresh, &parent, name)?,
-                removed => removed?,
-            }
+        let (above, name) = folder.as_str().rsplit_once('/').unwrap_or(("", folder.as_str()));
+        let (parent, fresh) = (self.folder(above)?, format!("{}{}", fresh_name(), going.len()));
+        match rename_new(&parent, name, &parent, &fresh) {
+            Ok(()) => going.push(Going { parent, name, fresh }),
+            Err(Errno::NOENT | Errno::EXIST | Errno::BUSY) => {}
+            Err(errno) => return Err(errno),
         }
+        self.note_change(above);
         Ok(())
     }
 
@@ -182,6 +201,20 @@ mod tests {
         there.sort();
         assert_eq!(there, ["file", "full"]);
         assert_eq!(names(&directory.path().join("full")), ["inner"]);
+    }
+
+    #[tokio::test]
+    async fn folders_keep_their_names_where_one_cannot_be_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("empty")).unwrap();
+        let root = Root::new(open_root(directory.path()).unwrap(), None);
+        let remove = |tree: &Tree| {
+            let folders = ["empty", &"n".repeat(300)].map(|name| DevicePath::parse(name).unwrap());
+            tree.remove_lastingly(&folders.each_ref()).map_err(|errno| PlayerError::Other(errno.to_string()))
+        };
+        let outcome = root.run(remove).await;
+        assert!(outcome.is_err(), "{outcome:?}");
+        assert_eq!(names(directory.path()), ["empty"]);
     }
 
     #[tokio::test]
