@@ -55,15 +55,18 @@ fn identity(file: &File) -> Option<Identity> {
     Some(Identity { device: stat.st_dev, inode: stat.st_ino, facts: facts_of(&stat)? })
 }
 
-/// Room for one beginning.
+/// Room for one beginning, and what copying needs.
 #[derive(Default)]
-pub(super) struct Ahead(Mutex<Option<Begun>>);
+pub(super) struct Ahead {
+    begun: Mutex<Option<Begun>>,
+    pub(super) buffers: Buffers,
+}
 
 impl Ahead {
     /// Reads the beginning of a file. One that can't be read is left to whoever sends it.
-    pub(super) fn read(&self, source: &File, buffers: &Buffers) {
+    pub(super) fn read(&self, source: &File) {
         let Some(of) = identity(source) else { return };
-        let mut bytes = buffers.take();
+        let mut bytes = self.buffers.take();
         bytes.resize(usize::try_from(of.facts.size).unwrap_or(AHEAD).min(AHEAD), 0);
         let mut filled = 0;
         while filled < bytes.len() {
@@ -74,16 +77,16 @@ impl Ahead {
         }
         let mut hasher = Xxh3::new();
         hasher.update(&bytes);
-        let before =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(Begun { of, bytes, hasher });
+        let begun = Begun { of, bytes, hasher };
+        let before = self.begun.lock().unwrap_or_else(PoisonError::into_inner).replace(begun);
         if let Some(unused) = before {
-            buffers.give_back(unused.bytes);
+            self.buffers.give_back(unused.bytes);
         }
     }
 
     /// What was read of this file, if it has the size and is as it was then.
     pub(super) fn take(&self, source: &File, size: u64) -> Option<Begun> {
-        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(begun).filter(|begun| {
             begun.of.facts.size == size && identity(source).is_some_and(|now| now == begun.of)
         })
@@ -104,10 +107,10 @@ mod tests {
 
     #[test]
     fn the_beginning_of_a_file_is_had_once() {
-        let (ahead, buffers) = (Ahead::default(), Buffers::default());
+        let ahead = Ahead::default();
         let content: Vec<u8> = (0..AHEAD + 5).map(|at| (at % 251) as u8).collect();
         let source = file(&content);
-        ahead.read(&source, &buffers);
+        ahead.read(&source);
         let begun = ahead.take(&source, content.len() as u64).unwrap();
         assert_eq!(begun.bytes, content[..AHEAD]);
         assert_eq!(begun.hasher.digest128(), xxh3_128(&content[..AHEAD]));
@@ -116,13 +119,13 @@ mod tests {
 
     #[test]
     fn what_was_read_counts_for_that_file_as_it_was() {
-        let (ahead, buffers) = (Ahead::default(), Buffers::default());
+        let ahead = Ahead::default();
         let (source, other) = (file(b"abc"), file(b"abc"));
-        ahead.read(&source, &buffers);
+        ahead.read(&source);
         assert!(ahead.take(&other, 3).is_none());
-        ahead.read(&source, &buffers);
+        ahead.read(&source);
         assert!(ahead.take(&source, 4).is_none(), "another size was planned");
-        ahead.read(&source, &buffers);
+        ahead.read(&source);
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(9);
         source.set_modified(later).unwrap();
         assert!(ahead.take(&source, 3).is_none(), "it has changed since");

@@ -50,13 +50,13 @@ pub(super) fn fill(
                     sink.put(&begun.bytes)?;
                     begun.bytes
                 }
-                None => tree.buffers.take(),
+                None => tree.ahead.buffers.take(),
             };
             if sink.written < request.size && buffer.len() < wanted {
                 buffer.resize(wanted, 0);
             }
             let copied = copy(source, &mut buffer, request.size, &mut hasher, &mut sink);
-            tree.buffers.give_back(buffer);
+            tree.ahead.buffers.give_back(buffer);
             copied?;
         }
     }

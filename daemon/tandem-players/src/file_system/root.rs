@@ -3,7 +3,7 @@
 //!
 //! No path is kept resolved over calls: a folder that was moved away in the meantime must not be written to.
 
-use crate::file_system::ahead::{Ahead, Buffers};
+use crate::file_system::ahead::Ahead;
 use crate::file_system::errno::{During, player_error};
 use rustix::fs::{AtFlags, FileType, FsWord, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -41,6 +41,8 @@ pub(crate) fn open_root(path: &Path) -> Result<OwnedFd, Errno> {
 /// A player's root, until it is closed.
 pub(crate) struct Root {
     tree: RwLock<Option<Arc<Tree>>>,
+    /// Reading a source must not keep the root open.
+    ahead: Arc<Ahead>,
 }
 
 impl Root {
@@ -48,15 +50,20 @@ impl Root {
     pub(crate) fn new(directory: OwnedFd, block_device: Option<(u32, u32)>) -> Self {
         // where sysfs isn't there to be asked, its silence later means nothing
         let block_device = block_device.filter(|number| rustix::fs::stat(sysfs_entry(*number)).is_ok());
+        let ahead = Arc::<Ahead>::default();
         let tree = Tree {
             directory,
             block_device,
             changed: Mutex::default(),
             unflushed: AtomicBool::new(false),
-            buffers: Buffers::default(),
-            ahead: Ahead::default(),
+            ahead: Arc::clone(&ahead),
         };
-        Self { tree: RwLock::new(Some(Arc::new(tree))) }
+        Self { tree: RwLock::new(Some(Arc::new(tree))), ahead }
+    }
+
+    /// Where the beginning of the next source is kept.
+    pub(super) fn ahead(&self) -> Arc<Ahead> {
+        Arc::clone(&self.ahead)
     }
 
     /// Lets go of the directory as soon as the work on it that runs now has ended.
@@ -96,10 +103,8 @@ pub(crate) struct Tree {
     changed: Mutex<BTreeSet<Box<str>>>,
     /// Whether anything may have been written that the device was not told to keep yet.
     unflushed: AtomicBool,
-    /// What copying needs, while it isn't used.
-    pub(super) buffers: Buffers,
     /// The beginning of the source that comes next.
-    pub(super) ahead: Ahead,
+    pub(super) ahead: Arc<Ahead>,
 }
 
 /// A small file, read whole.

@@ -5,7 +5,7 @@
 use crate::file_system::errno::During;
 use crate::file_system::finish;
 use crate::file_system::object::FileObject;
-use crate::file_system::root::{Root, Tree, facts_of, means_nothing, parent_of, status_in};
+use crate::file_system::root::{Root, Tree, blocking, facts_of, means_nothing, parent_of, status_in};
 use crate::file_system::write::{self, Stop};
 use rustix::fs::StatVfsMountFlags;
 use rustix::io::Errno;
@@ -106,11 +106,11 @@ impl Storage for FileSystemStorage {
     }
 
     fn read_ahead(&self, source: &OpenedTrack) -> BoxFuture<'static, ()> {
-        let (root, source) = (Arc::clone(&self.root), source.file.try_clone());
+        let (ahead, source) = (self.root.ahead(), source.file.try_clone());
         Box::pin(async move {
             let Ok(source) = source else { return };
-            let read = root.run(move |tree| {
-                tree.ahead.read(&source, &tree.buffers);
+            let read = blocking(move || {
+                ahead.read(&source);
                 Ok(())
             });
             if let Err(error) = read.await {
