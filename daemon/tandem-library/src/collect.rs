@@ -3,7 +3,7 @@
 //! The agent is not trusted: a part too many, a position out of range or a URI of another kind fails the call.
 
 use crate::message::Part;
-use foldhash::{HashSet, HashSetExt};
+use foldhash::HashSet;
 use std::sync::Arc;
 use tandem_model::id::MediaUri;
 use tandem_model::library::Resolved;
@@ -27,14 +27,8 @@ pub(crate) struct Collected {
 }
 
 /// What many tracks have alike, each text once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct SharedTexts(HashSet<Arc<str>>);
-
-impl Default for SharedTexts {
-    fn default() -> Self {
-        Self(HashSet::new())
-    }
-}
 
 impl SharedTexts {
     fn share(&mut self, track: &mut Track) {

@@ -46,6 +46,12 @@ mod tests {
         assert_eq!(settled(2_000_000_000), LARGEST);
     }
 
+    #[test]
+    fn a_fast_device_gets_all_after_two_quick_answers() {
+        let quick = |window| next_window(window, Duration::from_millis(20));
+        assert_eq!(quick(quick(FIRST_WINDOW)), LARGEST);
+    }
+
     proptest! {
         #[test]
         fn the_window_stays_within_its_bounds(window: u64, milliseconds: u64) {
