@@ -8,6 +8,8 @@ figures compare only with each other. It judges nothing: aims stand beside the f
 """
 
 import argparse
+import functools
+import itertools
 import pathlib
 import shutil
 import statistics
@@ -47,13 +49,15 @@ def print_arrival(take: Take, rounds: int) -> None:
 def print_copying(take: Take, rounds: int) -> None:
     """How fast a stick is filled."""
     print("\n| bytes to a stick, MB/s | Tandem | against | aim |\n| --- | --- | --- | --- |", flush=True)
-    for kind in ("fat32", "exfat"):
-        for load, (count, size) in sticks.LOADS.items():
-            seen = [take(lambda bench, kind=kind, load=load: sticks.copying(bench, kind, load)) for _ in range(rounds)]
-            rates = {tool: statistics.median(rate[tool] for rate in seen) for tool in seen[0]}
-            others = ", ".join(f"`{tool}` and `sync` {rate:.1f}" for tool, rate in rates.items() if tool != "tandem")
-            what = f"{count * size / 1e6:.0f} MB in {load} to {kind}"
-            print(f"| {what} | {rates['tandem']:.1f} | {others} | no slower than the faster |", flush=True)
+    rows = itertools.product(sticks.SPEEDS, ("fat32", "exfat"), sticks.LOADS)
+    for speed, kind, load in rows:
+        (count, size), limit = sticks.LOADS[load], sticks.SPEEDS[speed]
+        measure = functools.partial(sticks.copying, kind=kind, load=load, speed=limit)
+        seen = [take(measure) for _ in range(rounds)]
+        rates = {tool: statistics.median(rate[tool] for rate in seen) for tool in seen[0]}
+        others = ", ".join(f"`{tool}` and `sync` {rate:.1f}" for tool, rate in rates.items() if tool != "tandem")
+        what = f"{count * size / 1e6:.0f} MB in {load} to {kind} at {speed}"
+        print(f"| {what} | {rates['tandem']:.1f} | {others} | no slower than the faster |", flush=True)
 
 
 def print_sixteen(take: Take, _: int) -> None:

@@ -4,6 +4,7 @@ It decides nothing about what is tested. Every wait has a limit.
 """
 
 import base64
+import itertools
 import json
 import pathlib
 import shlex
@@ -63,6 +64,7 @@ class Guest:
         self._agent: socket.socket | None = None
         self._agent_input: Any = None
         self._next = 0
+        self._throttles = itertools.count()
 
     def resuming(self, state: pathlib.Path) -> Self:
         """Starts from a saved state in place of booting."""
@@ -224,9 +226,23 @@ class Guest:
 
     # Sticks
 
-    def plug(self, name: str, image: pathlib.Path, *, port: str = "usb.0/1", serial: str = "", read_only: bool = False) -> None:
-        """Plugs a stick with this content into a port (`controller.0/number`)."""
-        file = {"driver": "file", "filename": str(image.resolve()), "read-only": read_only}
+    def plug(
+        self,
+        name: str,
+        image: pathlib.Path,
+        *,
+        port: str = "usb.0/1",
+        serial: str = "",
+        read_only: bool = False,
+        speed: int | None = None,
+    ) -> None:
+        """Plugs a stick with this content into a port (`controller.0/number`), one that takes so many bytes a second."""
+        file: dict[str, Any] = {"driver": "file", "filename": str(image.resolve()), "read-only": read_only}
+        if speed is not None:
+            # each has its own: a group is kept as long as what it slows down
+            group = f"{name}-at-{next(self._throttles)}"
+            self.qmp("object-add", **{"qom-type": "throttle-group", "id": group, "limits": {"bps-write": speed}})
+            file = {"driver": "throttle", "throttle-group": group, "file": file, "read-only": read_only}
         self._plug(name, {"file": file, "read-only": read_only}, port, serial)
 
     def plug_served(self, name: str, server: pathlib.Path, *, port: str = "usb.0/1", serial: str = "") -> None:
