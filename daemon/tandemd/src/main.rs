@@ -4,6 +4,7 @@
 mod allocator;
 mod args;
 mod config;
+mod descriptors;
 mod lock;
 mod logging;
 mod notify;
@@ -61,6 +62,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     logging::start(config.level)?;
+    if args.session {
+        descriptors::allow_enough();
+    }
     // what blocks has threads of its own, so this one is enough for the rest; each more would keep memory of its own
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(BLOCKING_THREADS)

@@ -170,3 +170,17 @@ async fn a_folder_that_is_not_there_is_told_of_with_the_remedy() {
     std::fs::create_dir(&absent).unwrap();
     kit::wait_for_property::<u32>(&connection, ROOT_PATH, services, "DeviceCount", count(2)).await;
 }
+
+#[tokio::test]
+async fn it_may_have_more_files_open_than_programs_usually_may() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let allowed = getrlimit(Resource::Nofile);
+    let few = Rlimit { current: Some(1000), ..allowed };
+    setrlimit(Resource::Nofile, few).unwrap();
+    let daemon = Daemon::builder().start().await;
+    setrlimit(Resource::Nofile, allowed).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid().unwrap())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let soft: u64 = line.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert_eq!(soft, allowed.maximum.map_or(16_384, |maximum| maximum.min(16_384)), "{line}");
+}
