@@ -237,13 +237,13 @@ impl Engine {
                 Some(cut) => vec![result_of(&cut)],
                 None => manifest.results()?,
             };
-            for entry in manifest.entries()? {
+            manifest.each_entry(&mut |entry| {
                 if let (EntryState::Present | EntryState::Foreign, Origin::Track(uri)) =
                     (entry.state, entry.origin)
                 {
                     results.push(ItemResult { media: uri.to_string(), error: None, message: String::new() });
                 }
-            }
+            })?;
             Ok(results)
         });
         Ok(read.await?)

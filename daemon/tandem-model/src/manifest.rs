@@ -254,11 +254,21 @@ pub trait Manifest: Send {
     /// When the file can't be read.
     fn was_filled(&self) -> Result<bool, StoreError>;
 
+    /// Shows each entry, in the order of their numbers: of very many, most callers keep little.
+    ///
+    /// # Errors
+    /// When the file can't be read; then some may have been shown.
+    fn each_entry(&self, see: &mut dyn FnMut(Entry)) -> Result<(), StoreError>;
+
     /// All entries.
     ///
     /// # Errors
-    /// When the file can't be read.
-    fn entries(&self) -> Result<Vec<Entry>, StoreError>;
+    /// As [`Manifest::each_entry`].
+    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        self.each_entry(&mut |entry| entries.push(entry))?;
+        Ok(entries)
+    }
 
     /// Folders that we made.
     ///

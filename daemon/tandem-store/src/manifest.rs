@@ -85,7 +85,7 @@ impl SqliteManifest {
 
     /// Reads every row as if to use it; for a file that is suspected.
     pub(crate) fn check_rows(&self) -> Result<(), StoreError> {
-        self.entries()?;
+        self.each_entry(&mut drop)?;
         self.folders()?;
         self.pending()?;
         self.results()?;
@@ -95,8 +95,18 @@ impl SqliteManifest {
 }
 
 impl Manifest for SqliteManifest {
-    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
-        self.read(&format!("SELECT {ENTRY_COLUMNS} FROM entries ORDER BY id"), rows::read_entry)
+    fn each_entry(&self, see: &mut dyn FnMut(Entry)) -> Result<(), StoreError> {
+        let query = format!("SELECT {ENTRY_COLUMNS} FROM entries ORDER BY id");
+        let mut read = || {
+            let mut statement = self.connection.prepare_cached(&query)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                see(rows::read_entry(row)?);
+            }
+            Ok(())
+        };
+        let read: rusqlite::Result<()> = read();
+        read.map_err(|error| self.error(&error))
     }
 
     fn was_filled(&self) -> Result<bool, StoreError> {

@@ -104,8 +104,9 @@ impl MemoryManifest {
 }
 
 impl Manifest for MemoryManifest {
-    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
-        Ok(lock(&self.content).entries.values().map(|entry| (**entry).clone()).collect())
+    fn each_entry(&self, see: &mut dyn FnMut(Entry)) -> Result<(), StoreError> {
+        lock(&self.content).entries.values().for_each(|entry| see((**entry).clone()));
+        Ok(())
     }
     fn was_filled(&self) -> Result<bool, StoreError> {
         Ok(lock(&self.content).last_entry > 0)

@@ -173,8 +173,8 @@ struct GatedManifest {
 }
 
 impl Manifest for GatedManifest {
-    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
-        self.gate.call("entries", || self.inner.entries())
+    fn each_entry(&self, see: &mut dyn FnMut(Entry)) -> Result<(), StoreError> {
+        self.gate.call("entries", || self.inner.each_entry(see))
     }
     fn was_filled(&self) -> Result<bool, StoreError> {
         self.gate.call("was-filled", || self.inner.was_filled())

@@ -256,7 +256,7 @@ pub(crate) async fn run(
             let outcome = carry_out(&input, &mut prepared, &observer, &mut results).await;
             let mut report = RunReport::of(outcome.err());
             report.fingerprint = report.failure.is_none().then_some(prepared.fingerprint);
-            finish(&prepared, input.begun, results, &mut report).await;
+            finish(&mut prepared, &input, results, &mut report).await;
             // so many small pieces take a while to free
             let Prepared { library, entries, plan, .. } = prepared;
             freed = Some(tokio::task::spawn_blocking(move || drop((library, entries, plan))));
@@ -331,26 +331,20 @@ async fn carry_out(
 }
 
 /// Records the results and reads the closing figures, as far as the device still answers.
-async fn finish(prepared: &Prepared, begun: Option<Begun>, results: Results, report: &mut RunReport) {
+async fn finish(prepared: &mut Prepared, input: &RunInput, results: Results, report: &mut RunReport) {
     report.space = prepared.storage.space().await.ok();
-    // a run that came to its end knows what is there; one that was cut may have recorded more than it knows
-    let read_again;
-    let entries = match report.failure {
-        None => &prepared.entries,
-        Some(_) => {
-            let entries = prepared.journal.with(|manifest| manifest.entries()).await;
-            match entries {
-                Ok(entries) => {
-                    read_again = entries;
-                    &read_again
-                }
-                Err(error) => {
-                    warn!("what the run has added can't be told: {}", error.message);
-                    &prepared.entries
-                }
-            }
-        }
-    };
+    let mut is_known = true;
+    if report.failure.is_some() {
+        // one that was cut may have recorded more than it knows
+        prepared.entries = Vec::new();
+        let recorded = prepared.journal.with(|manifest| manifest.entries()).await;
+        prepared.entries = recorded.unwrap_or_else(|error| {
+            warn!("what is on the device after the run can't be told: {}", error.message);
+            is_known = false;
+            Vec::new()
+        });
+    }
+    let entries = &prepared.entries;
     let is_there = |entry: &&Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
     let there = entries.iter().filter(is_there).filter_map(|entry| match &entry.origin {
         Origin::Track(uri) => Some(&*uri.0),
@@ -361,14 +355,16 @@ async fn finish(prepared: &Prepared, begun: Option<Begun>, results: Results, rep
     let rows = rows_of(rows, earlier, report.failure.as_ref(), |media| there.contains(media));
     report.take_rows(&rows);
     report.verify_failed = verify_failed;
-    report.last_sync.item_count = u32::try_from(there.len()).unwrap_or(u32::MAX);
+    let before = input.partnership.last_sync.item_count;
+    report.last_sync.item_count =
+        if is_known { u32::try_from(there.len()).unwrap_or(u32::MAX) } else { before };
     report.has_skipped_files = entries.iter().any(|entry| entry.state == EntryState::Skipped);
     let record = move |manifest: &mut dyn Manifest| {
         manifest.set_results(&rows)?;
         manifest.open_run()
     };
     match prepared.journal.with(record).await {
-        Ok(open) => report.take_counts(begun, open),
+        Ok(open) => report.take_counts(input.begun, open),
         Err(error) => {
             report.failure.get_or_insert(error);
         }

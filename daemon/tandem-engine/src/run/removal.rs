@@ -8,11 +8,11 @@ use super::prepare::Prepared;
 use super::recover;
 use super::temporary::{TEMPORARY_FOLDER, TemporaryNames};
 use crate::parts::Parts;
-use foldhash::{HashSet, HashSetExt};
+use foldhash::HashSet;
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
-use tandem_model::manifest::{Correction, Entry, EntryState, Intent, Outcome};
+use tandem_model::manifest::{Correction, Entry, EntryState, Intent, Manifest, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Player, Storage, Transfer};
 use tracing::{debug, warn};
@@ -51,7 +51,8 @@ async fn remove_recorded(
     for (entry, _) in &stays {
         warn!(id = entry.id, "a file of an ended partnership stays on the device");
     }
-    remove_folders(journal, storage, HashSet::new()).await?;
+    let made = journal.with(|manifest| manifest.folders()).await?;
+    remove_folders(journal, storage, made).await?;
     storage.flush().await?;
     Ok(stays.first().map(|(_, error)| {
         format!(
@@ -118,21 +119,38 @@ async fn settle_recorded(storage: &dyn Storage, journal: &Journal) -> Result<(),
     if !recover::recover(journal, storage, &entries, None, true).await? {
         return Ok(());
     }
-    let entries = journal.with(|manifest| manifest.entries()).await?;
-    remove_folders(journal, storage, needed_folders(&entries)).await?;
+    remove_folders(journal, storage, unneeded_folders(journal).await?).await?;
     Ok(storage.flush().await?)
 }
 
-/// The folders above what is on the device.
-fn needed_folders(entries: &[Entry]) -> HashSet<&str> {
-    let there = entries.iter().filter(|entry| entry.state != EntryState::Skipped);
-    there.flat_map(|entry| entry.path.ancestors()).collect()
+/// Whether the folders above an entry's file are needed: it is on the device.
+fn needs_folders(entry: &Entry) -> bool {
+    entry.state != EntryState::Skipped
+}
+
+/// Folders of ours that by the record nothing of ours lies in any more. The entries are looked at one by one: a run has
+/// them already.
+async fn unneeded_folders(journal: &Journal) -> Result<Vec<DevicePath>, RunError> {
+    let unneeded = |manifest: &mut dyn Manifest| {
+        let made = manifest.folders()?;
+        let mut unneeded: HashSet<&str> = made.iter().map(DevicePath::as_str).collect();
+        manifest.each_entry(&mut |entry| {
+            if needs_folders(&entry) {
+                for folder in entry.path.ancestors() {
+                    unneeded.remove(folder);
+                }
+            }
+        })?;
+        Ok(made.iter().filter(|folder| unneeded.contains(folder.as_str())).cloned().collect())
+    };
+    journal.with(unneeded).await
 }
 
 /// Whether a cut, or the user, has left folders of ours that nothing of ours lies in.
 pub(crate) async fn is_untidy(prepared: &Prepared) -> Result<bool, RunError> {
     let made = prepared.journal.with(|manifest| manifest.folders()).await?;
-    let needed = needed_folders(&prepared.entries);
+    let there = prepared.entries.iter().filter(|entry| needs_folders(entry));
+    let needed: HashSet<&str> = there.flat_map(|entry| entry.path.ancestors()).collect();
     if made.iter().any(|folder| !needed.contains(folder.as_str())) {
         return Ok(true);
     }
@@ -141,18 +159,15 @@ pub(crate) async fn is_untidy(prepared: &Prepared) -> Result<bool, RunError> {
 
 /// Removes folders of ours that nothing of ours lies in any more.
 pub(crate) async fn tidy_folders(prepared: &Prepared) -> Result<(), RunError> {
-    let entries = prepared.journal.with(|manifest| manifest.entries()).await?;
-    remove_folders(&prepared.journal, &*prepared.storage, needed_folders(&entries)).await
+    let unneeded = unneeded_folders(&prepared.journal).await?;
+    remove_folders(&prepared.journal, &*prepared.storage, unneeded).await
 }
 
 async fn remove_folders(
     journal: &Journal,
     storage: &dyn Storage,
-    needed: HashSet<&str>,
+    unneeded: Vec<DevicePath>,
 ) -> Result<(), RunError> {
-    let made = journal.with(|manifest| manifest.folders()).await?;
-    let unneeded: Vec<DevicePath> =
-        made.into_iter().filter(|folder| !needed.contains(folder.as_str())).collect();
     let mut folders = unneeded.clone();
     folders.extend(DevicePath::parse(TEMPORARY_FOLDER));
     storage.remove_empty_folders(folders).await?;

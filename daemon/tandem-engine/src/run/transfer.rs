@@ -18,10 +18,11 @@ use foldhash::HashMap;
 use sending::Item;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tandem_model::error::LibraryError;
+use tandem_model::error::{LibraryError, StoreError};
 use tandem_model::id::TrackId;
 use tandem_model::library::{Library, OpenedTrack};
-use tandem_model::manifest::{Intent, Origin, Outcome};
+use tandem_model::manifest::{Entry, Intent, Manifest, Origin, Outcome};
+use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 
 /// Items recorded together, at most. Two groups of files are open at once.
@@ -79,11 +80,44 @@ pub(crate) async fn carry_out(
     let outcomes = std::mem::take(&mut course.outcomes);
     let recorded = course.prepared.journal.commit(outcomes, Vec::new()).await;
     course.observer.progress.send_modify(|progress| progress.current = None);
-    let entries = course.prepared.journal.with(|manifest| manifest.entries()).await;
     end?;
     recorded?;
+    // what was planned from goes before what is true now comes: of very many tracks both at once would be much
+    (prepared.plan.writes, prepared.entries) = (Vec::new(), Vec::new());
+    let library = std::mem::take(&mut prepared.library);
+    let read = prepared.journal.with(move |manifest| {
+        let entries = entries_beside(manifest, &library.tracks);
+        Ok((library, entries))
+    });
+    let entries;
+    (prepared.library, entries) = read.await?;
     prepared.entries = entries?;
     Ok(())
+}
+
+/// All entries; where a track is of the library, its URI is the library's own text.
+fn entries_beside(manifest: &dyn Manifest, tracks: &[Track]) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::with_capacity(tracks.len());
+    // most are recorded in the order in which the library tells of them
+    let mut next = 0;
+    let mut by_uri = None;
+    manifest.each_entry(&mut |mut entry| {
+        if let Origin::Track(uri) = &mut entry.origin {
+            if tracks.get(next).is_none_or(|track| track.uri != *uri) {
+                let by_uri = by_uri.get_or_insert_with(|| {
+                    let all = tracks.iter().enumerate().map(|(position, track)| (&*track.uri.0, position));
+                    all.collect::<HashMap<&str, usize>>()
+                });
+                next = by_uri.get(&*uri.0).copied().unwrap_or(tracks.len());
+            }
+            if let Some(track) = tracks.get(next) {
+                *uri = track.uri.clone();
+            }
+            next += 1;
+        }
+        entries.push(entry);
+    })?;
+    Ok(entries)
 }
 
 /// The plan as steps in their order.

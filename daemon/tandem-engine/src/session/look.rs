@@ -194,8 +194,12 @@ fn forgive(record: &mut Partnerships, device: &DeviceId) {
 
 async fn has_skipped_files(parts: &Parts, relationship: Guid) -> bool {
     let manifests = Arc::clone(&parts.manifests);
-    let entries = blocking(manifests.may_block(), move || manifests.open(relationship)?.entries()).await;
-    entries.is_ok_and(|entries| entries.iter().any(|entry| entry.state == EntryState::Skipped))
+    let any = blocking(manifests.may_block(), move || {
+        let mut any = false;
+        manifests.open(relationship)?.each_entry(&mut |entry| any |= entry.state == EntryState::Skipped)?;
+        Ok(any)
+    });
+    any.await.unwrap_or(false)
 }
 
 /// The owner's library; without it, the session goes on and the run says why it can't.

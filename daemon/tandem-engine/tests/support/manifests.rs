@@ -44,8 +44,8 @@ impl Manifest for WatchedManifest {
     fn was_filled(&self) -> Result<bool, StoreError> {
         self.inner.was_filled()
     }
-    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
-        self.inner.entries()
+    fn each_entry(&self, see: &mut dyn FnMut(Entry)) -> Result<(), StoreError> {
+        self.inner.each_entry(see)
     }
     fn folders(&self) -> Result<Vec<DevicePath>, StoreError> {
         self.inner.folders()
