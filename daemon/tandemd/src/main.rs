@@ -37,7 +37,7 @@ const THREAD_GRACE: Duration = Duration::from_millis(100);
 pub(crate) struct Mistake(pub(crate) String);
 
 fn main() -> ExitCode {
-    allocator::keep_one_arena();
+    allocator::give_back();
     let args = Args::parse();
     let Err(error) = run(&args) else { return ExitCode::SUCCESS };
     // Where nobody has logged it yet: errors before logging starts, and those that end the daemon. A closed stderr
