@@ -258,19 +258,28 @@ impl Tree {
     /// Removes the folder; those that aren't empty, aren't there, or aren't folders stay as they are.
     pub(crate) fn remove_if_empty(&self, folder: &DevicePath) -> Result<(), Errno> {
         if self.breaks_folders() {
-            return self.remove_lastingly(&[folder]);
+            self.remove_lastingly(&[folder])
+        } else {
+            self.remove_empty(folder).map(drop)
         }
-        let removed = self
-            .folder(parent_of(folder))
-            .and_then(|parent| rustix::fs::unlinkat(&parent, folder.name(), AtFlags::REMOVEDIR));
+    }
+
+    /// The same; hands over what was removed: as long as that is open, its space isn't freed.
+    pub(super) fn remove_empty(&self, folder: &DevicePath) -> Result<Option<OwnedFd>, Errno> {
+        let removed = self.folder(folder.as_str()).and_then(|open| {
+            let above = self.folder(parent_of(folder))?;
+            rustix::fs::unlinkat(&above, folder.name(), AtFlags::REMOVEDIR).map(|()| open)
+        });
         match removed {
-            Ok(()) => self.note_change(parent_of(folder)),
-            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT | Errno::NOTDIR) => {}
+            Ok(open) => {
+                self.note_change(parent_of(folder));
+                Ok(Some(open))
+            }
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT | Errno::NOTDIR) => Ok(None),
             // a link or a mount is in its place
-            Err(Errno::LOOP | Errno::XDEV | Errno::BUSY) => {}
-            Err(errno) => return Err(errno),
+            Err(Errno::LOOP | Errno::XDEV | Errno::BUSY) => Ok(None),
+            Err(errno) => Err(errno),
         }
-        Ok(())
     }
 
     /// What is at this name; `None` for nothing. Links are not followed.
