@@ -31,8 +31,9 @@ REPAIR = {
     "fat32": "fsck.fat -a /dev/sda >/run/repaired; code=$?; sed -i -e '/^fsck.fat/d' -e '/^.dev.sda/d' /run/repaired",
     "exfat": "fsck.exfat -y /dev/sda >/run/repaired; code=$?; sed -i -e '/^exfatprogs/d' -e '/clean/d' /run/repaired",
 }
+# Nobody starts the daemon before its state is there: a stick that was repaired is announced anew.
 STOP = f"""
-systemctl stop tandemd 'tandem-library@*' && ! grep ^/dev/sda /proc/mounts
+systemctl mask --now --runtime tandemd && systemctl stop tandemd 'tandem-library@*' && ! grep ^/dev/sda /proc/mounts
 umount /var/lib/tandem && sync && blockdev --flushbufs /dev/sda {STATE}
 """
 
@@ -41,7 +42,8 @@ def _start(bench: Bench, kind: str) -> list[str]:
     """Starts as a machine does that was cut off; what was repaired."""
     shell = f"{REPAIR[kind]}; cat /run/repaired; [ $code -le 1 ] || exit $code"
     repaired = bench.guest.check(shell).splitlines()
-    bench.guest.check(f"mount {STATE} /var/lib/tandem && systemctl reset-failed tandemd && systemctl start tandemd")
+    bench.guest.check(f"mount {STATE} /var/lib/tandem && systemctl unmask --runtime tandemd")
+    bench.guest.check("systemctl reset-failed tandemd; systemctl start tandemd")
     return [line.strip().rstrip(".") for line in repaired if line.strip()]
 
 
