@@ -159,15 +159,11 @@ mod tests {
     use tandem_model::id::{DeviceId, MediaUri};
 
     fn snapshot() -> Snapshot {
-        Snapshot::absent(DeviceDescription {
-            id: DeviceId("a".to_owned()),
-            kind: Kind::Folder,
-            name: "Walkman".to_owned(),
-            manufacturer: String::new(),
-            model: String::new(),
-            serial_number: String::new(),
-            firmware: String::new(),
-        })
+        Snapshot::absent(DeviceDescription::named(
+            DeviceId("a".to_owned()),
+            Kind::Folder,
+            "Walkman".to_owned(),
+        ))
     }
 
     fn names(changes: &Changes) -> Vec<&'static str> {

@@ -11,13 +11,8 @@ const OTHER: Uid = 1001;
 
 fn new_device() -> Snapshot {
     let mut snapshot = Snapshot::absent(DeviceDescription {
-        id: DeviceId("folder-1".to_owned()),
-        kind: Kind::Folder,
-        name: "Walkman".to_owned(),
-        manufacturer: String::new(),
-        model: String::new(),
         serial_number: "S1".to_owned(),
-        firmware: String::new(),
+        ..DeviceDescription::named(DeviceId("folder-1".to_owned()), Kind::Folder, "Walkman")
     });
     snapshot.status = Status::NewDevice;
     snapshot

@@ -247,15 +247,7 @@ mod tests {
     fn arrival(name: &str) -> Presence {
         Presence::Arrived(Arrival {
             key: name.to_owned(),
-            description: DeviceDescription {
-                id: DeviceId(name.to_owned()),
-                kind: Kind::Folder,
-                name: name.to_owned(),
-                manufacturer: String::new(),
-                model: String::new(),
-                serial_number: String::new(),
-                firmware: String::new(),
-            },
+            description: DeviceDescription::named(DeviceId(name.to_owned()), Kind::Folder, name),
             port: String::new(),
             locator: Locator::Folder { path: name.into() },
         })

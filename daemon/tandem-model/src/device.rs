@@ -117,3 +117,20 @@ pub struct DeviceDescription {
     #[serde(default)]
     pub firmware: String,
 }
+
+impl DeviceDescription {
+    /// One that tells no more than its name.
+    #[must_use]
+    pub fn named(id: DeviceId, kind: Kind, name: impl Into<String>) -> Self {
+        let untold = String::new;
+        Self {
+            id,
+            kind,
+            name: name.into(),
+            manufacturer: untold(),
+            model: untold(),
+            serial_number: untold(),
+            firmware: untold(),
+        }
+    }
+}

@@ -94,15 +94,11 @@ impl Simulated {
         let stem =
             Path::new(&self.name).file_stem().map_or(&*self.name, |stem| stem.to_str().unwrap_or("player"));
         let legal = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-        let description = DeviceDescription {
-            id: DeviceId(format!("simulated-{}", stem.chars().map(legal).collect::<String>())),
-            kind: Kind::Mtp,
-            name: format!("Simulated {stem}"),
-            manufacturer: String::new(),
-            model: String::new(),
-            serial_number: String::new(),
-            firmware: String::new(),
-        };
+        let description = DeviceDescription::named(
+            DeviceId(format!("simulated-{}", stem.chars().map(legal).collect::<String>())),
+            Kind::Mtp,
+            format!("Simulated {stem}"),
+        );
         let locator = Locator::Simulated { profile: self.name.clone() };
         Arrival { key: format!("simulated:{}", self.name), description, port: String::new(), locator }
     }

@@ -18,15 +18,7 @@ const FILE: &str = "name = 'Directory player'\nbus_name = 'org.example.Directory
                     object = '/org/example/DirectoryPlayer'\n[parameters]\nUseExtendedWmdm = 1\n";
 
 fn description() -> DeviceDescription {
-    DeviceDescription {
-        id: DeviceId("provider-directory".to_owned()),
-        kind: Kind::Provider,
-        name: String::new(),
-        manufacturer: String::new(),
-        model: String::new(),
-        serial_number: String::new(),
-        firmware: String::new(),
-    }
+    DeviceDescription::named(DeviceId("provider-directory".to_owned()), Kind::Provider, "")
 }
 
 async fn provided() -> Option<Subject> {

@@ -160,15 +160,7 @@ impl Stage {
     }
 
     fn arrival(&self) -> Arrival {
-        let description = DeviceDescription {
-            id: self.device.clone(),
-            kind: Kind::Provider,
-            name: "Player".to_owned(),
-            manufacturer: String::new(),
-            model: String::new(),
-            serial_number: String::new(),
-            firmware: String::new(),
-        };
+        let description = DeviceDescription::named(self.device.clone(), Kind::Provider, "Player");
         let device = ProviderDevice {
             canonical_name: format!("directory:{}", self.player().display()),
             ids: None,

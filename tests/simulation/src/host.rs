@@ -281,15 +281,7 @@ impl Host {
 fn arrival() -> Arrival {
     Arrival {
         key: KEY.to_owned(),
-        description: DeviceDescription {
-            id: device_id(),
-            kind: Kind::Mtp,
-            name: KEY.to_owned(),
-            manufacturer: String::new(),
-            model: String::new(),
-            serial_number: String::new(),
-            firmware: String::new(),
-        },
+        description: DeviceDescription::named(device_id(), Kind::Mtp, KEY),
         port: String::new(),
         locator: Locator::Simulated { profile: "none".to_owned() },
     }

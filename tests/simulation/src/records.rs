@@ -222,15 +222,7 @@ fn outcome((intent, what): &(i64, Intent)) -> Outcome {
 pub fn partnerships(count: u8) -> Partnerships {
     let device = |number: u8| DeviceId(format!("device-{number}"));
     let known = |number: u8| KnownDevice {
-        description: DeviceDescription {
-            id: device(number),
-            kind: Kind::Folder,
-            name: format!("Player {number}"),
-            manufacturer: String::new(),
-            model: String::new(),
-            serial_number: String::new(),
-            firmware: String::new(),
-        },
+        description: DeviceDescription::named(device(number), Kind::Folder, format!("Player {number}")),
         friendly_name: None,
         guid: Guid(100 + u128::from(number)),
         declined: false,

@@ -40,13 +40,12 @@ pub(super) fn arrival(offer: &Offer, identity: &Properties) -> Result<Arrival, F
     // a connection's own name is another one each time it registers
     let lasting = if offer.bus_name.starts_with(':') { &offer.name } else { offer.bus_name.as_str() };
     let description = DeviceDescription {
-        id: DeviceId(format!("provider-{}-{}", part(lasting), part(&canonical_name))),
-        kind: Kind::Provider,
-        name: offer.name.clone(),
-        manufacturer: String::new(),
-        model: String::new(),
         serial_number: serial.clone(),
-        firmware: String::new(),
+        ..DeviceDescription::named(
+            DeviceId(format!("provider-{}-{}", part(lasting), part(&canonical_name))),
+            Kind::Provider,
+            offer.name.clone(),
+        )
     };
     let key = key(offer, &canonical_name);
     let device = ProviderDevice {

@@ -79,15 +79,7 @@ mod tests {
     #[test]
     fn the_mark_on_the_device_decides_whose_it_is() {
         let id = DeviceId("d".to_owned());
-        let description = DeviceDescription {
-            id: id.clone(),
-            kind: Kind::Folder,
-            name: String::new(),
-            manufacturer: String::new(),
-            model: String::new(),
-            serial_number: String::new(),
-            firmware: String::new(),
-        };
+        let description = DeviceDescription::named(id.clone(), Kind::Folder, "");
         let mut known = KnownDevice {
             description,
             friendly_name: None,

@@ -411,15 +411,7 @@ impl World {
         let path = self.player(name);
         Arrival {
             key: path.display().to_string(),
-            description: DeviceDescription {
-                id: DeviceId(name.to_owned()),
-                kind: Kind::Folder,
-                name: name.to_owned(),
-                manufacturer: String::new(),
-                model: String::new(),
-                serial_number: String::new(),
-                firmware: String::new(),
-            },
+            description: DeviceDescription::named(DeviceId(name.to_owned()), Kind::Folder, name),
             port: String::new(),
             locator: Locator::Folder { path },
         }

@@ -16,15 +16,7 @@ use tandem_model::presence::{Arrival, Locator, Mounted, Mounter};
 use tandem_players::Players;
 
 pub fn arrival(kind: Kind, name: &str, locator: Locator) -> Arrival {
-    let description = DeviceDescription {
-        id: DeviceId(format!("test-{name}")),
-        kind,
-        name: name.into(),
-        manufacturer: String::new(),
-        model: String::new(),
-        serial_number: String::new(),
-        firmware: String::new(),
-    };
+    let description = DeviceDescription::named(DeviceId(format!("test-{name}")), kind, name);
     Arrival { key: name.into(), description, port: String::new(), locator }
 }
 
