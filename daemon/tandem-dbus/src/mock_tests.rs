@@ -1,23 +1,20 @@
 //! Proves the calls to UDisks2 and systemd against mocks of both on a private bus.
 
-use crate::inhibitor::inhibit_while;
-use crate::systemd::Systemd;
+mod asking;
+mod services;
+
 use crate::udisks2::Udisks2;
 use futures_util::StreamExt;
 use kit::PrivateBus;
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tandem_model::error::{LibraryError, PlayerError};
-use tandem_model::library::AgentStarter;
+use tandem_model::error::PlayerError;
 use tandem_model::presence::{Mounted, Mounter};
 use tokio::sync::watch;
 use zbus::fdo::ObjectManager;
-use zbus::names::InterfaceName;
-use zbus::object_server::SignalEmitter;
 use zbus::{
     Connection, DBusError, ObjectPath, OwnedObjectPath, OwnedVariant, Variant, connection, interface,
 };
@@ -27,9 +24,6 @@ const BLOCK: &str = "/org/freedesktop/UDisks2/block_devices/one";
 const SESSION: &str = "/org/freedesktop/login1/session/_31";
 const DRIVE: &str = "/org/freedesktop/UDisks2/drives/one";
 const MANAGER: &str = "/org/freedesktop/UDisks2/Manager";
-
-/// A node that is there while UDisks2 doesn't know of it.
-const NODE_OF_CROWD: &str = "/dev/null";
 
 type Options = HashMap<String, OwnedVariant>;
 
@@ -111,16 +105,6 @@ impl Resolver {
         let script = self.0.lock().unwrap();
         let known = script.known.iter().filter(|(node, _)| *device["path"] == Variant::from(*node));
         known.map(|(_, path)| ObjectPath::from_static_str_unchecked(path).into()).collect()
-    }
-}
-
-/// One of before that could be asked.
-struct OldManager;
-
-#[interface(name = "org.freedesktop.UDisks2.Manager")]
-impl OldManager {
-    fn get_block_devices(&self, _options: Options) -> Vec<OwnedObjectPath> {
-        Vec::new()
     }
 }
 
@@ -210,19 +194,6 @@ impl Session {
     #[zbus(property, name = "Type")]
     fn kind(&self) -> &str {
         "wayland"
-    }
-}
-
-struct Manager(Arc<Mutex<Vec<String>>>);
-
-#[interface(name = "org.freedesktop.systemd1.Manager")]
-impl Manager {
-    fn start_unit(&self, name: String, mode: String) -> zbus::fdo::Result<OwnedObjectPath> {
-        if name == "tandem-library@1.service" {
-            return Err(zbus::fdo::Error::Failed("unit not found".to_owned()));
-        }
-        self.0.lock().unwrap().push(format!("{name} {mode}"));
-        Ok(ObjectPath::from_static_str_unchecked("/org/freedesktop/systemd1/job/1").into())
     }
 }
 
@@ -325,115 +296,6 @@ async fn a_desktop_that_mounts_nothing_is_not_waited_for_long() {
 }
 
 #[tokio::test]
-async fn a_device_that_udisks_learns_of_later_is_waited_for() {
-    let late = "/org/freedesktop/UDisks2/block_devices/two";
-    let mock = mock(Script::default()).await;
-    let udisks = async {
-        mock.called("ResolveDevice").await;
-        mock.script.lock().unwrap().known.push(("/dev/null", late));
-        let server = mock._service.object_server();
-        server.at(late, Block("/dev/null")).await.unwrap();
-        server.at(late, Filesystem(Arc::clone(&mock.script))).await.unwrap();
-    };
-    let (mounted, ()) = tokio::join!(mock.mounter.mount(Path::new("/dev/null")), udisks);
-    assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
-}
-
-/// Tells of many other objects before it answers those who listen, and of the device last.
-struct Crowd {
-    asked: Arc<AtomicUsize>,
-}
-
-#[interface(name = "org.freedesktop.UDisks2.Manager")]
-impl Crowd {
-    async fn resolve_device(
-        &self,
-        _device: HashMap<String, OwnedVariant>,
-        _options: Options,
-        #[zbus(connection)] connection: &Connection,
-    ) -> Vec<OwnedObjectPath> {
-        const OTHERS: usize = 200;
-        match self.asked.fetch_add(1, Ordering::Relaxed) {
-            // nobody listens yet
-            0 => return Vec::new(),
-            1 => {}
-            _ => return vec![ObjectPath::from_static_str_unchecked(BLOCK).into()],
-        }
-        let emitter = SignalEmitter::new(connection, "/org/freedesktop/UDisks2").unwrap();
-        let name = |name| InterfaceName::from_static_str_unchecked(name);
-        for number in 0..OTHERS {
-            let path = ObjectPath::try_from(format!("/org/freedesktop/UDisks2/jobs/{number}")).unwrap();
-            let job = HashMap::from([(name("org.freedesktop.UDisks2.Job"), HashMap::new())]);
-            Announcer::interfaces_added(&emitter, path, job).await.unwrap();
-        }
-        let node = [NODE_OF_CROWD.as_bytes(), b"\0"].concat();
-        let added = [
-            (name("org.freedesktop.UDisks2.Block"), HashMap::from([("Device", Variant::from(node))])),
-            (name("org.freedesktop.UDisks2.Filesystem"), HashMap::new()),
-        ];
-        let path = ObjectPath::from_static_str_unchecked(BLOCK);
-        Announcer::interfaces_added(&emitter, path, HashMap::from(added)).await.unwrap();
-        Vec::new()
-    }
-}
-
-/// Tells of objects that aren't there.
-struct Announcer;
-
-#[interface(name = "org.freedesktop.DBus.ObjectManager")]
-impl Announcer {
-    #[zbus(signal)]
-    async fn interfaces_added(
-        emitter: &SignalEmitter<'_>,
-        object: ObjectPath<'_>,
-        interfaces: HashMap<InterfaceName<'_>, HashMap<&str, Variant<'_>>>,
-    ) -> zbus::Result<()>;
-}
-
-#[tokio::test]
-async fn a_device_that_comes_in_a_crowd_is_asked_for_thrice() {
-    let (bus, asked) = (PrivateBus::start(), Arc::new(AtomicUsize::new(0)));
-    let _service = connection::Builder::address(bus.address())
-        .serve_at("/org/freedesktop/UDisks2", Announcer)
-        .serve_at(MANAGER, Crowd { asked: Arc::clone(&asked) })
-        .serve_at(BLOCK, Block(NODE_OF_CROWD))
-        .serve_at(BLOCK, Filesystem(Shared::default()))
-        .name("org.freedesktop.UDisks2")
-        .build()
-        .await
-        .unwrap();
-    let mounter = Udisks2::new(bus.connect().await);
-    let mounted = tokio::time::timeout(kit::LIMIT, mounter.mount(Path::new(NODE_OF_CROWD))).await.unwrap();
-    assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
-    assert_eq!(asked.load(Ordering::Relaxed), 3);
-}
-
-#[tokio::test]
-async fn an_old_udisks_is_asked_for_all_that_it_knows() {
-    let mock = mock(Script::default()).await;
-    let server = mock._service.object_server();
-    server.remove::<Resolver, _>(MANAGER).await.unwrap();
-    server.at(MANAGER, OldManager).await.unwrap();
-    let mounted = mock.mounter.mount(Path::new(NODE)).await;
-    assert_eq!(mounted, Ok(Mounted { path: "/run/media/one".into(), ours: true }));
-}
-
-#[tokio::test]
-async fn a_mount_asks_for_one_device_alone() {
-    let mock = mock(Script::default()).await;
-    let calls = zbus::MatchRule::builder().msg_type(zbus::message::Type::MethodCall);
-    let rule = calls.member("GetManagedObjects").build().unwrap();
-    let mut asked = zbus::MessageStream::for_match_rule(rule, &mock._service, None).await.unwrap();
-    mock.mounter.mount(Path::new(NODE)).await.unwrap();
-    mock.mounter.unmount(Path::new(NODE)).await.unwrap();
-    // ejecting asks for the other drives of the device; its question comes after those that there were before
-    mock.mounter.eject(Path::new(NODE)).await.unwrap();
-    asked.next().await.unwrap().unwrap();
-    let more = futures_util::FutureExt::now_or_never(asked.next());
-    assert!(more.is_none(), "{more:?}");
-}
-
-#[tokio::test]
 async fn refusals_are_told_apart() {
     let refused =
         mock(Script { refuse_mount: Some(Refusal::NotAuthorizedCanObtain), ..Script::default() }).await;
@@ -460,43 +322,4 @@ async fn without_udisks_the_error_says_so() {
     let mounter = Udisks2::new(bus.connect().await);
     let error = mounter.mount(Path::new(NODE)).await;
     assert!(matches!(&error, Err(PlayerError::Other(text)) if text.contains("udisks2")), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_lock_against_sleep_is_held_while_something_is_copied() {
-    let mock = mock(Script::default()).await;
-    let locks = watch::Sender::default();
-    let mut given = locks.subscribe();
-    mock._service.object_server().at("/org/freedesktop/login1", Logind(locks)).await.unwrap();
-    mock._service.request_name("org.freedesktop.login1").await.unwrap();
-    let busy = watch::Sender::new(false);
-    let (client, told) = (mock.client.clone(), busy.subscribe());
-    let guard = tokio::spawn(async move { inhibit_while(&client, told).await });
-    for _ in 0..2 {
-        busy.send_replace(true);
-        tokio::time::timeout(kit::LIMIT, given.changed()).await.unwrap().unwrap();
-        busy.send_replace(false);
-        // the lock's other end is closed when it is given back
-        let lock = given.borrow_and_update().as_ref().unwrap().try_clone().unwrap();
-        let closed = tokio::task::spawn_blocking(move || std::io::Read::read(&mut &lock, &mut [0]));
-        assert_eq!(tokio::time::timeout(kit::LIMIT, closed).await.unwrap().unwrap().unwrap(), 0);
-    }
-    drop(busy);
-    tokio::time::timeout(kit::LIMIT, guard).await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn agents_are_started_by_their_unit() {
-    let mock = mock(Script::default()).await;
-    let units = Arc::new(Mutex::new(Vec::new()));
-    let server = mock._service.object_server();
-    server.at("/org/freedesktop/systemd1", Manager(Arc::clone(&units))).await.unwrap();
-    mock._service.request_name("org.freedesktop.systemd1").await.unwrap();
-    let systemd = Systemd::new(mock.client.clone());
-    systemd.start(1000).await.unwrap();
-    assert_eq!(*units.lock().unwrap(), ["tandem-library@1000.service replace"]);
-    let error = systemd.start(1).await;
-    assert!(
-        matches!(error, Err(LibraryError::Unavailable(text)) if text.contains("systemctl status tandem-library@1.service"))
-    );
 }

@@ -1,10 +1,10 @@
 //! Proves that a provider may do anything wrong at any of its calls: nothing foreign is touched, nothing
 //! blocks, and with a provider that works again all can be put in order.
 
-use super::fake::{Device, Fake, Harm, description, device};
-use super::link::{Limits, ProviderBus};
-use super::opener::Opener;
-use super::registry::Registry;
+mod missing;
+mod together;
+
+use super::fake::{Device, Fake, Harm};
 use futures_util::StreamExt;
 use futures_util::stream;
 use kit::PrivateBus;
@@ -14,7 +14,6 @@ use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Close, Expect, Mark, Player, Source, Tags, Transfer, WriteRequest, Written};
-use tandem_model::presence::Providers;
 use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -25,7 +24,7 @@ const AHEAD: [(&str, &str, &[u8]); 2] = [
     ("Music/A/c.mp3", ".tandem/1123456789abcdef0123456789abcdef.part", b"sent"),
     ("Music/A/d.mp3", ".tandem/2123456789abcdef0123456789abcdef.part", b"and another"),
 ];
-const HARMS: [Harm; 9] = [
+const HARMS: [Harm; 10] = [
     Harm::Hang,
     Harm::Late,
     Harm::DieBefore,
@@ -35,6 +34,7 @@ const HARMS: [Harm; 9] = [
     Harm::Refuse("Failed"),
     Harm::Refuse("InterfaceDead"),
     Harm::Refuse("NotSupported"),
+    Harm::Refuse("NotFound"),
 ];
 
 fn path(text: &str) -> DevicePath {
@@ -200,23 +200,6 @@ async fn whatever_goes_wrong_at_whichever_call_harms_nothing_and_is_mended() {
 }
 
 #[tokio::test]
-async fn a_device_that_cannot_rename_or_list_at_once_is_served_too() {
-    let bus = PrivateBus::start();
-    let device = fake_device();
-    {
-        let mut device = device.lock().unwrap();
-        (device.renames, device.lists_at_once, device.keeps_later, device.takes_together) =
-            (false, false, false, false);
-    }
-    let fake = Fake::enter(&bus, &device).await;
-    work(&fake, &bus).await.unwrap();
-    let files = device.lock().unwrap().files();
-    let all = ["Music/A/a.mp3", AHEAD[0].0, AHEAD[1].0, OWN.0, "Playlists/l.pla"];
-    assert_eq!(files.keys().collect::<Vec<_>>(), all);
-    assert_eq!(files["Music/A/a.mp3"], b"second");
-}
-
-#[tokio::test]
 async fn what_counts_as_done_was_kept_by_the_device() {
     let bus = PrivateBus::start();
     let device = fake_device();
@@ -292,73 +275,6 @@ async fn a_provider_that_takes_no_more_is_told_by_its_answer() {
 }
 
 #[tokio::test]
-async fn a_device_that_takes_one_file_at_a_time_gets_them_so() {
-    let bus = PrivateBus::start();
-    // two folders, six files, and the one that was refused
-    for (takes_together, made, inserted) in [(false, 9, 0), (true, 7, 2)] {
-        let device = fake_device();
-        {
-            let mut device = device.lock().unwrap();
-            (device.alone, device.takes_together) = (Some("1123"), takes_together);
-        }
-        let fake = Fake::enter(&bus, &device).await;
-        work(&fake, &bus).await.unwrap();
-        let device = device.lock().unwrap();
-        let count = |member: &str| device.calls.iter().filter(|call| *call == member).count();
-        let counted = (count("CreateStorageWithMetadata"), count("Insert"));
-        assert_eq!(counted, (made, inserted), "{:?}", device.calls);
-        let files = device.files();
-        assert_eq!((files[AHEAD[0].0].as_slice(), files[AHEAD[1].0].as_slice()), (AHEAD[0].2, AHEAD[1].2));
-    }
-}
-
-#[tokio::test]
-async fn files_that_are_sent_together_cost_one_call_each() {
-    let bus = PrivateBus::start();
-    let device = fake_device();
-    let fake = Fake::enter(&bus, &device).await;
-    let player = fake.open(&bus).await.unwrap();
-    write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await.unwrap();
-    device.lock().unwrap().calls.clear();
-    send_together(&*player).await.unwrap();
-    assert_eq!(device.lock().unwrap().calls, ["Insert", "Insert", "Flush", "RenameAll"]);
-}
-
-#[tokio::test]
-async fn more_files_than_may_be_unanswered_are_sent_together() {
-    let bus = PrivateBus::start();
-    let device = fake_device();
-    let fake = Fake::enter(&bus, &device).await;
-    let player = fake.open(&bus).await.unwrap();
-    write(&*player, request("Music/A/first.mp3", b"first", Expect::Nothing)).await.unwrap();
-    let (storage, transfer, mut sent) = (player.storage(), Arc::new(Transfer::default()), Vec::new());
-    for number in 0..150 {
-        let temporary = path(&format!(".tandem/{number:032x}.part"));
-        let request = request(&format!("Music/A/{number}.mp3"), b"bytes", Expect::Nothing);
-        sent.push(storage.send(WriteRequest { temporary, ..request }, &transfer).await.unwrap());
-    }
-    let finished = storage.finish(sent).await.unwrap();
-    assert!(finished.iter().all(Result::is_ok));
-    let files = device.lock().unwrap().files();
-    assert!((0..150).all(|number| files[&format!("Music/A/{number}.mp3")] == b"bytes"));
-    let renamed = device.lock().unwrap().calls.iter().filter(|call| *call == "RenameAll").count();
-    assert_eq!(renamed, 2, "128 at a time");
-}
-
-#[tokio::test]
-async fn calls_that_are_told_and_not_there_are_done_without() {
-    let bus = PrivateBus::start();
-    for member in ["Insert", "RenameAll"] {
-        let device = fake_device();
-        device.lock().unwrap().refuses = Some(member);
-        let fake = Fake::enter(&bus, &device).await;
-        work(&fake, &bus).await.unwrap();
-        let calls = device.lock().unwrap().calls.iter().filter(|call| *call == member).count();
-        assert!((1..=2).contains(&calls), "{calls} calls of {member}");
-    }
-}
-
-#[tokio::test]
 async fn a_playlist_that_was_made_without_a_proper_answer_goes() {
     let bus = PrivateBus::start();
     for harm in [Harm::Lie, Harm::Nonsense, Harm::Refuse("Failed")] {
@@ -414,94 +330,4 @@ async fn a_file_is_found_by_its_lasting_id_where_its_user_has_moved_it() {
     assert_eq!(moved, Ok(path("Music/b.mp3")));
     let ids = vec![written.persistent_id, "id999".to_owned(), "Music/A/a.mp3".to_owned()];
     assert_eq!(player.storage().find(ids).await, Ok(vec![Some(path("Music/b.mp3")), None, None]));
-}
-
-async fn manual(change: impl FnOnce(&mut Device)) -> String {
-    let bus = PrivateBus::start();
-    let device = fake_device();
-    device.lock().unwrap().put("at the root.mp3", b"x");
-    change(&mut device.lock().unwrap());
-    let fake = Fake::enter(&bus, &device).await;
-    match fake.open(&bus).await.err() {
-        Some(PlayerError::Manual(reason)) => reason,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[tokio::test]
-async fn what_is_missing_for_synchronising_is_said() {
-    use dbus_interfaces::provider::{DEVICE, OBJECT, PROVIDER, STORAGE};
-    for interface in [PROVIDER, DEVICE, STORAGE, OBJECT] {
-        let reason = manual(|device| device.lacks = Some(interface)).await;
-        assert!(reason.contains(&format!("`{interface}`")), "{reason}");
-    }
-    let reason = manual(|device| device.can_synchronize = vec![0, 0, 0, 0]).await;
-    assert!(reason.contains("WMP2"), "{reason}");
-}
-
-#[tokio::test]
-async fn nobody_to_serve_a_device_is_said_with_the_remedy() {
-    let bus = PrivateBus::start();
-    let directory = tempfile::TempDir::new().unwrap();
-    let registry = Arc::new(Registry::new(vec![directory.path().to_owned()]));
-    let opener = Opener {
-        bus: ProviderBus::At(bus.address().to_owned()),
-        registry: Arc::clone(&registry),
-        limits: Limits::default(),
-    };
-    let reason = async |demanded: Option<&str>| {
-        let mut device = device();
-        device.provider = demanded.map(str::to_owned);
-        match opener.open(&device, description()).await.err() {
-            Some(PlayerError::Manual(reason)) => reason,
-            other => panic!("{other:?}"),
-        }
-    };
-    let told = reason(None).await;
-    assert!(told.contains("USB 0001:0002") && told.contains("providers.d"), "{told}");
-    let told = reason(Some("org.example.Players")).await;
-    assert!(told.contains("`org.example.Players`") && told.contains("providers.d"), "{told}");
-    let file = |parameters: &str| {
-        let text =
-            format!("name = 'P'\nbus_name = 'org.example.P'\nobject = '/p'\n[parameters]\n{parameters}");
-        std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(directory.path().join("p.toml"))
-            .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
-            .unwrap();
-    };
-    file("");
-    let told = reason(None).await;
-    assert!(told.contains("UseExtendedWmdm"), "{told}");
-    file("UseExtendedWmdm = 1");
-    let told = reason(None).await;
-    assert!(told.contains("can't start it") && told.contains("`org.example.P`"), "{told}");
-}
-
-#[tokio::test]
-async fn an_installed_provider_that_runs_already_needs_no_service_file() {
-    let bus = PrivateBus::start();
-    let fake = Fake::enter(&bus, &fake_device()).await;
-    fake.connection.request_name("org.example.Running").await.unwrap();
-    let name = zbus::names::OwnedBusName::try_from("org.example.Running").unwrap();
-    let at = ProviderBus::At(bus.address().to_owned());
-    let link = super::link::Link::open(&at, &name, Limits::default()).await.unwrap();
-    assert_eq!(link.owner(), fake.name.as_str());
-}
-
-#[tokio::test]
-async fn a_provider_that_takes_the_name_later_is_not_called_in_place_of_the_first() {
-    let bus = PrivateBus::start();
-    let old = fake_device();
-    let fake = Fake::enter(&bus, &old).await;
-    fake.connection.request_name("org.example.Upgraded").await.unwrap();
-    let player = fake.open(&bus).await.unwrap();
-    let new = Fake::enter(&bus, &fake_device()).await;
-    fake.connection.clone().close().await.unwrap();
-    new.connection.request_name("org.example.Upgraded").await.unwrap();
-    let written = write(&*player, request("Music/a.mp3", b"x", Expect::Nothing)).await;
-    assert_eq!(written.unwrap_err(), PlayerError::Removed);
-    assert!(new.device.lock().unwrap().calls.is_empty());
 }
