@@ -2,6 +2,7 @@
 //!
 //! Clients and providers depend on this crate and on no other of the workspace; nothing of the daemon's inside belongs here.
 
+pub mod changed_items;
 mod error;
 pub mod names;
 pub mod provider;

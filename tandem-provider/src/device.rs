@@ -180,7 +180,7 @@ pub trait Device: Send + Sync {
         Err(Error::NotSupported(format!("the device doesn't tell what it plays of format {format:#06x}")))
     }
 
-    /// Answers a control code.
+    /// Answers a control code. `WMP1` (0x31504D57) is answered from a [`Changes`](crate::Changes).
     ///
     /// # Errors
     /// When it doesn't know the code.

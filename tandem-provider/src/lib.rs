@@ -29,6 +29,7 @@
 
 mod answers;
 mod calls;
+mod changes;
 mod channel;
 mod check;
 mod device;
@@ -39,6 +40,7 @@ mod registration;
 mod sessions;
 mod standard;
 
+pub use changes::Changes;
 pub use channel::{Sink, Source};
 pub use dbus_interfaces::provider::Error;
 pub use device::{Configuration, Device, Driver, Entry, Handle, Kind, Metadata, New, Power, Space};

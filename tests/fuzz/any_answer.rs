@@ -19,7 +19,7 @@ const ROOT: &str = "/org/example/Players";
 /// When what was let through can't be.
 pub fn read_any_answer(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
-    match kind % 12 {
+    match kind % 13 {
         0 => body(bytes).map_or((), |told: Properties| check_entry(&told)),
         1 => {
             let page: Vec<(OwnedObjectPath, Properties)> = body(bytes).unwrap_or_default();
@@ -50,7 +50,12 @@ pub fn read_any_answer(bytes: &[u8]) {
         8 => drop(control::can_synchronize(&body::<Vec<u8>>(bytes).unwrap_or_default())),
         9 => body(bytes).map_or((), |told: Properties| check_storage(&told)),
         10 => body(bytes).map_or((), |told: Properties| check_announcement(&told)),
-        _ => drop(Parameters::from_options(&body(bytes).unwrap_or_default())),
+        11 => drop(Parameters::from_options(&body(bytes).unwrap_or_default())),
+        _ => {
+            let told = control::changed_items(&body::<Vec<u8>>(bytes).unwrap_or_default());
+            let told = told.map(|told| [told.changed, told.deleted].concat()).unwrap_or_default();
+            assert!(told.iter().all(|path| path.split('/').all(answers::is_name)));
+        }
     }
 }
 

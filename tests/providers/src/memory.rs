@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tandem_provider::{
-    Configuration, Device, Driver, Entry, Error, Handle, Identity, Kind, Metadata, New, Power, Sink, Source,
-    Space,
+    Changes, Configuration, Device, Driver, Entry, Error, Handle, Identity, Kind, Metadata, New, Power, Sink,
+    Source, Space,
 };
 use zbus::{OwnedVariant, Variant};
 
@@ -57,6 +57,10 @@ pub enum Flaw {
     Preference,
     /// It answers control codes that it doesn't know.
     Control,
+    /// It doesn't tell that something was deleted.
+    TellsNoDeletion,
+    /// It tells what was renamed under the old name alone.
+    TellsOldName,
 }
 
 #[derive(Clone)]
@@ -84,6 +88,7 @@ struct State {
 pub struct Memory {
     flaw: Flaw,
     state: Arc<Mutex<State>>,
+    changes: Arc<Changes>,
 }
 
 impl Memory {
@@ -100,7 +105,25 @@ impl Memory {
             references: None,
         };
         let state = State { last: ROOT, nodes: BTreeMap::from([(ROOT, root)]), ..State::default() };
-        Self { flaw, state: Arc::new(Mutex::new(state)) }
+        Self { flaw, state: Arc::new(Mutex::new(state)), changes: Arc::default() }
+    }
+
+    fn path(&self, handle: Handle) -> String {
+        let state = self.state();
+        let mut names = Vec::new();
+        let mut at = state.nodes.get(&handle);
+        while let Some(node) = at.filter(|node| node.parent.is_some()) {
+            names.push(node.name.as_str());
+            at = node.parent.and_then(|parent| state.nodes.get(&parent));
+        }
+        names.reverse();
+        names.join("/")
+    }
+
+    fn tell_deleted(&self, path: String) {
+        if self.flaw != Flaw::TellsNoDeletion {
+            self.changes.deleted(path);
+        }
     }
 
     /// How many folders and files there are.
@@ -140,7 +163,12 @@ impl Memory {
             Some(_) => return Err(Error::Exists(format!("`{name}` is taken"))),
             None => {}
         }
-        self.change(handle, |node| (node.parent, node.name) = (Some(folder), name.to_owned()))
+        self.tell_deleted(self.path(handle));
+        self.change(handle, |node| (node.parent, node.name) = (Some(folder), name.to_owned()))?;
+        if self.flaw != Flaw::TellsOldName {
+            self.changes.changed(self.path(handle));
+        }
+        Ok(())
     }
 }
 
@@ -203,9 +231,9 @@ impl Device for Memory {
         Ok(vec![Configuration::from([("preference".to_owned(), value)])])
     }
 
-    fn control(&self, code: u32, _input: &[u8]) -> Result<Vec<u8>, Error> {
+    fn control(&self, code: u32, input: &[u8]) -> Result<Vec<u8>, Error> {
         match code {
-            0x3150_4D57 => Ok(vec![0; 22]),
+            0x3150_4D57 => self.changes.answer(input),
             0x3250_4D57 => Ok(vec![1, 0, 0, 0]),
             _ if self.flaw == Flaw::Control => Ok(Vec::new()),
             _ => Err(Error::NotSupported(format!("code {code}"))),
@@ -277,6 +305,8 @@ impl Device for Memory {
             references: (format == Some(PLAYLIST)).then(Vec::new),
         };
         state.nodes.insert(handle, node);
+        drop(state);
+        self.changes.changed(self.path(handle));
         Ok(handle)
     }
 
@@ -294,7 +324,9 @@ impl Device for Memory {
             if self.flaw == Flaw::Times {
                 node.modified = 1_800_000_000;
             }
-        })
+        })?;
+        self.changes.changed(self.path(file));
+        Ok(())
     }
 
     fn read(&self, file: Handle, offset: u64, size: u64, sink: &mut Sink) -> Result<(), Error> {
@@ -313,6 +345,7 @@ impl Device for Memory {
                 self.delete(child.handle, true)?;
             }
         }
+        self.tell_deleted(self.path(handle));
         self.state().nodes.remove(&handle).map(drop).ok_or_else(|| gone(handle))
     }
 
@@ -337,7 +370,9 @@ impl Device for Memory {
                 node.metadata.clear();
             }
             node.metadata.extend(metadata);
-        })
+        })?;
+        self.changes.changed(self.path(handle));
+        Ok(())
     }
 
     fn references(&self, playlist: Handle) -> Result<(Vec<Handle>, bool), Error> {

@@ -43,6 +43,8 @@ async fn each_flaw_is_found() {
         (Flaw::FindsNothing, "storages are found by their lasting ids"),
         (Flaw::Preference, "formats are told with what the device plays of them"),
         (Flaw::Control, "control codes are answered or refused"),
+        (Flaw::TellsNoDeletion, "what is changed and deleted is told since a transaction"),
+        (Flaw::TellsOldName, "what is changed and deleted is told since a transaction"),
     ];
     for some in flaws.chunks(5) {
         join_all(some.iter().map(|(flaw, check)| finds(*flaw, check))).await;
@@ -77,9 +79,10 @@ async fn example(bus_name: &str, command: &mut Command, player: &Path) -> Vec<St
     report.with("not-offered").into_iter().map(|(name, _)| name.to_owned()).collect()
 }
 
-const NOT_OFFERED: [&str; 3] = [
+const NOT_OFFERED: [&str; 4] = [
     "the user's name for the device is kept",
     "control codes are answered or refused",
+    "what is changed and deleted is told since a transaction",
     "metadata is set without touching the bytes",
 ];
 

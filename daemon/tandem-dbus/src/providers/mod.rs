@@ -16,6 +16,7 @@ mod introspection;
 mod link;
 mod mark;
 mod mark_file;
+mod memory;
 mod offer;
 mod opener;
 mod opening;
@@ -27,6 +28,7 @@ mod playlists;
 mod pour;
 mod provider_file;
 mod read_back;
+mod recall;
 mod registry;
 mod relay;
 mod send;
@@ -43,6 +45,8 @@ pub(crate) mod any_answer;
 mod fake;
 #[cfg(test)]
 mod harm_tests;
+#[cfg(test)]
+mod recall_tests;
 #[cfg(test)]
 mod service_tests;
 

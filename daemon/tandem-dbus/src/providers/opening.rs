@@ -95,8 +95,9 @@ impl Session {
         )))
     }
 
-    /// Chooses the storage to synchronise to: the first that can be written. Tells its lasting id.
-    pub(super) async fn choose_storage(&mut self, provider: &str) -> Result<String, PlayerError> {
+    /// Chooses the storage to synchronise to: the first that can be written. Tells its lasting id and its free
+    /// space.
+    pub(super) async fn choose_storage(&mut self, provider: &str) -> Result<(String, u64), PlayerError> {
         let told = |fault: Fault| fault.told("asking for storages", "the device");
         let storages =
             self.peer.call(&self.peer.device, (DEVICE, "EnumStorage"), &(), QUICK).await.map_err(told)?;
@@ -117,12 +118,12 @@ impl Session {
             }
             let properties = self.peer.properties(&storage, STORAGE).await.map_err(told)?;
             if !answers::is_read_only(&properties).map_err(told)? {
-                answers::space(&properties).map_err(told)?;
+                let space = answers::space(&properties).map_err(told)?;
                 let id = answers::text(&properties, "PersistentUniqueId").map_err(told)?;
                 let id = if id.is_empty() { storage.as_str().to_owned() } else { id };
                 self.inserts = introspection::has_method(&document, INSERT).map_err(told)?;
                 self.storage = storage;
-                return Ok(id);
+                return Ok((id, space.free));
             }
         }
         Err(PlayerError::ReadOnly(format!("none of its {count} storages can be written")))

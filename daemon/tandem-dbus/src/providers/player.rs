@@ -8,6 +8,7 @@ use super::fault::{Fault, Word};
 use super::introspection;
 use super::link::{Link, QUICK, SLOW, Standing};
 use super::mark;
+use super::memory::Slot;
 use super::offer::Offer;
 use super::opening::{FORMATS_SUPPORTED, create_device};
 use super::peer::introspect;
@@ -63,7 +64,8 @@ impl RemotePlayer {
         }
         let made = create_device(&link, offer, device, usb).await?;
         let mut session = Session::new(link, offer.root.clone(), made, offer.parameters);
-        match Self::look(&mut session, offer, description).await {
+        let past = registry.past(&registry::key(device));
+        match Self::look(&mut session, offer, description, past).await {
             Ok((description, capabilities, id, keeps_mark)) => {
                 let updates_metadata = session.parameters.use_metadata_views;
                 let _opening = Opening::new(registry, device, offer, &session.peer.link);
@@ -83,11 +85,13 @@ impl RemotePlayer {
         session: &mut Session,
         offer: &Offer,
         mut description: DeviceDescription,
+        past: Slot,
     ) -> Result<(DeviceDescription, Capabilities, String, bool), PlayerError> {
         let told = |fault: Fault| fault.told("opening the device", "the device");
         session.check_device(&offer.name).await?;
         session.peer.ask_to_flush().await.map_err(told)?;
-        let id = session.choose_storage(&offer.name).await?;
+        let (id, free) = session.choose_storage(&offer.name).await?;
+        session.recall(past, &id, free).await?;
         session.check_files(&offer.name).await?;
         session.describe(&mut description).await.map_err(told)?;
         let supported =
@@ -254,7 +258,11 @@ impl Player for RemotePlayer {
     fn close(&self, _: Close) -> BoxFuture<'_, Result<(), PlayerError>> {
         Box::pin(async move {
             match self.shared.lock().await.take() {
-                Some(session) => session.release().await,
+                Some(mut session) => {
+                    session.release().await?;
+                    session.remember();
+                    Ok(())
+                }
                 None => Ok(()),
             }
         })

@@ -2,6 +2,7 @@
 //! installed, who serves what. It opens nothing, and calls nobody.
 
 use super::directories::Directories;
+use super::memory::Slot;
 use super::offer::{self, Offer, Registration};
 use super::parameters::Parameters;
 use super::provider_file::{ProviderFile, fault_of_name};
@@ -37,6 +38,8 @@ struct Fate {
     /// How often its provider died or hung in a row, and until when it isn't asked because of that.
     deaths: u32,
     rests_until: Option<Instant>,
+    /// What is left of earlier openings.
+    past: Slot,
 }
 
 #[derive(Debug, Default)]
@@ -180,6 +183,11 @@ impl Registry {
         }
     }
 
+    /// What is left of earlier openings of a device, since it arrived.
+    pub(super) fn past(&self, device: &str) -> Slot {
+        self.lock().devices.entry(device.to_owned()).or_default().past.clone()
+    }
+
     /// A device is served by this one, and open.
     pub(super) fn opened(&self, device: &str, server: &OwnedBusName) {
         let mut state = self.lock();
@@ -214,6 +222,13 @@ impl Registry {
             state.due.insert(device.to_owned(), Instant::now() + pause);
             drop(state);
             self.changed.notify_one();
+        }
+    }
+
+    /// A device has come: it may have been elsewhere, whatever was told of it before.
+    pub(super) fn arrived(&self, device: &str) {
+        if let Some(fate) = self.lock().devices.get_mut(device) {
+            fate.past = Slot::default();
         }
     }
 

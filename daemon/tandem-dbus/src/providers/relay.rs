@@ -78,10 +78,13 @@ impl Relay {
 
     async fn pass(&mut self, presence: Presence) -> Result<(), Unwanted> {
         match &presence {
-            Presence::Arrived(arrival) if device_key(arrival).is_some() => {
-                self.present.insert(arrival.key.clone(), arrival.clone());
+            Presence::Arrived(arrival) => {
+                if let Some(device) = device_key(arrival) {
+                    self.registry.arrived(&device);
+                    self.present.insert(arrival.key.clone(), arrival.clone());
+                }
             }
-            Presence::Arrived(_) | Presence::ProvidersChanged => {}
+            Presence::ProvidersChanged => {}
             Presence::Departed(key) => {
                 if let Some(device) = self.present.remove(key).as_ref().and_then(device_key) {
                     self.registry.departed(&device);

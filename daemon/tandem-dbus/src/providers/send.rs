@@ -69,6 +69,7 @@ impl Session {
         let mut made_folders = Vec::new();
         let folder = self.make_folders(&request.path, &mut made_folders).await;
         let folder = self.or_without(&made_folders, folder).await?;
+        self.tree.touch(parent(request.path.as_str()));
         Ok(Prepared { folder, old, made_folders })
     }
 

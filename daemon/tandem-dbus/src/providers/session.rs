@@ -9,6 +9,7 @@ use super::fault::{Fault, Word};
 use super::link::{Link, QUICK};
 use super::parameters::Parameters;
 use super::peer::{Peer, known};
+use super::recall::Recall;
 use super::tree::{Known, Tree, name, parent};
 use dbus_interfaces::provider::{OBJECT, STORAGE};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -43,6 +44,8 @@ pub(super) struct Session {
     pub(super) inserts: bool,
     /// Whether a file was seen to have the interface of files.
     pub(super) files_are_objects: bool,
+    /// What is known of its folders from before.
+    pub(super) recall: Option<Recall>,
     /// Whether folders are listed with what is in them; no answer has said otherwise.
     lists_at_once: bool,
 }
@@ -66,6 +69,7 @@ impl Session {
             ahead: Ahead::default(),
             inserts: false,
             files_are_objects: false,
+            recall: None,
             lists_at_once: true,
         }
     }
@@ -123,6 +127,7 @@ impl Session {
         let named = told.into_iter().filter(|(_, entry)| answers::is_name(&entry.name));
         let children = named.map(|(object, entry)| (entry.name.clone(), known(object, entry))).collect();
         self.tree.listed(path, children);
+        self.check_recalled(path);
         Ok(())
     }
 

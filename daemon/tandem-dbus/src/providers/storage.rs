@@ -200,6 +200,10 @@ impl Session {
     async fn facts_of(&mut self, paths: &[DevicePath]) -> Result<Vec<Option<ObjectFacts>>, PlayerError> {
         let mut told = Vec::with_capacity(paths.len());
         for path in paths {
+            if let Some(facts) = self.recalled(path.as_str()) {
+                told.push(facts);
+                continue;
+            }
             let found =
                 self.find(path.as_str()).await.map_err(|fault| fault.told("listing", path.as_str()))?;
             told.push(found.as_ref().and_then(file_facts));

@@ -2,7 +2,7 @@
 //!
 //! It must not outlive the opening that it was listed in.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use tandem_model::player::ObjectFacts;
 use unicode_normalization::UnicodeNormalization;
 use zbus::OwnedObjectPath;
@@ -22,6 +22,12 @@ pub(super) struct Known {
 pub(super) struct Tree {
     folders: HashMap<String, HashMap<String, Known>>,
     objects: HashSet<OwnedObjectPath>,
+    /// Folders in which something was done.
+    touched: HashSet<String>,
+    /// Folders that went, with all that was in them.
+    gone: HashSet<String>,
+    /// Files that came, or are others now.
+    came: BTreeSet<String>,
 }
 
 impl Tree {
@@ -52,6 +58,8 @@ impl Tree {
 
     /// Forgets what is in this folder.
     pub(super) fn forget(&mut self, folder: &str) {
+        self.touch(folder);
+        self.came.retain(|path| parent(path) != folder);
         for gone in self.folders.remove(folder).into_iter().flatten() {
             self.objects.remove(&gone.1.object);
         }
@@ -59,9 +67,13 @@ impl Tree {
 
     /// An object was made or found.
     pub(super) fn put(&mut self, path: &str, known: Known) {
+        self.touch(parent(path));
         self.objects.insert(known.object.clone());
         if known.is_folder {
+            self.touch(path);
             self.folders.entry(path.to_owned()).or_default();
+        } else if self.get(path) != Some(&known) {
+            self.came.insert(path.to_owned());
         }
         if let Some(folder) = self.folders.get_mut(parent(path)) {
             folder.insert(name(path).to_owned(), known);
@@ -70,11 +82,45 @@ impl Tree {
 
     /// An object went.
     pub(super) fn take(&mut self, path: &str) {
+        self.touch(parent(path));
+        self.gone.insert(path.to_owned());
         if let Some(gone) = self.folders.get_mut(parent(path)).and_then(|folder| folder.remove(name(path))) {
             self.objects.remove(&gone.object);
         }
         let below = format!("{path}/");
         self.folders.retain(|folder, _| folder != path && !folder.starts_with(&below));
+        self.came.retain(|file| file != path && !file.starts_with(&below));
+    }
+
+    /// Something is about to be done in this folder.
+    pub(super) fn touch(&mut self, folder: &str) {
+        self.touched.insert(folder.to_owned());
+    }
+
+    /// Whether something was done in this folder, or it went.
+    pub(super) fn has_touched(&self, folder: &str) -> bool {
+        let mut at = Some(folder).filter(|folder| !folder.is_empty());
+        let is_gone = std::iter::from_fn(|| {
+            let now = at?;
+            at = now.rsplit_once('/').map(|(above, _)| above);
+            Some(now)
+        });
+        self.touched.contains(folder) || is_gone.into_iter().any(|folder| self.gone.contains(folder))
+    }
+
+    /// Whether anything was done.
+    pub(super) fn is_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// Folders that were listed, and in which nothing was done.
+    pub(super) fn untouched(&self) -> impl Iterator<Item = (&String, &HashMap<String, Known>)> {
+        self.folders.iter().filter(|(folder, _)| !self.has_touched(folder))
+    }
+
+    /// Files that came, or are others than were listed.
+    pub(super) fn came(&self) -> impl Iterator<Item = &str> {
+        self.came.iter().map(String::as_str)
     }
 
     /// Whether a name in a folder that was listed is taken, by itself or by one that the device may not tell

@@ -2,6 +2,7 @@
 //! `org.tandemd.Provider1.*.xml`, and cleans up. It knows the contract and nothing of any provider's inside.
 
 mod calls;
+mod changed_items;
 mod changes;
 mod device;
 mod folders;
@@ -74,6 +75,7 @@ pub(crate) fn checks() -> Vec<Check> {
         transfers::checks(),
         changes::checks(),
         together::checks(),
+        changed_items::checks(),
         metadata::checks(),
         references::checks(),
         root::last_checks(),

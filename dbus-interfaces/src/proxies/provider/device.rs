@@ -108,9 +108,9 @@ pub trait Device {
     ///
     /// # Arguments
     ///
-    /// * `code` - 0x31504D57 (`WMP1`): which items were changed or deleted on the device. 0x32504D57 (`WMP2`): whether the device can be synchronised. Others are the device's own.
-    /// * `in_` - `WMP1`: two little-endian 32-bit numbers, the transaction that the caller knows and the index of the first item to tell. `WMP2`: nothing.
-    /// * `out` - `WMP1`: five little-endian 32-bit numbers (the transaction now, how many items follow, how many don't, how many characters stand before the first deleted one, flags), then the items' paths in UTF-16, each with a NUL, changed ones before deleted ones, and one more NUL; at most 327700 bytes. `WMP2`: a little-endian 32-bit 1 or 0; not to know the code means 1.
+    /// * `code` - 0x31504D57 (`WMP1`): which items were changed or deleted on the device; optional. The daemon asks when it opens the device, before it lists anything, and where the answer can be held against what it knows it doesn't list again the folders in which nothing has changed. 0x32504D57 (`WMP2`): whether the device can be synchronised. Others are the device's own.
+    /// * `in_` - `WMP1`: two little-endian 32-bit numbers, the transaction that the caller knows, 0 for none, and the index of the first item to tell. `WMP2`: nothing.
+    /// * `out` - `WMP1`: five little-endian 32-bit numbers (the transaction now, how many items follow, how many don't, how many characters stand before the first deleted one, flags), then the items' paths in UTF-16, each with a NUL, changed ones before deleted ones, and one more NUL; at most 327700 bytes. An item is a folder or file, its path the names from below its root storage with `/` between them. Changed are those that were made, written, renamed or moved since (under their new names) or that were told other metadata, deleted those that are gone (also under the names that they had), whoever did it, the caller too; what is below such a folder needn't be told. Each change makes the transaction larger, and the first is 1; 0 says that no record is kept. Flags: 1 when something was deleted since that the record doesn't hold, 2 when something was changed. The transaction stays the same from index to index; if it doesn't, the caller lists everything. `WMP2`: a little-endian 32-bit 1 or 0; not to know the code means 1.
     fn device_io_control(&self, code: u32, in_: &[u8]) -> zbus::Result<Vec<u8>>;
 
     /// Flush method

@@ -1,9 +1,10 @@
 //! The device behind the provider in memory: what it holds, and what it answers when nothing goes wrong.
 
 use super::ROOT;
+use super::changes::Changes;
 use super::harm::Harm;
 use crate::providers::answers::{ENTRY, Properties};
-use dbus_interfaces::provider::{DEVICE, OBJECT, PROVIDER, STORAGE};
+use dbus_interfaces::provider::{CONTROL_CHANGED_ITEMS, DEVICE, OBJECT, PROVIDER, STORAGE};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
@@ -37,6 +38,9 @@ pub(in crate::providers) struct Device {
     /// A member that it doesn't support, whatever it says of itself.
     pub(in crate::providers) refuses: Option<&'static str>,
     pub(in crate::providers) can_synchronize: Vec<u8>,
+    pub(in crate::providers) changes: Changes,
+    /// Space that isn't free for another reason.
+    pub(in crate::providers) used_otherwise: u64,
     /// Interfaces that no object has.
     pub(in crate::providers) lacks: Option<&'static str>,
     pub(in crate::providers) formats: Vec<u32>,
@@ -84,6 +88,8 @@ impl Default for Device {
             takes_together: true,
             refuses: None,
             can_synchronize: vec![1, 0, 0, 0],
+            changes: Changes::default(),
+            used_otherwise: 0,
             lacks: None,
             formats: vec![0x3009, 0xB906, 0xBA05],
             is_full: false,
@@ -218,19 +224,34 @@ impl Device {
         self.nodes.get_mut(&parent).unwrap().bytes = bytes.to_vec();
     }
 
+    fn path_of(&self, mut number: u64) -> String {
+        let mut parts = Vec::new();
+        while number != STORAGE_NODE {
+            parts.push(self.nodes[&number].name.as_str());
+            number = self.nodes[&number].parent;
+        }
+        parts.reverse();
+        parts.join("/")
+    }
+
     /// All files by their paths.
     pub(in crate::providers) fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        let path_of = |mut number: u64| {
-            let mut parts = Vec::new();
-            while number != STORAGE_NODE {
-                parts.push(self.nodes[&number].name.as_str());
-                number = self.nodes[&number].parent;
-            }
-            parts.reverse();
-            parts.join("/")
-        };
         let files = self.nodes.iter().filter(|(_, node)| !node.folder);
-        files.map(|(number, node)| (path_of(*number), node.bytes.clone())).collect()
+        files.map(|(number, node)| (self.path_of(*number), node.bytes.clone())).collect()
+    }
+
+    /// Folders and files by their paths, with what tells them from others.
+    fn items(&self) -> BTreeMap<String, String> {
+        let items = self.nodes.iter().filter(|(number, _)| **number != STORAGE_NODE);
+        let facts = |number: &u64, node: &Node| format!("{number} {} {}", node.bytes.len(), node.modified);
+        items.map(|(number, node)| (self.path_of(*number), facts(number, node))).collect()
+    }
+
+    /// Deletes a file or an empty folder as its user would.
+    pub(in crate::providers) fn remove(&mut self, at: &str) {
+        let found =
+            self.nodes.keys().copied().find(|number| *number != STORAGE_NODE && self.path_of(*number) == at);
+        self.nodes.remove(&found.unwrap());
     }
 
     /// What the playlist of this name refers to.
@@ -285,7 +306,7 @@ impl Device {
             vec![
                 ("Attributes", owned(Variant::from(vec!["folder"]))),
                 ("TotalSize", owned(Variant::from(1_000_000_000u64))),
-                ("TotalFree", owned(Variant::from(500_000_000u64))),
+                ("TotalFree", owned(Variant::from(500_000_000 - self.used_otherwise))),
                 ("PersistentUniqueId", owned(Variant::from("storage"))),
             ]
         };
@@ -305,7 +326,15 @@ impl Device {
                 let (files, _): (Vec<(OwnedObjectPath, String)>, Vec<String>) = body.deserialize().unwrap();
                 Ok(Answer::Renamed(self.rename_all(files)))
             }
-            "DeviceIoControl" => Ok(Answer::Bytes(self.can_synchronize.clone())),
+            "DeviceIoControl" => match body.deserialize().unwrap() {
+                (CONTROL_CHANGED_ITEMS, _) if !self.changes.are_told => Err("NotSupported"),
+                (CONTROL_CHANGED_ITEMS, input) => {
+                    let now = self.items();
+                    let input: Vec<u8> = input;
+                    Ok(Answer::Bytes(self.changes.answer(&input, now)))
+                }
+                _ => Ok(Answer::Bytes(self.can_synchronize.clone())),
+            },
             "GetSupportedProperties" => {
                 let names = self.properties.keys().cloned();
                 Ok(Answer::Texts(names.chain(["WMDM/FormatsSupported".to_owned()]).collect()))

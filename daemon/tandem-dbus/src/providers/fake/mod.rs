@@ -1,5 +1,6 @@
 //! A provider in memory that can do everything wrong that a provider can, at any of its calls.
 
+mod changes;
 mod device;
 mod harm;
 
@@ -57,14 +58,22 @@ impl Fake {
         }
     }
 
-    /// Opens the device through a registry that knows this provider.
-    pub(super) async fn open(&self, bus: &PrivateBus) -> Result<Arc<dyn Player>, PlayerError> {
+    /// What opens devices through a registry that knows this provider.
+    pub(super) fn opener(&self, bus: &PrivateBus) -> Opener {
         let registry = Arc::new(Registry::new(Vec::new()));
+        self.register(&registry);
+        Opener { bus: ProviderBus::At(bus.address().to_owned()), registry, limits: Limits::default() }
+    }
+
+    /// Has a registry know it.
+    pub(super) fn register(&self, registry: &Registry) {
         let Offer { name, bus_name, root, parameters } = self.offer();
         registry.register(&bus_name, &name, root, parameters).unwrap();
-        let opener =
-            Opener { bus: ProviderBus::At(bus.address().to_owned()), registry, limits: Limits::default() };
-        opener.open(&device(), description()).await
+    }
+
+    /// Opens the device through a registry that knows this provider and nothing else.
+    pub(super) async fn open(&self, bus: &PrivateBus) -> Result<Arc<dyn Player>, PlayerError> {
+        self.opener(bus).open(&device(), description()).await
     }
 }
 
@@ -82,15 +91,7 @@ pub(super) fn device() -> ProviderDevice {
 }
 
 pub(super) fn description() -> DeviceDescription {
-    DeviceDescription {
-        id: DeviceId("fake".to_owned()),
-        kind: Kind::Provider,
-        name: String::new(),
-        manufacturer: String::new(),
-        model: String::new(),
-        serial_number: String::new(),
-        firmware: String::new(),
-    }
+    DeviceDescription::named(DeviceId("fake".to_owned()), Kind::Provider, "")
 }
 
 async fn serve(connection: Connection, mut calls: MessageStream, device: Arc<Mutex<Device>>) {
