@@ -331,3 +331,19 @@ async fn a_file_is_found_by_its_lasting_id_where_its_user_has_moved_it() {
     let ids = vec![written.persistent_id, "id999".to_owned(), "Music/A/a.mp3".to_owned()];
     assert_eq!(player.storage().find(ids).await, Ok(vec![Some(path("Music/b.mp3")), None, None]));
 }
+
+#[tokio::test]
+async fn folders_without_an_end_are_not_searched_for_ever() {
+    let bus = PrivateBus::start();
+    for folders in [1, 3] {
+        let device = fake_device();
+        device.lock().unwrap().bottomless = folders;
+        let fake = Fake::enter(&bus, &device).await;
+        let player = fake.open(&bus).await.unwrap();
+        let object = player.storage().object(&path(TEMPORARY));
+        let discarded = timeout(kit::LIMIT, object.discard()).await.unwrap();
+        assert!(matches!(&discarded, Err(PlayerError::Other(text)) if text.contains("without an end")));
+        let facts = player.storage().object(&path(OWN.0)).facts().await.unwrap();
+        assert_eq!(facts.map(|facts| facts.size), Some(OWN.1.len() as u64), "the rest is served");
+    }
+}

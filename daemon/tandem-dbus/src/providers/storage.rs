@@ -28,6 +28,9 @@ const NAME_TRIES: u32 = 100;
 /// Folders between a file and the root, at most: more is a circle.
 const MOST_FOLDERS: usize = 64;
 
+/// Folders that a file is looked for in, at most: players hold fewer.
+const MOST_SEARCHED: usize = if cfg!(test) { 200 } else { 50_000 };
+
 /// The storage of an open device that is synchronised to.
 pub(super) struct RemoteStorage {
     shared: Shared,
@@ -224,6 +227,9 @@ impl Session {
         // a folder that a provider tells to be in itself is looked through once
         let mut seen = HashSet::new();
         while let Some(folder) = folders.pop() {
+            if seen.len() > MOST_SEARCHED || folder.matches('/').count() > MOST_FOLDERS {
+                return Err(told(Fault::Lie("folders without an end".to_owned())));
+            }
             for (name, known) in self.children(&folder).await.map_err(told)? {
                 let at = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
                 if known.is_folder {

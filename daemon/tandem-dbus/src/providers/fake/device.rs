@@ -39,6 +39,8 @@ pub(in crate::providers) struct Device {
     pub(in crate::providers) refuses: Option<&'static str>,
     pub(in crate::providers) can_synchronize: Vec<u8>,
     pub(in crate::providers) changes: Changes,
+    /// How many new folders each folder has when it is listed.
+    pub(in crate::providers) bottomless: usize,
     /// Space that isn't free for another reason.
     pub(in crate::providers) used_otherwise: u64,
     /// Interfaces that no object has.
@@ -89,6 +91,7 @@ impl Default for Device {
             refuses: None,
             can_synchronize: vec![1, 0, 0, 0],
             changes: Changes::default(),
+            bottomless: 0,
             used_otherwise: 0,
             lacks: None,
             formats: vec![0x3009, 0xB906, 0xBA05],
@@ -365,6 +368,10 @@ impl Device {
             "EnumStorage" => Ok(Answer::Objects(page(self.children(number), body.deserialize().unwrap()))),
             "EnumStorageWithMetadata" if self.lists_at_once => {
                 let (first, count, _): (u32, u32, Vec<String>) = body.deserialize().unwrap();
+                for new in 0..self.bottomless {
+                    // one that is there already is enough
+                    self.make(number, &format!("deeper {new}"), true, 0).ok();
+                }
                 let children = page(self.children(number), (first, count));
                 Ok(Answer::Entries(children.into_iter().map(|child| (child, self.metadata(child))).collect()))
             }
