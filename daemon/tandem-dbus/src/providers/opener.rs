@@ -58,6 +58,7 @@ impl Opener {
                 Err(PlayerError::Manual(reason)) => reasons.push(reason),
                 Err(error) => {
                     tracing::warn!(provider = offer.name, bus_name = %offer.bus_name, "the provider failed: {error}");
+                    self.registry.failed(&key, &offer.bus_name);
                     failure.get_or_insert((offer.bus_name, error));
                 }
             }

@@ -113,3 +113,23 @@ async fn a_provider_that_takes_the_name_later_is_not_called_in_place_of_the_firs
     assert_eq!(written.unwrap_err(), PlayerError::Removed);
     assert!(new.device.lock().unwrap().calls.is_empty());
 }
+
+#[tokio::test]
+async fn a_provider_that_hangs_keeps_another_one_waiting_once() {
+    let bus = PrivateBus::start();
+    let (hanging, serving) = (fake_device(), fake_device());
+    hanging.lock().unwrap().plan = Some((0, Harm::Hang));
+    let (first, second) = (Fake::enter(&bus, &hanging).await, Fake::enter(&bus, &serving).await);
+    let opener = first.opener(&bus);
+    second.register(&opener.registry);
+    for _ in 0..3 {
+        let player = opener.open(&device(), description()).await.unwrap();
+        player.close(Close::Release).await.unwrap();
+    }
+    assert_eq!(hanging.lock().unwrap().calls.len(), 1);
+    // when nobody else is left it is asked again
+    opener.registry.left(&second.name);
+    let player = opener.open(&device(), description()).await.unwrap();
+    player.close(Close::Release).await.unwrap();
+    assert!(hanging.lock().unwrap().calls.len() > 1);
+}
