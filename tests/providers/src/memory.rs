@@ -81,6 +81,7 @@ struct State {
     nodes: BTreeMap<Handle, Node>,
     mark: String,
     friendly_name: String,
+    listed: usize,
 }
 
 /// The device, and its driver. What it holds outlasts its release.
@@ -130,6 +131,50 @@ impl Memory {
     #[must_use]
     pub fn count(&self) -> usize {
         self.state().nodes.len() - 1
+    }
+
+    /// How many times a folder was listed.
+    #[must_use]
+    pub fn listed(&self) -> usize {
+        self.state().listed
+    }
+
+    /// The bytes of all files, by their paths.
+    #[must_use]
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        self.file_handles()
+            .into_iter()
+            .map(|(path, file)| (path, self.state().nodes[&file].bytes.clone()))
+            .collect()
+    }
+
+    fn file_handles(&self) -> BTreeMap<String, Handle> {
+        let handles: Vec<Handle> = {
+            let state = self.state();
+            let files = state.nodes.iter().filter(|(_, node)| node.kind == Kind::File);
+            files.map(|(handle, _)| *handle).collect()
+        };
+        handles.into_iter().map(|handle| (self.path(handle), handle)).collect()
+    }
+
+    /// Deletes a file, as its user does on the device.
+    ///
+    /// # Panics
+    /// When it isn't there.
+    pub fn delete_by_hand(&self, path: &str) {
+        let file = self.file_handles()[path];
+        self.delete(file, false).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Gives a file other bytes, as its user does on the device.
+    ///
+    /// # Panics
+    /// When it isn't there.
+    pub fn replace_by_hand(&self, path: &str, bytes: &[u8]) {
+        let file = self.file_handles()[path];
+        let changed = self.change(file, |node| node.bytes = bytes.to_vec());
+        changed.unwrap_or_else(|error| panic!("{error}"));
+        self.changes.changed(path);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -261,7 +306,8 @@ impl Device for Memory {
     fn children(&self, folder: Handle) -> Result<Vec<Entry>, Error> {
         self.node(folder)?;
         let handles: Vec<Handle> = {
-            let state = self.state();
+            let mut state = self.state();
+            state.listed += 1;
             let within = state.nodes.iter().filter(|(_, node)| node.parent == Some(folder));
             within.map(|(handle, _)| *handle).collect()
         };
