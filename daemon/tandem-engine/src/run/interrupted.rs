@@ -9,8 +9,8 @@ use tandem_model::manifest::{ItemResult, OpenRun};
 use tandem_model::partnership::PastRun;
 use tracing::{error, warn};
 
-const MESSAGE: &str = "the daemon was killed, or the computer lost its power, in the middle of this run; what the player \
-                       has of it counts, and the next run goes on from there";
+const MESSAGE: &str = "the daemon was killed, the computer lost its power, or the end of this run could not be recorded; \
+                       what the player has of it counts, and the next run goes on from there";
 
 /// A run as its records name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
