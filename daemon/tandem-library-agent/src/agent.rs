@@ -9,14 +9,14 @@ use crate::playlists::resolve::{self, Item, Moment};
 use crate::playlists::{defaults, edit, import, items, store};
 use crate::scan::{self, Scanner};
 use crate::watch::Watcher;
-use crate::{files, folders, media, rules};
+use crate::{covers, files, folders, media, rules};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tandem_library::message::{Answer, HASH_BATCH, Request};
+use tandem_library::message::{Answer, HASH_BATCH, Request, STAMP_BATCH};
 use tandem_library::uri;
 use tandem_model::clock::{Clock, SystemClock};
 use tandem_model::id::{MediaUri, PlaylistId};
@@ -129,6 +129,11 @@ impl Agent {
             Request::TrackHashes(tracks) => {
                 let tracks = &tracks[..tracks.len().min(HASH_BATCH)];
                 Answer::TrackHashes(files::track_hashes(&self.index, tracks))
+            }
+            Request::Cover { track, limits } => Answer::Cover(covers::cover(&self.index, track, limits)?),
+            Request::CoverStamps(tracks) => {
+                let tracks = &tracks[..tracks.len().min(STAMP_BATCH)];
+                Answer::CoverStamps(tracks.iter().map(|track| covers::stamp(&self.index, *track)).collect())
             }
             Request::SetFolders(folders) => {
                 self.set_folders(folders.into_iter().map(PathBuf::from).collect())?

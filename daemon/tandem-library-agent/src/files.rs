@@ -15,9 +15,10 @@ use std::io::Read;
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use tandem_library::uri;
 use tandem_model::error::LibraryError;
-use tandem_model::id::TrackId;
+use tandem_model::id::{MediaUri, TrackId};
 use tandem_model::library::TrackHashes;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -26,8 +27,15 @@ const BUFFER: usize = 128 * 1024;
 /// Bytes at a file's beginning that the system is to have read by the time they are asked for: most tracks, whole.
 const AHEAD: NonZeroU64 = NonZeroU64::new(8 << 20).unwrap();
 
-/// Opens a track for reading.
-pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
+/// Where a track lies: a folder of the library, the path below it, and what it is known by.
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
+    pub(crate) relative: PathBuf,
+    media: MediaUri,
+}
+
+/// Where a track of the index lies.
+pub(crate) fn place(index: &Index, track: TrackId) -> Result<Place> {
     let path: Option<Vec<u8>> = index.read(|connection| {
         let mut statement = connection.prepare_cached("SELECT path FROM track WHERE id = ?1")?;
         Ok(statement.query_row([track.0], |row| row.get(0)).optional()?)
@@ -36,11 +44,16 @@ pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
         path.ok_or_else(|| Failure::not_found(format!("the library has no track {} any more", track.0)))?;
     let path = text::path(&path);
     let media = uri::encode(path);
-    let folders = index.folders();
-    let folder = folders.iter().find(|folder| path.starts_with(folder));
+    let folder = index.folders().into_iter().find(|folder| path.starts_with(folder));
     let folder = folder
         .ok_or_else(|| Failure::not_found(format!("`{media}` is in no folder of the library any more")))?;
-    let relative = path.strip_prefix(folder).unwrap_or(path);
+    let relative = path.strip_prefix(&folder).unwrap_or(path).to_owned();
+    Ok(Place { folder, relative, media })
+}
+
+/// Opens a track for reading.
+pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
+    let Place { folder, relative, media } = place(index, track)?;
     let refused = |error: Errno| match error {
         Errno::NOENT | Errno::NOTDIR => LibraryError::NotFound(format!("`{media}` is gone")),
         Errno::LOOP => {
@@ -48,7 +61,7 @@ pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
         }
         error => LibraryError::Unreadable(format!("`{media}` can't be read: {error}")),
     };
-    let file = Root::open(folder).and_then(|root| root.open_file(relative)).map_err(refused)?;
+    let file = Root::open(&folder).and_then(|root| root.open_file(&relative)).map_err(refused)?;
     let stat = rustix::fs::fstat(&file).map_err(refused)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(LibraryError::Unreadable(format!("`{media}` is not a file any more")).into());

@@ -4,6 +4,7 @@
 mod agent;
 mod answers;
 mod audio;
+mod covers;
 mod failure;
 mod files;
 mod folders;

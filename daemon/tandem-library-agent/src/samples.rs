@@ -4,6 +4,11 @@
 
 /// A FLAC file of three seconds with these Vorbis comments, such as `TITLE=x`.
 pub(crate) fn flac(comments: &[&str]) -> Vec<u8> {
+    flac_with(comments, None)
+}
+
+/// The same with a picture.
+pub(crate) fn flac_with(comments: &[&str], picture: Option<&[u8]>) -> Vec<u8> {
     let mut file = b"fLaC".to_vec();
     let mut info = vec![0x10, 0, 0x10, 0, 0, 0, 0, 0, 0, 0];
     let samples: u64 = 44_100 * 3;
@@ -19,6 +24,12 @@ pub(crate) fn flac(comments: &[&str]) -> Vec<u8> {
     put("tandem", &mut text);
     text.extend(u32::try_from(comments.len()).unwrap().to_le_bytes());
     comments.iter().for_each(|comment| put(comment, &mut text));
+    if let Some(picture) = picture {
+        let length = |value: usize| u32::try_from(value).unwrap().to_be_bytes();
+        let kind = b"image/png";
+        let fields = [&length(3)[..], &length(kind.len()), kind, &[0; 20], &length(picture.len()), picture];
+        block(&mut file, 6, &fields.concat());
+    }
     block(&mut file, 0x84, &text);
     file.extend([0xff, 0xf8, 0xc9, 0x18, 0, 0xc2]);
     file.extend([0; 64]);
@@ -67,5 +78,41 @@ pub(crate) fn wav() -> Vec<u8> {
     file.extend(b"\x02\0\x10\0data");
     file.extend(length.to_le_bytes());
     file.extend(data);
+    file
+}
+
+/// A PNG file of 8 by 8 pixels of one colour.
+pub(crate) fn png(colour: [u8; 3]) -> Vec<u8> {
+    let crc = |bytes: &[u8]| {
+        !bytes.iter().fold(u32::MAX, |crc, byte| {
+            (0..8)
+                .fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 0 { 0 } else { 0xEDB8_8320 })
+        })
+    };
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut chunk = |kind: &[u8; 4], content: &[u8]| {
+        let body = [kind, content].concat();
+        file.extend(u32::try_from(content.len()).unwrap().to_be_bytes());
+        file.extend(&body);
+        file.extend(crc(&body).to_be_bytes());
+    };
+    chunk(b"IHDR", &[0, 0, 0, 8, 0, 0, 0, 8, 8, 2, 0, 0, 0]);
+    let row = [&[0][..], &colour.repeat(8)].concat();
+    let rows = row.repeat(8);
+    let length = u16::try_from(rows.len()).unwrap();
+    // zlib, with one block that isn't compressed
+    let sums = rows.iter().fold((1u32, 0u32), |(a, b), byte| {
+        let a = (a + u32::from(*byte)) % 65_521;
+        (a, (b + a) % 65_521)
+    });
+    let stream = [
+        &[0x78, 0x01, 1][..],
+        &length.to_le_bytes(),
+        &(!length).to_le_bytes(),
+        &rows,
+        &(sums.1 << 16 | sums.0).to_be_bytes(),
+    ];
+    chunk(b"IDAT", &stream.concat());
+    chunk(b"IEND", b"");
     file
 }

@@ -23,6 +23,8 @@ const OUTGOING: usize = 8;
 const REQUESTS: usize = 32;
 /// Hashing reads whole files; more at once would only make the disk seek.
 const HASHES: usize = 2;
+/// Pictures that are decoded at once: each may take much of the memory that there is.
+const COVERS: usize = 1;
 /// Files that may be opened at once: on a file system that doesn't answer, threads are left for other requests.
 const OPENS: usize = 6;
 /// The most media that may wait for their request.
@@ -51,6 +53,7 @@ async fn converse(stream: &UnixStream, reader: &mut FrameReader, agent: Arc<Agen
         agent: agent.clone(),
         frames: frames.clone(),
         hashes: Arc::new(Semaphore::new(HASHES)),
+        covers: Arc::new(Semaphore::new(COVERS)),
         opens: Arc::new(Semaphore::new(OPENS)),
     };
     tokio::select! {
@@ -86,6 +89,7 @@ struct Requests {
     agent: Arc<Agent>,
     frames: mpsc::Sender<Frame>,
     hashes: Arc<Semaphore>,
+    covers: Arc<Semaphore>,
     opens: Arc<Semaphore>,
 }
 
@@ -118,6 +122,7 @@ impl Requests {
                     let media = waiting.remove(&id).unwrap_or_default();
                     let turn = match request {
                         Request::Hash(_) | Request::TrackHashes(_) => Some(self.hashes.clone()),
+                        Request::Cover { .. } => Some(self.covers.clone()),
                         Request::Open(_) => Some(self.opens.clone()),
                         _ => None,
                     };

@@ -5,7 +5,7 @@
 use crate::collect::Collected;
 use crate::connection::Reply;
 use crate::libraries::{Hold, Slot};
-use crate::message::{Answer, HASH_BATCH, Request, WirePath};
+use crate::message::{Answer, HASH_BATCH, MOST_COVER_BYTES, Request, STAMP_BATCH, WirePath};
 use rustix::fs::{FileType, OFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,10 +16,14 @@ use std::time::Duration;
 use tandem_model::BoxFuture;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, PlaylistId, TrackId};
-use tandem_model::library::{ImportedPlaylist, Library, LibraryState, OpenedTrack, Resolved, TrackHashes};
+use tandem_model::library::{
+    Cover, CoverLimits, ImportedPlaylist, Library, LibraryState, OpenedTrack, Resolved, TrackHashes,
+};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo};
 use tokio::sync::watch;
 
+/// What a JPEG file begins with.
+const JPEG: [u8; 3] = [0xFF, 0xD8, 0xFF];
 /// For what the agent answers from its index.
 const SHORT: Duration = Duration::from_secs(30);
 /// For what reads many rows or files.
@@ -93,6 +97,18 @@ fn check_descriptor(descriptor: OwnedFd) -> Result<OpenedTrack, LibraryError> {
     let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
     let modified_ns = stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
     Ok(OpenedTrack { file: File::from(descriptor), size, modified_ns })
+}
+
+/// Checks that a picture is a JPEG file within the limits; what is in it, only the device looks at.
+fn check_cover(cover: Cover, limits: CoverLimits) -> Result<Cover, LibraryError> {
+    let fits = u32::try_from(cover.jpeg.len()).is_ok_and(|bytes| bytes <= limits.bytes)
+        && (1..=limits.width).contains(&cover.width)
+        && (1..=limits.height).contains(&cover.height);
+    if fits && cover.jpeg.starts_with(&JPEG) {
+        Ok(cover)
+    } else {
+        Err(unexpected("the picture is not as asked for"))
+    }
 }
 
 /// Takes the media out of an edit, because long lists travel in parts.
@@ -234,12 +250,53 @@ impl Library for Client {
             Ok(all)
         })
     }
+
+    fn cover(&self, track: TrackId, limits: CoverLimits) -> Outcome<'_, Option<Cover>> {
+        Box::pin(async move {
+            let limits = CoverLimits { bytes: limits.bytes.min(MOST_COVER_BYTES), ..limits };
+            let request = Request::Cover { track, limits };
+            match self.call(request, Vec::new(), SHORT).await?.answer {
+                Answer::Cover(None) => Ok(None),
+                Answer::Cover(Some(cover)) => check_cover(cover, limits).map(Some),
+                _ => Err(unexpected("another kind of answer")),
+            }
+        })
+    }
+
+    fn cover_stamps(&self, tracks: Vec<TrackId>) -> Outcome<'_, Vec<u64>> {
+        Box::pin(async move {
+            let mut all = Vec::with_capacity(tracks.len());
+            for batch in tracks.chunks(STAMP_BATCH) {
+                match self.call(Request::CoverStamps(batch.to_vec()), Vec::new(), LONG).await?.answer {
+                    Answer::CoverStamps(stamps) if stamps.len() == batch.len() => all.extend(stamps),
+                    _ => return Err(unexpected("stamps are missing")),
+                }
+            }
+            Ok(all)
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn only_pictures_within_the_limits_are_taken() {
+        let limits = CoverLimits { bytes: 10, width: 20, height: 30 };
+        let cover = |jpeg: &[u8], width, height| Cover { jpeg: jpeg.to_vec(), width, height };
+        let good = cover(b"\xFF\xD8\xFF and on", 20, 30);
+        assert_eq!(check_cover(good.clone(), limits), Ok(good));
+        for bad in [
+            cover(b"\xFF\xD8\xFF and on", 21, 30),
+            cover(b"\xFF\xD8\xFF and on", 20, 0),
+            cover(b"\xFF\xD8\xFF and on.", 20, 30),
+            cover(b"\x89PNG", 20, 30),
+        ] {
+            assert!(matches!(check_cover(bad, limits), Err(LibraryError::Failed(_))));
+        }
+    }
 
     #[test]
     fn only_regular_files_open_for_reading_are_taken() {

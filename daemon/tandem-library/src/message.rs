@@ -9,17 +9,23 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, PlaylistId, TrackId};
-use tandem_model::library::{LibraryState, TrackHashes};
+use tandem_model::library::{Cover, CoverLimits, LibraryState, TrackHashes};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, Track};
 
 /// Grows with every change of a message. Daemon and agent are installed together, so there is no negotiation.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// About how many bytes of a long list go into one frame.
 pub const PART_BYTES: usize = 48 * 1024;
 
 /// How many tracks one [`Request::Hash`] or [`Request::TrackHashes`] may name.
 pub const HASH_BATCH: usize = 8;
+
+/// How many tracks one [`Request::CoverStamps`] may name.
+pub const STAMP_BATCH: usize = 256;
+
+/// The most bytes that a [`Answer::Cover`] may have; the rest of its frame is small.
+pub const MOST_COVER_BYTES: u32 = 512 * 1024;
 
 /// A path as bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +85,8 @@ pub enum Request {
     Open(TrackId),
     Hash(Vec<TrackId>),
     TrackHashes(Vec<TrackId>),
+    Cover { track: TrackId, limits: CoverLimits },
+    CoverStamps(Vec<TrackId>),
 }
 
 /// From the agent to the daemon.
@@ -136,6 +144,10 @@ pub enum Answer {
     Hashes(Vec<Option<u128>>),
     /// One for each track asked for.
     TrackHashes(Vec<Option<TrackHashes>>),
+    /// The picture of the track's album, if it has one.
+    Cover(Option<Cover>),
+    /// One for each track asked for.
+    CoverStamps(Vec<u64>),
     /// Ends a resolution; tracks and playlists came in parts.
     Resolved {
         /// The generation that it is true of.

@@ -6,6 +6,7 @@ use crate::id::{MediaUri, PlaylistId, TrackId, Uid};
 use crate::media::{MediaValue, PlaylistEdit, PlaylistInfo, ResolvedPlaylist, Track};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -161,6 +162,50 @@ pub trait Library: Send + Sync {
             let whole = self.hash(tracks).await?.into_iter();
             Ok(whole.map(|whole| whole.map(|whole| TrackHashes { whole, audio: None })).collect())
         })
+    }
+
+    /// The picture of the album that a track belongs to: one in its file, or else one beside it. `None` where there is none
+    /// that can be shown within these limits.
+    fn cover(
+        &self,
+        _track: TrackId,
+        _limits: CoverLimits,
+    ) -> BoxFuture<'_, Result<Option<Cover>, LibraryError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// For each of these tracks a number that is another one when another picture lies beside it; 0 where none does.
+    fn cover_stamps(&self, tracks: Vec<TrackId>) -> BoxFuture<'_, Result<Vec<u64>, LibraryError>> {
+        Box::pin(async move { Ok(vec![0; tracks.len()]) })
+    }
+}
+
+/// What a picture may be at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoverLimits {
+    /// Bytes.
+    pub bytes: u32,
+    /// Pixels.
+    pub width: u16,
+    /// Pixels.
+    pub height: u16,
+}
+
+/// A picture, as a JPEG file.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cover {
+    /// The file.
+    pub jpeg: Vec<u8>,
+    /// Pixels.
+    pub width: u16,
+    /// Pixels.
+    pub height: u16,
+}
+
+impl fmt::Debug for Cover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { jpeg, width, height } = self;
+        write!(f, "Cover({width}x{height}, {} bytes)", jpeg.len())
     }
 }
 

@@ -32,7 +32,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// Outside libraries, and the only crates that may use each, besides the suites.
-const CONFINED: [(&str, &[&str]); 15] = [
+const CONFINED: [(&str, &[&str]); 16] = [
     ("zbus", &["dbus-interfaces", "tandem-dbus", "tandemctl", "tandem-provider"]),
     ("zbus_polkit", &["tandem-dbus"]),
     ("zbus_xml", &["dbus-interfaces", "tandem-dbus"]),
@@ -41,6 +41,7 @@ const CONFINED: [(&str, &[&str]); 15] = [
     ("tokio-udev", &["tandem-hardware"]),
     ("nusb", &["tandem-mtp", "tandem-hardware"]),
     ("lofty", &["tandem-library-agent"]),
+    ("image", &["tandem-library-agent"]),
     ("inotify", &["tandem-library-agent", "tandem-hardware", "tandem-dbus"]),
     ("rusqlite", &["tandem-store", "tandem-library-agent"]),
     (

@@ -7,6 +7,7 @@ use super::window::Windowed;
 use crate::{formats, text};
 use lofty::config::{GlobalOptions, ParseOptions, apply_global_options};
 use lofty::file::{AudioFile, FileType, TaggedFile, TaggedFileExt};
+use lofty::picture::PictureType;
 use lofty::probe::Probe;
 use lofty::tag::{Accessor, ItemKey, Tag, TagExt};
 use std::fs::File;
@@ -43,7 +44,7 @@ pub(crate) struct Tags {
 }
 
 /// Sets the parser's bounds for this thread.
-pub(super) fn bound_parser() {
+pub(crate) fn bound_parser() {
     apply_global_options(GlobalOptions::new().allocation_limit(MAX_ALLOCATION));
 }
 
@@ -66,7 +67,7 @@ fn read(file: File, name: &[u8]) -> Tags {
         return of_name(name);
     }
     // the parser has no state that outlives the call
-    match catch_unwind(AssertUnwindSafe(|| parse(Windowed::new(&file, size), name))) {
+    match catch_unwind(AssertUnwindSafe(|| parse(Windowed::new(&file, size), name, false))) {
         Ok(Ok(tagged)) => from_parser(&tagged, name),
         Ok(Err(error)) => {
             tracing::debug!(file = %String::from_utf8_lossy(name), error, "no tags can be read");
@@ -79,9 +80,24 @@ fn read(file: File, name: &[u8]) -> Tags {
     }
 }
 
+/// The picture of the album in a file's tags: its front, or else the first there is. As with tags, nothing that a file holds
+/// does more harm than that it has none.
+pub(crate) fn picture(file: &File, name: &[u8]) -> Option<Vec<u8>> {
+    let size = file.metadata().map_or(0, |facts| facts.len());
+    if size == 0 || size > MAX_SIZE {
+        return None;
+    }
+    bound_parser();
+    let parsed = catch_unwind(AssertUnwindSafe(|| parse(Windowed::new(file, size), name, true)));
+    let tagged = parsed.ok().and_then(Result::ok)?;
+    let pictures = || tagged.tags().iter().flat_map(Tag::pictures);
+    let front = pictures().find(|picture| picture.pic_type() == PictureType::CoverFront);
+    front.or_else(|| pictures().next()).map(|picture| picture.data().to_vec())
+}
+
 /// Parses a file as what its first bytes say, or else as what its name says, or else as what a search finds.
-fn parse(mut file: Windowed<'_>, name: &[u8]) -> Result<TaggedFile, String> {
-    let options = ParseOptions::new().read_cover_art(false);
+fn parse(mut file: Windowed<'_>, name: &[u8], pictures: bool) -> Result<TaggedFile, String> {
+    let options = ParseOptions::new().read_cover_art(pictures).read_properties(!pictures);
     let mut start = [0; 36];
     let length = file.read(&mut start).map_err(|error| error.to_string())?;
     file.rewind().map_err(|error| error.to_string())?;

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use tandem_library::uri;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, TrackId};
-use tandem_model::library::Libraries;
+use tandem_model::library::{CoverLimits, Libraries};
 use tandem_model::media::MediaValue;
 
 const ALL: &str = "(size >= 0)";
@@ -282,6 +282,41 @@ async fn a_file_system_that_holds_the_librarys_folder_comes_and_goes() {
     until(&*library, |state| state.trouble.is_empty() && !state.scanning).await;
     library.scan().await.unwrap();
     assert_eq!(library.resolve(Vec::new()).await.unwrap().trouble, None);
+}
+
+#[tokio::test]
+async fn the_picture_of_an_album_is_the_one_in_the_file_or_else_the_one_beside_it() {
+    let limits = CoverLimits { bytes: 30_000, width: 64, height: 64 };
+    let fixture = Fixture::new();
+    let tagged = |name: &str, title: &str, picture: Option<&[u8]>| {
+        fixture.put(name, &samples::flac_with(&[&format!("TITLE={title}")], picture));
+    };
+    tagged("in/1.flac", "in", Some(&samples::png([255, 0, 0])));
+    fixture.put("in/cover.png", &samples::png([0, 0, 255]));
+    tagged("beside/2.flac", "beside", Some(b"no picture at all"));
+    fixture.put("beside/folder.png", &samples::png([0, 255, 0]));
+    tagged("none/3.flac", "none", None);
+    symlink(fixture.at("in/cover.png"), fixture.at("none/cover.png")).unwrap();
+    let library = fixture.open().await;
+    let track = async |title: &str| {
+        let found =
+            library.create_auto_playlist(title.into(), format!("(title == \"{title}\")")).await.unwrap();
+        resolve(&*library, &found.id).await.tracks[0].id
+    };
+    let tracks = [track("in").await, track("beside").await, track("none").await];
+    let mut covers = Vec::new();
+    for track in tracks {
+        covers.push(library.cover(track, limits).await.unwrap());
+    }
+    let [Some(inside), Some(beside), None] = &covers[..] else { panic!("{covers:?}") };
+    assert_ne!(inside.jpeg, beside.jpeg);
+    assert!([inside, beside].iter().all(|cover| (cover.width, cover.height) == (8, 8)));
+    let before = library.cover_stamps(tracks.to_vec()).await.unwrap();
+    assert!(before[0] != 0 && before[1] != 0 && before[2] == 0, "what is a link is none: {before:?}");
+    fixture.put("beside/folder.png", &[samples::png([1, 2, 3]), vec![0]].concat());
+    let after = library.cover_stamps(tracks.to_vec()).await.unwrap();
+    assert_eq!((after[0] == before[0], after[1] == before[1]), (true, false));
+    assert!(matches!(library.cover(TrackId(999), limits).await, Err(LibraryError::NotFound(_))));
 }
 
 struct Unmounted(PathBuf);
