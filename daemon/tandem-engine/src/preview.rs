@@ -1,6 +1,7 @@
 //! What a run would do, item by item, as `Preview` shows it, and the space it would take, as an estimate
 //! tells it. It looks at names on the device and changes nothing.
 
+use crate::plan::albums::{self, AlbumChanges};
 use crate::plan::names::numbered;
 use crate::plan::playlists::Place;
 use crate::plan::{Deletion, LeftOut, MetadataUpdate, TrackWrite, guard, round_up, taken};
@@ -47,7 +48,7 @@ impl Action {
 pub struct PreviewItem {
     /// What would be done.
     pub action: Action,
-    /// The media's URI; empty for a playlist file.
+    /// The media's URI; empty for a playlist or an album.
     pub media: String,
     /// Where on the device; empty for what is left out. Without media either, it is the whole run that would stop.
     pub destination: String,
@@ -63,7 +64,7 @@ pub(crate) async fn items(
     prepared: &Prepared,
     allow_mass_deletion: bool,
 ) -> Result<Vec<PreviewItem>, RunError> {
-    let (names, changes) = foresee(prepared).await?;
+    let Foreseen { names, playlists: changes, albums } = foresee(prepared).await?;
     let Prepared { plan, library, entries, .. } = prepared;
     let objection = guard::objection(plan, entries, library.trouble.as_deref());
     let mut items: Vec<PreviewItem> =
@@ -73,6 +74,7 @@ pub(crate) async fn items(
     items.extend(plan.updates.iter().map(|update| updated(prepared, update)));
     items.extend(plan.left_out.iter().map(|left_out| skipped(prepared, left_out)));
     items.extend(playlist_items(&changes, &names));
+    items.extend(album_items(&albums, &names));
     Ok(items)
 }
 
@@ -80,7 +82,7 @@ pub(crate) async fn items(
 pub(crate) async fn space(prepared: &Prepared) -> Result<u64, RunError> {
     let Prepared { plan, library, entries, space, .. } = prepared;
     let cluster = space.cluster.max(1);
-    let (names, changes) = foresee(prepared).await?;
+    let Foreseen { names, playlists: changes, albums: _ } = foresee(prepared).await?;
     let nameless = plan.writes.iter().filter(|write| names.of_write(write).is_none());
     let nameless: u64 =
         nameless.map(|write| round_up(library.tracks[write.track as usize].size, cluster)).sum();
@@ -103,16 +105,30 @@ pub(crate) async fn space(prepared: &Prepared) -> Result<u64, RunError> {
     Ok(plan.used - nameless + kept + fresh)
 }
 
-/// The names that new files get, and what becomes of the playlists.
-async fn foresee(prepared: &Prepared) -> Result<(Names, PlaylistChanges), RunError> {
+/// What will be done besides the plan.
+struct Foreseen {
+    /// Those that new files get.
+    names: Names,
+    playlists: PlaylistChanges,
+    albums: AlbumChanges,
+}
+
+async fn foresee(prepared: &Prepared) -> Result<Foreseen, RunError> {
     let storage = &*prepared.storage;
     let mut names = Names::of(prepared);
     let fresh = prepared.plan.writes.iter().filter(|write| write.replaces.is_none());
     names.look(storage, fresh.map(|write| write.path.clone()).collect()).await?;
-    let changes = playlist_changes(prepared, &names);
-    let fresh = changes.fresh.iter().filter(|file| file.replaces.is_none());
-    names.look(storage, fresh.map(|file| file.path.clone()).collect()).await?;
-    Ok((names, changes))
+    let places = places(prepared, &names);
+    let (library, entries, can) = (&prepared.library, &prepared.entries, prepared.player.capabilities());
+    let playlists = match &can.playlists {
+        Some(style) => playlists::changes(library, entries, style, &places),
+        None => PlaylistChanges::default(),
+    };
+    let albums = albums::changes(library, entries, can.albums.as_ref(), &places, &prepared.covers);
+    let fresh = playlists.fresh.iter().filter(|file| file.replaces.is_none()).map(|file| &file.path);
+    let objects = albums.fresh.iter().filter(|album| album.replaces.is_none()).map(|album| &album.path);
+    names.look(storage, fresh.chain(objects).cloned().collect()).await?;
+    Ok(Foreseen { names, playlists, albums })
 }
 
 /// The run would stop before it changes anything.
@@ -132,7 +148,7 @@ fn deleted(prepared: &Prepared, deletion: &Deletion) -> PreviewItem {
         action: Action::Delete,
         media: match &entry.origin {
             Origin::Track(uri) => uri.0.to_string(),
-            Origin::Playlist(_) => String::new(),
+            Origin::Playlist(_) | Origin::Album(_) => String::new(),
         },
         destination: entry.path.to_string(),
         size: entry.facts.size,
@@ -187,9 +203,8 @@ fn skipped(prepared: &Prepared, left_out: &LeftOut) -> PreviewItem {
     }
 }
 
-/// What would become of the playlist files, once the tracks are where they will be.
-fn playlist_changes(prepared: &Prepared, names: &Names) -> PlaylistChanges {
-    let Some(style) = &prepared.player.capabilities().playlists else { return PlaylistChanges::default() };
+/// Where the tracks are once the plan is carried out.
+fn places(prepared: &Prepared, names: &Names) -> foldhash::HashMap<u32, Place> {
     let mut places = on_device(prepared);
     let deleted: HashSet<&DevicePath> =
         prepared.plan.deletions.iter().map(|deletion| &prepared.entries[deletion.entry].path).collect();
@@ -201,7 +216,25 @@ fn playlist_changes(prepared: &Prepared, names: &Names) -> PlaylistChanges {
     places.extend(prepared.plan.writes.iter().filter_map(written));
     let updated = |update: &MetadataUpdate| will_be(update.track, &prepared.entries[update.entry].path);
     places.extend(prepared.plan.updates.iter().map(updated));
-    playlists::changes(&prepared.library, &prepared.entries, style, &places)
+    places
+}
+
+fn album_items(changes: &AlbumChanges, names: &Names) -> Vec<PreviewItem> {
+    let stale = changes.stale.iter().map(|entry| PreviewItem {
+        action: Action::Delete,
+        media: String::new(),
+        destination: entry.path.to_string(),
+        size: entry.facts.size,
+        reason: "no track of the album would be on the device".to_owned(),
+    });
+    let fresh = changes.fresh.iter().map(|album| PreviewItem {
+        action: if album.replaces.is_some() { Action::Replace } else { Action::Copy },
+        media: String::new(),
+        destination: names.of_path(&album.path).unwrap_or(&album.path).to_string(),
+        size: 0,
+        reason: format!("the album `{}`", album.id.title()),
+    });
+    stale.chain(fresh).collect()
 }
 
 fn playlist_items(changes: &PlaylistChanges, names: &Names) -> Vec<PreviewItem> {

@@ -15,6 +15,12 @@ pub const UNDEFINED: Code = 0x3000;
 /// Abstract Audio Playlist.
 pub const ABSTRACT_PLAYLISTS: [Code; 2] = [0xBA05, 0xBA09];
 
+/// An album that refers to its tracks and has no bytes: Abstract Audio Album.
+pub const ABSTRACT_ALBUM: Code = 0xBA03;
+
+/// The ending of an object that is an album.
+pub const ALBUM: &str = "alb";
+
 /// The ending of an object that is a playlist by its references and has no bytes.
 pub const REFERENCES: &str = "pla";
 

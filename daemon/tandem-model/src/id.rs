@@ -101,6 +101,27 @@ impl<'de> Deserialize<'de> for Guid {
     }
 }
 
+/// An album: whose it is, and its title, as tracks' tags have them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AlbumId(pub String);
+
+impl AlbumId {
+    /// Between artist and title; tags hold no such character.
+    const SEPARATOR: char = '\u{1f}';
+
+    /// The album of this title by this artist.
+    #[must_use]
+    pub fn new(artist: &str, title: &str) -> Self {
+        Self(format!("{artist}{}{title}", Self::SEPARATOR))
+    }
+
+    /// Its title, for the user.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.0.rsplit_once(Self::SEPARATOR).map_or(&self.0, |(_, title)| title)
+    }
+}
+
 /// A partnership's slot in its owner's library, 1 to 16; WMP's `partnershipIndex`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]

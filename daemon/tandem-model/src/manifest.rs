@@ -2,7 +2,7 @@
 //! what is ours; nothing that it doesn't name is ever deleted or replaced.
 
 use crate::error::{ItemError, StoreError};
-use crate::id::{Guid, MediaUri, PlaylistId};
+use crate::id::{AlbumId, Guid, MediaUri, PlaylistId};
 use crate::path::DevicePath;
 use crate::player::ObjectFacts;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ pub enum Origin {
     Track(MediaUri),
     /// A playlist of the library.
     Playlist(PlaylistId),
+    /// An album of the library.
+    Album(AlbumId),
 }
 
 /// What is true of a file that we put on the device.

@@ -9,7 +9,7 @@ use crate::BoxFuture;
 use crate::device::DeviceDescription;
 use crate::error::PlayerError;
 use crate::id::Guid;
-use crate::library::OpenedTrack;
+use crate::library::{CoverLimits, OpenedTrack};
 use crate::path::DevicePath;
 use crate::presence::Arrival;
 use std::sync::Arc;
@@ -40,6 +40,15 @@ pub struct PlaylistStyle {
     pub line_ending: &'static str,
 }
 
+/// How albums are told to a player that has objects for them, which refer to their tracks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlbumStyle {
+    /// Where they go; `None` is the storage's root.
+    pub folder: Option<DevicePath>,
+    /// What their pictures may be at most; `None` where it takes none.
+    pub cover: Option<CoverLimits>,
+}
+
 /// What a player can do and wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
@@ -57,6 +66,8 @@ pub struct Capabilities {
     pub folder_depth: Option<u8>,
     /// How playlists are written; `None` when it takes none.
     pub playlists: Option<PlaylistStyle>,
+    /// How albums are told to it; `None` when it has no objects for them.
+    pub albums: Option<AlbumStyle>,
     /// Whether the device itself keeps the user's name for it.
     pub holds_friendly_name: bool,
 }
@@ -172,6 +183,16 @@ pub trait Storage: Send + Sync {
     /// has none, or the id is no more than a path. Asked only for files that are not where they were put.
     fn find(&self, ids: Vec<String>) -> BoxFuture<'_, Result<Vec<Option<DevicePath>>, PlayerError>> {
         Box::pin(async move { Ok(vec![None; ids.len()]) })
+    }
+
+    /// Whether what is at this path refers to exactly these files, in this order; false where nothing is there, or it refers to
+    /// nothing. IMDSPStorage4::GetReferences.
+    fn refers_to(
+        &self,
+        _path: DevicePath,
+        _files: Vec<DevicePath>,
+    ) -> BoxFuture<'_, Result<bool, PlayerError>> {
+        Box::pin(async { Ok(false) })
     }
 
     /// Space now; IMDSPStorageGlobals::GetTotalSize, GetTotalFree.

@@ -5,7 +5,7 @@
 
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Row, Statement, params};
-use tandem_model::id::{MediaUri, PlaylistId};
+use tandem_model::id::{AlbumId, MediaUri, PlaylistId};
 use tandem_model::manifest::{Entry, EntryState, Intent, Origin};
 use tandem_model::path::DevicePath;
 use tandem_model::player::ObjectFacts;
@@ -22,6 +22,7 @@ pub(crate) const INTENT_COLUMNS: &str =
 /// Code of an entry that was made from a track.
 pub(crate) const TRACK: i64 = 0;
 const PLAYLIST: i64 = 1;
+const ALBUM: i64 = 2;
 
 /// Code of the state of an entry whose file is there.
 pub(crate) const PRESENT: i64 = 0;
@@ -67,6 +68,7 @@ fn origin_fields(origin: &Origin) -> (i64, &str) {
     match origin {
         Origin::Track(uri) => (TRACK, &uri.0),
         Origin::Playlist(id) => (PLAYLIST, &id.0),
+        Origin::Album(id) => (ALBUM, &id.0),
     }
 }
 
@@ -74,6 +76,7 @@ fn origin(kind: i64, text: String) -> Option<Origin> {
     match kind {
         TRACK => Some(Origin::Track(MediaUri(text.into()))),
         PLAYLIST => Some(Origin::Playlist(PlaylistId(text))),
+        ALBUM => Some(Origin::Album(AlbumId(text))),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// The format that this version writes, and the newest that it reads; `PRAGMA user_version`.
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
 
 /// `PRAGMA application_id` of our files: "TNDM".
 pub(crate) const APPLICATION: i32 = 0x544e_444d;
@@ -100,7 +100,8 @@ pub(crate) fn identity(connection: &Connection) -> rusqlite::Result<(i32, u32)> 
 }
 
 /// Makes a file of an earlier format one of this, in one step. What of an entry's bytes isn't tags is not known in one of
-/// format 1, of no run in one of 1 or 2 whether it is open, and in one of 3 when the open one last recorded something.
+/// format 1, of no run in one of 1 or 2 whether it is open, and in one of 3 when the open one last recorded something. One
+/// of 4 has no albums, and those who know no later format can't read them.
 pub(crate) fn upgrade(connection: &mut Connection, format: u32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     if format < 2 {
@@ -109,7 +110,9 @@ pub(crate) fn upgrade(connection: &mut Connection, format: u32) -> rusqlite::Res
     if format < 3 {
         transaction.execute_batch(RUNS)?;
     }
-    transaction.execute_batch(RUNS_LAST)?;
+    if format < 4 {
+        transaction.execute_batch(RUNS_LAST)?;
+    }
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }

@@ -337,13 +337,13 @@ pub trait Device {
     ///
     /// What `Start` would do now, without doing it: with what was set for the next run, and under the names that it would write. For the owner and root.
     ///
-    /// `reason` is a text for the user, in English: of a copy that it isn't there yet, and which name another file has; of a replacement what changed; of a deletion why the file isn't wanted; of a skip why it is left out: no space, a format that the device doesn't play, or that the user deleted or changed it on the device; of a playlist its name.
+    /// `reason` is a text for the user, in English: of a copy that it isn't there yet, and which name another file has; of a replacement what changed; of a deletion why the file isn't wanted; of a skip why it is left out: no space, a format that the device doesn't play, or that the user deleted or changed it on the device; of a playlist or an album its name.
     ///
     /// Where `Start` would stop before it changes anything (the guard against mass deletion), the first item is a `skip` with empty `media` and `destination`, and its `reason` is the message that the run would end with. The other items are what it would do after `AllowMassDeletion`.
     ///
     /// # Arguments
     ///
-    /// * `items` - For each item: `action` (`s`: `copy`, `replace`, `delete`, `update-metadata` or `skip`), `media` (`s`, URI, empty for a playlist), `destination` (`s`, a path on the device; empty for a skip), `size` (`t`, bytes) and `reason` (`s`).
+    /// * `items` - For each item: `action` (`s`: `copy`, `replace`, `delete`, `update-metadata` or `skip`), `media` (`s`, URI, empty for a playlist or an album), `destination` (`s`, a path on the device; empty for a skip), `size` (`t`, bytes) and `reason` (`s`).
     fn preview(&self) -> zbus::Result<Vec<std::collections::HashMap<String, zbus::OwnedVariant>>>;
 
     /// GetSyncResults method

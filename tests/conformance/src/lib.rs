@@ -106,7 +106,16 @@ pub(crate) fn request(at: &str, bytes: &[u8], expect: Expect) -> WriteRequest {
         .map_or_else(|| self::path("~new.part"), |folder| folder.join("~new.part").expect("a plain name"));
     let size = u64::try_from(bytes.len()).expect("a small file");
     let tags = Tags::default();
-    WriteRequest { path, temporary, expect, size, modified_ns: MODIFIED, source: file(bytes), tags }
+    WriteRequest {
+        path,
+        temporary,
+        expect,
+        size,
+        modified_ns: MODIFIED,
+        source: file(bytes),
+        tags,
+        cover: None,
+    }
 }
 
 /// Writes a file where nothing is.

@@ -24,7 +24,16 @@ fn request(at: &str, content: Vec<u8>) -> WriteRequest {
     let size = u64::try_from(content.len()).unwrap();
     let source = Source::Bytes(content.into());
     let tags = Tags::default();
-    WriteRequest { path: path(at), temporary, expect: Expect::Nothing, size, modified_ns: 0, source, tags }
+    WriteRequest {
+        path: path(at),
+        temporary,
+        expect: Expect::Nothing,
+        size,
+        modified_ns: 0,
+        source,
+        tags,
+        cover: None,
+    }
 }
 
 async fn put(player: &dyn Player, at: &str, size: usize) -> Result<Written, PlayerError> {

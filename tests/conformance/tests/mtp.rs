@@ -169,6 +169,7 @@ async fn a_playlist_refers_to_the_tracks_that_are_there() {
         modified_ns: 0,
         source: Source::Bytes(b"../Music/A/a.mp3\n"[..].into()),
         tags: Tags::default(),
+        cover: None,
     };
     player.storage().write(request, &Arc::new(Transfer::default())).await.unwrap();
     let objects = simulated.player().objects();
@@ -238,6 +239,7 @@ async fn players_that_read_no_tags_are_told_them() {
             modified_ns: 1_700_000_000_000_000_000,
             source: Source::Bytes(b"song"[..].into()),
             tags: tags.clone(),
+            cover: None,
         };
         let written = player.storage().write(request, &Arc::new(Transfer::default())).await.unwrap();
         let objects = simulated.player().objects();

@@ -17,6 +17,9 @@ const FORMATS: [(&str, &[u64]); 5] = [
 /// Everything else that is sound.
 const OTHER_SOUND: [u64; 3] = [0x3007, 0xB901, 0xB903];
 const UNDEFINED: u64 = 0x3000;
+const ALBUM: u64 = 0xBA03;
+/// Bytes that are reckoned for the picture of an album, at most.
+const MOST_OF_A_PICTURE: u64 = 64 * 1024;
 /// Bytes of `WMPInfo.xml`.
 const MARK: u64 = 296;
 /// Space is given in units of so many bytes.
@@ -91,6 +94,8 @@ pub struct Facts {
     storages: Vec<Value>,
     /// Whether it has a property for the partner, and keeps it.
     keeps_partner: bool,
+    /// Whether the picture of an album can be set, and be a JPEG file.
+    takes_covers: bool,
 }
 
 fn numbers(value: &Value) -> Vec<u64> {
@@ -126,6 +131,21 @@ fn plays_besides(profile: &Value) -> Vec<&'static str> {
         .collect()
 }
 
+/// Whether the properties of albums hold a picture that can be set.
+fn takes_covers(profile: &Value) -> bool {
+    let mut formats = profile["formats"].as_array().into_iter().flatten();
+    let album = formats.find(|format| format["code"] == ALBUM);
+    let set = album.and_then(|album| album["properties"].as_u64()).and_then(|at| usize::try_from(at).ok());
+    let Some(set) = set.and_then(|set| profile["property_sets"][set].as_array()) else { return false };
+    let at = |index: &Value| index.as_u64().and_then(|index| usize::try_from(index).ok());
+    let property = |code: u64| {
+        set.iter().filter_map(at).map(|index| &profile["props"][index]).find(|known| known["code"] == code)
+    };
+    let is_settable = property(0xDC86).is_some_and(|data| data["access"] == "get/set");
+    let kinds = property(0xDC81).and_then(|format| format["form"]["enum"].as_array());
+    is_settable && kinds.is_none_or(|kinds| kinds.is_empty() || kinds.iter().any(|kind| *kind == 0x3801))
+}
+
 impl Facts {
     /// Reads a profile.
     ///
@@ -144,6 +164,7 @@ impl Facts {
         let settable = operations.contains(&0x1015) && operations.contains(&0x1016);
         Ok(Self {
             keeps_partner: partner && settable && !forgets,
+            takes_covers: takes_covers(&value),
             class: value["class"].as_str().unwrap_or("-").to_owned(),
             operations,
             formats: formats.filter_map(|format| format["code"].as_u64()).collect(),
@@ -228,10 +249,25 @@ impl Facts {
         }
     }
 
-    /// Whether files of these sizes fit surely, whichever of its storages is chosen.
+    /// Whether it has objects for albums.
     #[must_use]
-    pub fn surely_fits(&self, sizes: impl Iterator<Item = u64>) -> bool {
-        let needed: u64 = sizes.map(|size| size.div_ceil(CLUSTER) * CLUSTER).sum();
+    pub fn albums(&self) -> bool {
+        self.knows(0x9810) && self.knows(0x9811) && self.lists(&[ALBUM])
+    }
+
+    /// Whether those have pictures that can be set.
+    #[must_use]
+    pub fn covers(&self) -> bool {
+        self.albums()
+            && self.takes_covers
+            && [0x9801, 0x9802, 0x9804].into_iter().all(|needed| self.knows(needed))
+    }
+
+    /// Whether files of these sizes, and pictures of so many albums, fit surely, whichever of its storages is chosen.
+    #[must_use]
+    pub fn surely_fits(&self, sizes: impl Iterator<Item = u64>, albums: usize) -> bool {
+        let pictures = if self.covers() { albums as u64 * MOST_OF_A_PICTURE } else { 0 };
+        let needed: u64 = pictures + sizes.map(|size| size.div_ceil(CLUSTER) * CLUSTER).sum::<u64>();
         let free = |storage: &Value| storage["free_bytes"].as_u64().or(storage["capacity"].as_u64());
         let least = self.storages.iter().map(|storage| free(storage).unwrap_or(1 << 30)).min();
         // the margin that is kept for folders and playlists, twice

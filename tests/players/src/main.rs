@@ -27,7 +27,8 @@ const USAGE: &str = "usage: players [--tracks N] [--faults] [--fault-tracks N] [
 
 /// Of different classes: classic with all operations, without lists, a phone, files for playlists, and one that can neither
 /// rename nor list whole folders.
-const FAULTY: [&str; 5] = ["classic", "classic-no-lists", "phone", "playlist-files", "minimal"];
+const FAULTY: [&str; 6] =
+    ["classic", "classic-no-lists", "phone", "playlist-files", "art-and-albums", "minimal"];
 
 /// Each fault strikes at each transaction of a small synchronisation; of the large one it strikes at one in so many, for
 /// what a large one has besides is more of the same.

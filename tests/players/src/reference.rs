@@ -44,7 +44,7 @@ pub fn set_playlists(stage: &Stage, tracks: usize) {
     stage.shelf.set_playlist(PLAYLISTS[2], (0..tracks).step_by(7).chain([0]).collect());
 }
 
-/// Tracks added, removed, changed and retagged, and a playlist in another order. The pool has a tenth more tracks than the library.
+/// Tracks added, removed, changed and retagged, a playlist in another order, and another picture beside an album. The pool has a tenth more tracks than the library.
 pub fn change_library(stage: &Stage, tracks: usize) {
     let few = (tracks / 20).max(1);
     for number in tracks..tracks + few {
@@ -59,6 +59,7 @@ pub fn change_library(stage: &Stage, tracks: usize) {
     reordered.rotate_left(few);
     reordered.extend(tracks..tracks + few);
     stage.shelf.set_playlist(PLAYLISTS[1], reordered);
+    stage.shelf.set_cover(0, b"another one");
 }
 
 /// A stage with a player on which others have put their own.
@@ -95,7 +96,8 @@ impl Scene {
             left_out.into_iter().filter_map(|(media, error, _)| Some((media, error?.as_str().to_owned())));
         let (facts, foreign) = (&self.facts, &*self.foreign);
         let playlists = self.stage.shelf.wanted(playlists);
-        let expected = Expectation { facts, foreign, playlists, left_out: left_out.collect() };
+        let covers = self.stage.shelf.covers();
+        let expected = Expectation { facts, foreign, playlists, covers, left_out: left_out.collect() };
         let tally = check(self.stage.player(), &expected, &self.stage.entries())?;
         resolves(self.stage.player(), &expected.playlists)?;
         Ok(tally)

@@ -341,6 +341,18 @@ impl Stage {
         manifest.and_then(|manifest| manifest.entries()).expect("the engine has written it")
     }
 
+    /// Loses the manifest, as when somebody deletes its file.
+    ///
+    /// # Errors
+    /// When there is no partnership, or the file stays.
+    pub fn lose_record(&self) -> Result<(), String> {
+        let record = tandem_store::PartnershipFile::new(self.state.clone()).load();
+        let record = record.map_err(|error| error.to_string())?;
+        let relationship = record.partnerships.first().ok_or("there is no partnership")?.relationship;
+        let manifests = tandem_store::SqliteManifests::new(self.state.clone());
+        manifests.remove(relationship).map_err(|error| error.to_string())
+    }
+
     /// Ends the engine.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub struct Thing {
     references: Vec<String>,
     /// What the player was told that it is called, where it keeps that.
     title: Option<String>,
+    /// Its picture.
+    cover: Option<Vec<u8>>,
 }
 
 impl Thing {
@@ -56,6 +58,10 @@ pub fn things(player: &SimulatedPlayer) -> Vec<Thing> {
             Some(Value::String(title)) => Some(title),
             _ => None,
         },
+        cover: match player.property(object.handle, ObjectPropertyCode::REPRESENTATIVE_SAMPLE_DATA) {
+            Some(Value::U8Array(bytes)) if !bytes.is_empty() => Some(bytes),
+            _ => None,
+        },
     };
     let mut things: Vec<Thing> = objects.iter().map(thing).collect();
     things.sort();
@@ -63,7 +69,7 @@ pub fn things(player: &SimulatedPlayer) -> Vec<Thing> {
 }
 
 /// Puts what is somebody else's on every storage that can be written: songs, one of them under the name that a track of the
-/// library would get, and a playlist that refers to one.
+/// library would get, and a playlist and an album that refer to one.
 ///
 /// # Errors
 /// As the player would refuse it.
@@ -85,6 +91,9 @@ pub fn seed(player: &SimulatedPlayer, storages: &[StorageId]) -> Result<(), Stri
         let playlists = folder(root, "Playlists")?;
         let playlist = put(playlists, FormatCode::ABSTRACT_AUDIO_VIDEO_PLAYLIST, "Own.pla", b"")?;
         player.refer(playlist, &[song]).map_err(|code| format!("Own.pla: {code}"))?;
+        let albums = folder(root, "Albums")?;
+        let album = put(albums, FormatCode::ABSTRACT_AUDIO_ALBUM, "Artist 00 - Album 00.alb", b"")?;
+        player.refer(album, &[song]).map_err(|code| format!("an album: {code}"))?;
     }
     Ok(())
 }
@@ -97,6 +106,8 @@ pub struct Expectation<'a> {
     pub foreign: &'a [Thing],
     /// The assigned playlists.
     pub playlists: Vec<Wanted>,
+    /// The library's pictures, by the number of the album.
+    pub covers: BTreeMap<usize, Vec<u8>>,
     /// Tracks that did not come out, by their URI, with the word for it.
     pub left_out: Vec<(String, String)>,
 }
@@ -154,6 +165,7 @@ pub fn check(
     }
     let (places, tally) = search.tracks(expected);
     search.playlists(expected, &places);
+    search.albums(expected, &places);
     search.nothing_else();
     search.manifest(entries, &all);
     if search.wrong.is_empty() { Ok(tally) } else { Err(search.wrong.join("\n")) }
@@ -167,7 +179,8 @@ impl Search<'_> {
         let tracks: BTreeMap<usize, _> =
             expected.playlists.iter().flat_map(|(_, items)| items).map(|(n, copy)| (*n, copy)).collect();
         let sizes = || tracks.iter().filter(|(n, _)| expected.facts.takes(Shelf::extension(**n)));
-        let fits = expected.facts.surely_fits(sizes().map(|(_, copy)| copy.size));
+        let albums: BTreeSet<usize> = tracks.keys().map(|number| Shelf::album(*number)).collect();
+        let fits = expected.facts.surely_fits(sizes().map(|(_, copy)| copy.size), albums.len());
         for (number, copy) in &tracks {
             let extension = Shelf::extension(*number);
             let ours = std::mem::take(&mut self.ours).into_iter();
@@ -233,6 +246,36 @@ impl Search<'_> {
             }
             self.ours = others;
         }
+    }
+
+    /// Takes every album's object out of what is ours: one for each album of which a track is there.
+    fn albums(&mut self, expected: &Expectation<'_>, places: &BTreeMap<usize, String>) {
+        if !expected.facts.albums() {
+            return;
+        }
+        let ours = std::mem::take(&mut self.ours).into_iter();
+        let (mut objects, others): (Vec<&Thing>, Vec<&Thing>) =
+            ours.partition(|thing| thing.format == FormatCode::ABSTRACT_AUDIO_ALBUM.0);
+        self.ours = others;
+        let mut albums: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        for (number, place) in places {
+            albums.entry(Shelf::album(*number)).or_default().push(place);
+        }
+        for (album, wanted) in albums {
+            let Some(at) = objects.iter().position(|object| object.references == wanted) else {
+                self.wrong.push(format!("no album refers to the {} tracks of album {album}", wanted.len()));
+                continue;
+            };
+            let object = objects.swap_remove(at);
+            if !object.path.contains(&format!("Album {album:02}")) {
+                self.wrong.push(format!("album {album} is called `{}`", object.path));
+            }
+            let cover = expected.covers.get(&album).filter(|_| expected.facts.covers());
+            if object.cover.as_ref() != cover {
+                self.wrong.push(format!("album {album} has another picture"));
+            }
+        }
+        self.wrong.extend(objects.iter().map(|object| format!("the album `{}` is left over", object.path)));
     }
 
     /// What is left of ours can only be the mark, and folders that something of ours lies in.

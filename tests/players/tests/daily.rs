@@ -9,6 +9,7 @@ use players::witness::things;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::ItemError;
+use tandem_mtp::codec::value::Value;
 use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode};
 use tandem_mtp::responder::{Fault, Planned, SimulatedPlayer, profile};
 
@@ -61,6 +62,73 @@ fn what_the_user_deletes_on_the_player_is_skipped_until_he_wants_it_back() {
             scene.stage.sync().await.unwrap();
             scene.check(&PLAYLISTS).await.unwrap();
         }
+    });
+}
+
+#[test]
+fn with_its_record_lost_a_player_is_in_step_again_and_nothing_is_there_twice() {
+    runtime().block_on(async {
+        for name in ["art-and-albums", "classic", "playlist-files"] {
+            let mut scene = in_step(name).await;
+            let before = scene.stage.player().objects().len();
+            scene.stage.lose_record().unwrap();
+            // the first run tells of the loss
+            scene.stage.sync().await.unwrap();
+            scene.stage.sync().await.unwrap();
+            scene.check(&PLAYLISTS).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(scene.stage.player().objects().len(), before, "{name}");
+            scene.stage.part().await.unwrap();
+            scene.check_empty().unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    });
+}
+
+#[test]
+fn an_album_follows_its_tracks_and_its_picture_and_what_the_user_makes_of_it_is_his() {
+    runtime().block_on(async {
+        let mut scene = in_step("art-and-albums").await;
+        let album = |scene: &Scene| {
+            let objects = scene.stage.player().objects();
+            let is_ours = |object: &&tandem_mtp::responder::Snapshot| {
+                object.path.starts_with("Albums/") && object.path.contains("(2)")
+            };
+            objects.iter().find(is_ours).cloned()
+        };
+        let first = album(&scene).unwrap();
+        let text = |scene: &Scene, property| match scene.stage.player().property(first.handle, property) {
+            Some(Value::String(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(text(&scene, ObjectPropertyCode::NAME), "Album 00");
+        assert_eq!(text(&scene, ObjectPropertyCode::ALBUM_ARTIST), "Artist 00");
+        assert_eq!(text(&scene, ObjectPropertyCode::GENRE), "Jazz");
+        let width =
+            scene.stage.player().property(first.handle, ObjectPropertyCode::REPRESENTATIVE_SAMPLE_WIDTH);
+        assert_eq!(width, Some(Value::U32(90)));
+        // another picture alone: the object stays the one that it was
+        scene.stage.shelf.set_cover(0, b"another");
+        scene.stage.sync().await.unwrap();
+        scene.check(&PLAYLISTS).await.unwrap();
+        assert_eq!(album(&scene).unwrap().handle, first.handle);
+        // what the user deletes comes back, for its tracks are there
+        scene.stage.player().remove(first.handle).unwrap();
+        scene.stage.sync().await.unwrap();
+        scene.check(&PLAYLISTS).await.unwrap();
+        // without its tracks it goes
+        for playlist in PLAYLISTS {
+            scene.stage.shelf.set_playlist(playlist, vec![8]);
+        }
+        scene.stage.shelf.add(8, OTHER_MUSIC);
+        scene.stage.allow_mass_deletion().await.unwrap();
+        scene.stage.sync().await.unwrap();
+        scene.check(&PLAYLISTS).await.unwrap();
+        for playlist in PLAYLISTS {
+            scene.stage.shelf.set_playlist(playlist, Vec::new());
+        }
+        scene.stage.allow_mass_deletion().await.unwrap();
+        scene.stage.sync().await.unwrap();
+        assert_eq!(album(&scene), None);
+        scene.check(&PLAYLISTS).await.unwrap();
     });
 }
 

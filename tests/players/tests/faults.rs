@@ -38,6 +38,11 @@ fn a_phone() {
 }
 
 #[test]
+fn a_player_with_albums_and_their_pictures() {
+    sweep("art-and-albums");
+}
+
+#[test]
 fn a_player_that_can_neither_rename_nor_list_folders() {
     sweep("minimal");
 }

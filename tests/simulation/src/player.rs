@@ -173,6 +173,7 @@ fn capabilities(flavour: Flavour) -> Capabilities {
             line_ending: "\n",
             by_reference: false,
         }),
+        albums: None,
         holds_friendly_name: false,
     }
 }

@@ -272,7 +272,7 @@ impl Look<'_> {
         for entry in self.present() {
             let is_wanted = match &entry.origin {
                 Origin::Playlist(id) => assigned.iter().any(|&playlist| playlist_id(playlist) == *id),
-                Origin::Track(_) => true,
+                Origin::Track(_) | Origin::Album(_) => true,
             };
             if !is_wanted {
                 wrong.push(format!("`{}` is of a playlist that isn't assigned", entry.path));

@@ -50,6 +50,7 @@ fn request(at: &str, bytes: &[u8], expect: Expect) -> WriteRequest {
         modified_ns: 1_700_000_000_000_000_000,
         source: Source::Bytes(bytes.into()),
         tags: Tags { title: "T".into(), duration_ms: 1000, ..Tags::default() },
+        cover: None,
     }
 }
 

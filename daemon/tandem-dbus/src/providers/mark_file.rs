@@ -104,6 +104,7 @@ impl Session {
             modified_ns: 0,
             source: Source::Bytes(bytes),
             tags: Tags::default(),
+            cover: None,
         };
         self.write(&request, &Arc::default()).await?;
         self.peer.flush().await

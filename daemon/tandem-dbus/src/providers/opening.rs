@@ -210,6 +210,7 @@ impl Session {
             audio_folder: music,
             folder_depth: views.then_some(0),
             playlists: formats::playlist_style(references, listed, playlists),
+            albums: None,
             holds_friendly_name,
             formats: types,
         })

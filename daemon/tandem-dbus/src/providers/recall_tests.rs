@@ -33,6 +33,7 @@ fn request(at: &str, bytes: &[u8], expect: Expect) -> WriteRequest {
         modified_ns: 1_700_000_000_000_000_000,
         source: Source::Bytes(bytes.into()),
         tags: Tags::default(),
+        cover: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything on the device that isn't in the manifest counts as used space and is never named in a step.
 
+use super::albums;
 use super::entries::TrackEntries;
 use super::names::{Namer, artist_of};
 use super::{Deletion, LeftOut, MetadataUpdate, Plan, PlanInput, TrackWrite};
@@ -43,6 +44,12 @@ pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
     let takes_space = input.capabilities.playlists.as_ref().is_some_and(|style| !style.by_reference);
     for playlist in input.library.playlists.iter().filter(|_| takes_space) {
         budget.reserve(PLAYLIST_LINE * playlist.tracks.len() as u64);
+    }
+    let cover = input.capabilities.albums.as_ref().and_then(|style| style.cover);
+    if let Some(cover) = cover {
+        // of those that are there, what they take isn't free any more
+        let each = round_up(u64::from(cover.bytes), budget.cluster);
+        budget.reserve(each.saturating_mul(albums::unwritten(input.library, input.entries)));
     }
     let mut fates = vec![Fate::Unseen; input.library.tracks.len()];
     let mut writes = Vec::new();
@@ -231,6 +238,8 @@ fn deletions(input: &PlanInput<'_>, fates: &[Fate]) -> Vec<Deletion> {
                 return None;
             }
             Origin::Playlist(_) => "the playlist is no longer assigned",
+            // it goes when it is known which tracks went
+            Origin::Album(_) => return None,
         };
         Some(Deletion { entry: position, reason })
     };

@@ -54,7 +54,7 @@ impl<'a> TrackEntries<'a> {
     fn uri_of(&self, entry: &'a Entry) -> Option<&'a str> {
         match &entry.origin {
             Origin::Track(uri) if (self.counts)(entry) => Some(&uri.0),
-            Origin::Track(_) | Origin::Playlist(_) => None,
+            Origin::Track(_) | Origin::Playlist(_) | Origin::Album(_) => None,
         }
     }
 
@@ -86,7 +86,7 @@ mod tests {
         entries[3].state = EntryState::Skipped;
         let uri = |position: usize| match &entries[position].origin {
             Origin::Track(uri) => uri.0.to_string(),
-            Origin::Playlist(_) => panic!("these are tracks"),
+            Origin::Playlist(_) | Origin::Album(_) => panic!("these are tracks"),
         };
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]] {
             let (all, there) = (TrackEntries::all(&entries), TrackEntries::there(&entries));

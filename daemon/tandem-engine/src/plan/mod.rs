@@ -1,9 +1,10 @@
 //! What a run is going to do: a pure function from the library, the manifest, the space and the player's
 //! capabilities to a list of steps. No clock, no randomness, no waiting.
 //!
-//! Order of the steps: deletions, replacements, copies by priority, metadata changes, playlists. What was in flight is
+//! Order of the steps: deletions, replacements, copies by priority, metadata changes, playlists, albums. What was in flight is
 //! cleaned up before there is a plan.
 
+pub(crate) mod albums;
 mod build;
 pub(crate) mod changes;
 pub(crate) mod entries;

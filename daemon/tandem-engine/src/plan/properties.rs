@@ -71,6 +71,7 @@ pub(crate) fn capabilities() -> Capabilities {
             separator: '/',
             line_ending: "\n",
         }),
+        albums: None,
         holds_friendly_name: false,
     }
 }

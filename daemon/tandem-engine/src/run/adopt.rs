@@ -10,10 +10,12 @@ use super::prepare::{Scope, plan_aside};
 use super::temporary::TemporaryNames;
 use super::transfer::NAME_TRIES;
 use crate::plan::Plan;
+use crate::plan::albums::{self, AlbumObject, CoverStamps};
 use crate::plan::names::numbered;
 use crate::plan::playlists::Place;
 use foldhash::{HashMap, HashSet};
 use std::sync::Arc;
+use tandem_model::formats::playlist_items;
 use tandem_model::id::TrackId;
 use tandem_model::library::{Library, Resolved, TrackHashes};
 use tandem_model::manifest::{Correction, Entry, Intent, Origin, Outcome};
@@ -73,7 +75,12 @@ impl Adoption<'_> {
                 place.clone_from(path);
             }
         }
+        let place = |(&track, path): (&u32, &DevicePath)| {
+            (track, Place::of_track(&library.tracks[track as usize], path.clone()))
+        };
+        let places = places.iter().map(place).collect();
         adopted.extend(self.playlists(&library, capabilities, &places).await?);
+        adopted.extend(self.albums(&library, capabilities, &places).await?);
         let count = adopted.len();
         self.record(adopted, names).await?;
         Ok((library, count))
@@ -184,33 +191,61 @@ impl Adoption<'_> {
         &self,
         library: &Resolved,
         capabilities: &Capabilities,
-        places: &HashMap<u32, DevicePath>,
+        places: &HashMap<u32, Place>,
     ) -> Result<Vec<Adopted>, RunError> {
         let mut adopted = Vec::new();
         let Some(style) = &capabilities.playlists else { return Ok(adopted) };
-        let place = |(&track, path): (&u32, &DevicePath)| {
-            (track, Place::of_track(&library.tracks[track as usize], path.clone()))
-        };
-        let places = places.iter().map(place).collect();
-        for file in playlists::changes(library, &[], style, &places).fresh {
-            adopted.extend(self.playlist(file).await?);
+        for PlaylistFile { playlist, path, text, .. } in playlists::changes(library, &[], style, places).fresh
+        {
+            let found = self.list(Origin::Playlist(playlist.id), path, &text, style.by_reference).await?;
+            adopted.extend(found);
+        }
+        Ok(adopted)
+    }
+
+    /// Albums that refer to exactly the tracks that they would. Which pictures they have isn't known, so that they are written
+    /// again.
+    async fn albums(
+        &self,
+        library: &Resolved,
+        capabilities: &Capabilities,
+        places: &HashMap<u32, Place>,
+    ) -> Result<Vec<Adopted>, RunError> {
+        let mut adopted = Vec::new();
+        let (style, stamps) = (capabilities.albums.as_ref(), CoverStamps::default());
+        for AlbumObject { id, path, text, .. } in albums::changes(library, &[], style, places, &stamps).fresh
+        {
+            if let Some((candidate, _)) = self.list(Origin::Album(id), path, &text, true).await? {
+                adopted.push((candidate, TrackHashes { whole: 0, audio: None }));
+            }
         }
         Ok(adopted)
     }
 
     /// The list under its name, or under the first numbered one after others.
-    async fn playlist(&self, file: PlaylistFile) -> Result<Option<Adopted>, RunError> {
-        let size = file.text.len() as u64;
-        let whole = xxhash_rust::xxh3::xxh3_128(file.text.as_bytes());
-        let mut path = file.path.clone();
+    async fn list(
+        &self,
+        origin: Origin,
+        plain: DevicePath,
+        text: &str,
+        by_reference: bool,
+    ) -> Result<Option<Adopted>, RunError> {
+        let size = text.len() as u64;
+        let whole = xxhash_rust::xxh3::xxh3_128(text.as_bytes());
+        let mut path = plain.clone();
         for number in 2..=NAME_TRIES {
             let Some(facts) = self.storage.object(&path).facts().await? else { break };
-            if facts.size == size && self.has_bytes(&path, whole).await? {
-                let (origin, modified_ns) = (Origin::Playlist(file.playlist.id), facts.modified_ns);
-                let candidate = Candidate { origin, path, facts, size, modified_ns };
+            let is_it = if by_reference {
+                let files = playlist_items(text, path.parent().as_ref());
+                self.storage.refers_to(path.clone(), files).await?
+            } else {
+                facts.size == size && self.has_bytes(&path, whole).await?
+            };
+            if is_it {
+                let candidate = Candidate { origin, path, facts, size, modified_ns: facts.modified_ns };
                 return Ok(Some((candidate, TrackHashes { whole, audio: None })));
             }
-            path = numbered(&file.path, number);
+            path = numbered(&plain, number);
         }
         Ok(None)
     }

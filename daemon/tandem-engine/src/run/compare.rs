@@ -84,7 +84,7 @@ pub(super) fn outdated(library: &Resolved, entries: &[Entry]) -> Vec<Correction>
         library.tracks.iter().map(|track| (&*track.uri.0, (track.size, track.modified_ns))).collect();
     let belongs = |entry: &&Entry| match &entry.origin {
         Origin::Track(uri) => wanted.get(&*uri.0) == Some(&(entry.source_size, entry.source_modified_ns)),
-        Origin::Playlist(_) => false,
+        Origin::Playlist(_) | Origin::Album(_) => false,
     };
     foreign.filter(|entry| !belongs(entry)).map(|entry| Correction::Forget { entry: entry.id }).collect()
 }

@@ -3,6 +3,7 @@
 //! A run owns nothing of the session's state. It tells its progress, and what failed, through [`Observer`].
 
 mod adopt;
+mod albums;
 pub(crate) mod cancel;
 mod compare;
 pub(crate) mod error;
@@ -321,7 +322,9 @@ async fn carry_out(
     }
     observer.progress.send_modify(|progress| progress.total = prepared.plan.bytes);
     transfer::carry_out(prepared, &*input.library, observer, results, input.verify).await?;
-    playlists::carry_out(prepared, input.parts.clock.now(), observer, results, input.verify).await?;
+    let now = input.parts.clock.now();
+    playlists::carry_out(prepared, now, observer, results, input.verify).await?;
+    albums::carry_out(prepared, &*input.library, now, observer, results).await?;
     let changed = results.changed || prepared.untidy;
     if changed || removal::is_untidy(prepared).await? {
         removal::tidy_folders(prepared).await?;
@@ -348,7 +351,7 @@ async fn finish(prepared: &mut Prepared, input: &RunInput, results: Results, rep
     let is_there = |entry: &&Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
     let there = entries.iter().filter(is_there).filter_map(|entry| match &entry.origin {
         Origin::Track(uri) => Some(&*uri.0),
-        Origin::Playlist(_) => None,
+        Origin::Playlist(_) | Origin::Album(_) => None,
     });
     let there: foldhash::HashSet<&str> = there.collect();
     let Results { rows, earlier, verify_failed, .. } = results;

@@ -185,6 +185,7 @@ async fn write(
             modified_ns,
             source: Source::Bytes(Arc::clone(&bytes)),
             tags: Tags::default(),
+            cover: None,
         };
         let before = observer.transfer.bytes();
         let written = prepared.storage.write(request, &observer.transfer).await;

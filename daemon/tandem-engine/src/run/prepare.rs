@@ -10,6 +10,7 @@ use super::interrupted;
 use super::journal::Journal;
 use super::recover::{self, Sources};
 use super::temporary::TemporaryNames;
+use crate::plan::albums::{CoverStamps, representatives};
 use crate::plan::changes::Candidate;
 use crate::plan::{self, Plan, PlanInput, changes};
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
@@ -52,6 +53,8 @@ pub(crate) struct Prepared {
     pub(crate) entries: Vec<Entry>,
     pub(crate) space: Space,
     pub(crate) plan: Plan,
+    /// Where the player takes pictures of albums.
+    pub(crate) covers: CoverStamps,
     pub(crate) fingerprint: u64,
     pub(crate) names: TemporaryNames,
     /// Folders may have been made in vain: a run before this one was cut, or a file that was sent got no name.
@@ -134,6 +137,12 @@ async fn prepare_recorded(
         planned = plan_aside(planned.library, entries, scope, capabilities).await?;
     }
     let Planned { plan, fingerprint, library, entries } = planned;
+    let albums = player.capabilities().albums.as_ref();
+    let covers = if albums.is_some_and(|style| style.cover.is_some()) {
+        cover_stamps(&*input.library, &library, cancel).await?
+    } else {
+        CoverStamps::default()
+    };
     let prepared = Prepared {
         player,
         storage,
@@ -142,6 +151,7 @@ async fn prepare_recorded(
         entries,
         space,
         plan,
+        covers,
         fingerprint,
         names,
         untidy: recovered,
@@ -149,6 +159,17 @@ async fn prepare_recorded(
         lost_record,
     };
     Ok(prepared)
+}
+
+/// What lies beside the tracks of each album.
+async fn cover_stamps(
+    owner: &dyn Library,
+    library: &Resolved,
+    cancel: &Transfer,
+) -> Result<CoverStamps, RunError> {
+    let (albums, tracks): (Vec<_>, Vec<_>) = representatives(library).into_iter().unzip();
+    let stamps = unless_cancelled(cancel, owner.cover_stamps(tracks)).await??;
+    Ok(albums.into_iter().zip(stamps).collect())
 }
 
 /// A plan, and what it was made from.

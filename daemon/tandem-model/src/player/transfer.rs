@@ -2,6 +2,7 @@
 //! meanwhile. How it is sent is each player's own.
 
 use super::ObjectFacts;
+use crate::library::Cover;
 use crate::path::DevicePath;
 use std::fs::File;
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub struct WriteRequest {
     pub source: Source,
     /// What its tags say; a player that reads them itself ignores this.
     pub tags: Tags,
+    /// An album's picture; a player that takes none goes without.
+    pub cover: Option<Cover>,
 }
 
 /// A file that is on the device.

@@ -114,6 +114,7 @@ impl Hints {
             audio_folder: self.audio_folder(),
             folder_depth: self.folder_depth.and_then(|depth| u8::try_from(depth).ok()),
             playlists: self.playlist_style(),
+            albums: None,
             holds_friendly_name: false,
         }
     }

@@ -352,6 +352,7 @@ mod tests {
                     modified_ns: 0,
                     source: Source::Bytes(b"ours"[..].into()),
                     tags: Tags::default(),
+                    cover: None,
                 };
                 let folder = tree.folder("").unwrap();
                 exchange(tree, &folder, &folder, &request, expected).transpose()

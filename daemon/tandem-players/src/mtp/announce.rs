@@ -4,7 +4,6 @@
 //! It must not announce twice what may have been announced: only a device that was too busy is asked again.
 
 use super::error::{Fail, failed};
-use super::formats::ABSTRACT_PLAYLISTS;
 use super::session::{Session, was_too_busy};
 use super::times;
 use super::tree::parent;
@@ -26,6 +25,8 @@ pub(super) struct Announcement<'a> {
     pub(super) place: Parent,
     pub(super) format: FormatCode,
     pub(super) name: &'a str,
+    /// What the user sees of what refers to other objects.
+    pub(super) title: Option<&'a str>,
     pub(super) size: u64,
     /// `None` for what has no date of ours.
     pub(super) modified_ns: Option<i64>,
@@ -85,7 +86,7 @@ impl Session {
         path: &DevicePath,
     ) -> Result<ObjectHandle, Unmade> {
         let knows_info = self.initiator.supports(OperationCode::SEND_OBJECT_INFO);
-        let says_more = what.size > MOST_IN_INFO || ABSTRACT_PLAYLISTS.contains(&what.format);
+        let says_more = what.size > MOST_IN_INFO || what.title.is_some();
         let lists = self.initiator.supports(OperationCode::SEND_OBJECT_PROP_LIST)
             && !self.traits.no_send_property_list
             && !self.lists_refused
@@ -146,8 +147,7 @@ impl Session {
     async fn elements(&mut self, what: &Announcement<'_>) -> Result<Vec<PropertyElement>, Fail> {
         let ability = self.ability(what.format).await?;
         let mut elements = vec![PropertyElement::of_new(Property::OBJECT_FILE_NAME, Value::from(what.name))];
-        if ABSTRACT_PLAYLISTS.contains(&what.format) && ability.properties.contains(&Property::NAME) {
-            let title = what.name.rsplit_once('.').map_or(what.name, |(title, _)| title);
+        if let Some(title) = what.title.filter(|_| ability.properties.contains(&Property::NAME)) {
             elements.push(PropertyElement::of_new(Property::NAME, Value::from(title)));
         }
         Ok(elements)

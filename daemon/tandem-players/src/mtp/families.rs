@@ -75,6 +75,8 @@ pub struct Traits {
     pub plays_flac: bool,
     /// References are announced and lead nowhere.
     pub no_references: bool,
+    /// Width and height of an album's picture can be told, and crash it.
+    pub no_cover_dimensions: bool,
     /// Code and transaction of data containers hold junk.
     pub ignore_data_headers: bool,
     /// Lasting ids of objects that don't last.
@@ -97,6 +99,7 @@ impl Traits {
             plays_ogg: self.plays_ogg || other.plays_ogg,
             plays_flac: self.plays_flac || other.plays_flac,
             no_references: self.no_references || other.no_references,
+            no_cover_dimensions: self.no_cover_dimensions || other.no_cover_dimensions,
             ignore_data_headers: self.ignore_data_headers || other.ignore_data_headers,
             no_persistent_ids: self.no_persistent_ids || other.no_persistent_ids,
             answer_seconds: self.answer_seconds.max(other.answer_seconds),

@@ -32,7 +32,8 @@ impl Session {
                     let path = DevicePath::parse(&folder)
                         .ok_or_else(|| PlayerError::NameRejected(folder.clone()))?;
                     let (format, name) = (FormatCode::ASSOCIATION, path.name());
-                    let folder_here = Announcement { place, format, name, size: 0, modified_ns: None };
+                    let folder_here =
+                        Announcement { place, format, name, title: None, size: 0, modified_ns: None };
                     let announced = self.announce(&folder_here, &path).await;
                     let handle = match announced {
                         Ok(handle) => Some(handle),

@@ -3,7 +3,7 @@
 //! It must not ask the device: what the device told comes in as values.
 
 use tandem_model::formats;
-pub(crate) use tandem_model::formats::{REFERENCES, playlist_items};
+pub(crate) use tandem_model::formats::{ALBUM, REFERENCES, playlist_items};
 use tandem_model::path::DevicePath;
 use tandem_model::player::PlaylistStyle;
 use tandem_mtp::codes::FormatCode;
@@ -11,6 +11,9 @@ use tandem_mtp::codes::FormatCode;
 /// Playlists that refer to objects, the preferred format first.
 pub(crate) const ABSTRACT_PLAYLISTS: [FormatCode; 2] =
     [FormatCode(formats::ABSTRACT_PLAYLISTS[0]), FormatCode(formats::ABSTRACT_PLAYLISTS[1])];
+
+/// Albums that refer to their tracks.
+pub(crate) const ABSTRACT_ALBUM: FormatCode = FormatCode(formats::ABSTRACT_ALBUM);
 
 fn codes(listed: &[FormatCode]) -> Vec<formats::Code> {
     listed.iter().map(|format| format.0).collect()
@@ -58,5 +61,6 @@ mod tests {
         }
         assert_eq!(ABSTRACT_PLAYLISTS[0], FormatCode::ABSTRACT_AUDIO_VIDEO_PLAYLIST);
         assert_eq!(ABSTRACT_PLAYLISTS[1], FormatCode::ABSTRACT_AUDIO_PLAYLIST);
+        assert_eq!(ABSTRACT_ALBUM, FormatCode::ABSTRACT_AUDIO_ALBUM);
     }
 }

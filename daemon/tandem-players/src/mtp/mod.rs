@@ -2,6 +2,7 @@
 //!
 //! It must not take a model's word for it: a table of families says only what can't be asked (`families`).
 
+mod albums;
 mod announce;
 mod connect;
 mod error;
@@ -11,6 +12,7 @@ mod formats;
 mod identity;
 mod listing;
 mod mark;
+mod references;
 mod send;
 mod session;
 mod source;
@@ -252,13 +254,12 @@ async fn capabilities(
         let there = root.iter().find(|(name, known)| known.is_folder && name.eq_ignore_ascii_case(wanted));
         DevicePath::parse(there.map_or(wanted, |(name, _)| name))
     };
-    let (music, playlists) = (folder("Music"), folder("Playlists"));
+    let (music, playlists, albums) = (folder("Music"), folder("Playlists"), folder("Albums"));
     let ours = [&music, &playlists].into_iter().flatten().map(|folder| folder.as_str().to_owned()).collect();
-    let references = [OperationCode::GET_OBJECT_REFERENCES, OperationCode::SET_OBJECT_REFERENCES]
-        .into_iter()
-        .all(|operation| session.initiator.supports(operation))
-        && !session.traits.no_references
-        && formats::ABSTRACT_PLAYLISTS.iter().any(|format| device.playback_formats.contains(format));
+    let refers = session.keeps_references();
+    let references =
+        refers && formats::ABSTRACT_PLAYLISTS.iter().any(|format| device.playback_formats.contains(format));
+    let albums = if refers { session.album_style(albums).await? } else { None };
     let mut types = formats::mime_types(&device.playback_formats);
     let as_anything = device.playback_formats.contains(&FormatCode::UNDEFINED) && !types.is_empty();
     for (plays, kind) in [(session.traits.plays_ogg, "audio/ogg"), (session.traits.plays_flac, "audio/flac")]
@@ -279,6 +280,7 @@ async fn capabilities(
         audio_folder: music,
         folder_depth: None,
         playlists: formats::playlist_style(references, &device.playback_formats, playlists),
+        albums,
         holds_friendly_name: session.has_property(FRIENDLY_NAME)
             && session.initiator.supports(OperationCode::SET_DEVICE_PROP_VALUE),
     };

@@ -1,11 +1,12 @@
-//! Puts files, folders and playlists on a player: new under a temporary name where it can rename, verified, and only then
+//! Puts files on a player, and sees to it that folders and what refers to files come along: new under a temporary name where it can rename, verified, and only then
 //! in the place of what was there.
 //!
 //! It must not delete anything but what it made itself, what it was told to replace, and that only as it was expected.
 
 use super::announce::Announcement;
 use super::error::{Fail, failed};
-use super::formats::{self, ABSTRACT_PLAYLISTS, REFERENCES};
+use super::formats;
+use super::references::Referring;
 use super::session::{Session, ask};
 use super::source::Outgoing;
 use super::tree::{Known, parent};
@@ -15,7 +16,7 @@ use tandem_model::path::DevicePath;
 use tandem_model::player::{Expect, ObjectFacts, Source, Tags, Transfer, WriteRequest, Written};
 use tandem_mtp::codec::MAX_STRING_UNITS;
 use tandem_mtp::codec::value::Value;
-use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode as Property};
+use tandem_mtp::codes::{ObjectHandle, ObjectPropertyCode as Property};
 use tandem_mtp::initiator::{Error, Parent};
 
 /// How often an object that isn't there as it was sent is looked at, with pauses that double from the first.
@@ -23,7 +24,7 @@ const LATE_TRIES: u32 = 9;
 const LATE_PAUSE: Duration = Duration::from_millis(2);
 
 impl Session {
-    /// Writes a file, or a playlist by its references. Folders that it makes are added to `made_folders`, which may hold those
+    /// Writes a file, or a playlist or an album by its references. Folders that it makes are added to `made_folders`, which may hold those
     /// of an attempt before.
     pub(crate) async fn write(
         &mut self,
@@ -39,10 +40,10 @@ impl Session {
             return Err(PlayerError::Cancelled.into());
         }
         let done = match self.make_folders(&request.path, made_folders).await {
-            Ok(place) if is_by_references(&request.path) => {
-                self.write_playlist(request, place, old, source).await
-            }
-            Ok(place) => self.write_file(request, place, old, source, transfer).await,
+            Ok(place) => match Referring::of(&request.path) {
+                Some(kind) => self.write_references(request, kind, place, old, source).await,
+                None => self.write_file(request, place, old, source, transfer).await,
+            },
             Err(error) => Err(error),
         };
         match done {
@@ -84,7 +85,8 @@ impl Session {
         }
         let name = if rename { request.temporary.name() } else { request.path.name() };
         let modified_ns = Some(request.modified_ns);
-        let announcement = Announcement { place, format, name, size: request.size, modified_ns };
+        let size = request.size;
+        let announcement = Announcement { place, format, name, title: None, size, modified_ns };
         let session = self.number;
         let at = if rename { beside.as_str() } else { request.path.as_str() };
         let handle = self.announced(&announcement, &request.path, at).await?;
@@ -190,56 +192,6 @@ impl Session {
         ask!(self, "renaming", self.initiator.set_object_property(handle, property, &value))
     }
 
-    /// A playlist as an object that refers to its tracks. One that is there already refers to the new ones in one step.
-    async fn write_playlist(
-        &mut self,
-        request: &WriteRequest,
-        place: Parent,
-        old: Option<Known>,
-        mut source: Outgoing<'_>,
-    ) -> Result<(Known, u128), Fail> {
-        let mut text = String::new();
-        tokio::io::AsyncReadExt::read_to_string(&mut source, &mut text)
-            .await
-            .map_err(|error| PlayerError::Source(error.to_string()))?;
-        let mut tracks = Vec::new();
-        for path in formats::playlist_items(&text, request.path.parent().as_ref()) {
-            // a playlist holds what is there
-            if let Some(track) = self.find(path.as_str()).await? {
-                tracks.push(track.handle);
-            }
-        }
-        let session = self.number;
-        let handle = match old {
-            Some(old) => old.handle,
-            None => {
-                let listed = self.formats();
-                let format = ABSTRACT_PLAYLISTS.into_iter().find(|format| listed.contains(format));
-                let format = format.unwrap_or(FormatCode::ABSTRACT_AUDIO_VIDEO_PLAYLIST);
-                let (name, modified_ns) = (request.path.name(), Some(request.modified_ns));
-                let announcement = Announcement { place, format, name, size: 0, modified_ns };
-                self.announced(&announcement, &request.path, request.path.as_str()).await?
-            }
-        };
-        let set = ask!(self, "filling a playlist", self.initiator.set_object_references(handle, &tracks));
-        let looked = match set {
-            Ok(()) => self.look(handle).await,
-            Err(error) => Err(error),
-        };
-        let known = match looked {
-            Ok(Some(known)) => known,
-            other => {
-                if old.is_none() {
-                    self.drop_remains(session, handle, request.path.as_str()).await?;
-                }
-                let failed = PlayerError::VerifyFailed(request.path.as_str().to_owned());
-                return Err(other.err().unwrap_or(Fail::Player(failed)));
-            }
-        };
-        self.tree.put(request.path.as_str(), known);
-        Ok((known, source.hash()))
-    }
-
     /// What must be true of the final name, with what is there.
     async fn check_expected(&mut self, path: &DevicePath, expect: Expect) -> Result<Option<Known>, Fail> {
         let there = self.find(path.as_str()).await?;
@@ -280,7 +232,12 @@ impl Session {
 
     /// Deletes what was sent of an object of our own, in the session that has this number. In another one its handle may be
     /// another object's, and its place alone tells it.
-    async fn drop_remains(&mut self, session: u32, handle: ObjectHandle, at: &str) -> Result<(), Fail> {
+    pub(super) async fn drop_remains(
+        &mut self,
+        session: u32,
+        handle: ObjectHandle,
+        at: &str,
+    ) -> Result<(), Fail> {
         if self.initiator.is_gone() {
             return Ok(());
         }
@@ -320,10 +277,6 @@ pub(crate) fn beside(path: &DevicePath, temporary: &DevicePath) -> String {
         .map_or_else(|| temporary.name().to_owned(), |folder| format!("{folder}/{}", temporary.name()))
 }
 
-fn is_by_references(path: &DevicePath) -> bool {
-    path.name().rsplit_once('.').is_some_and(|(_, ending)| ending == REFERENCES)
-}
-
 /// Names that the protocol can't say are refused here.
 fn check_names(path: &DevicePath) -> Result<(), PlayerError> {
     match path.as_str().split('/').find(|part| part.encode_utf16().count() > MAX_STRING_UNITS) {
@@ -342,5 +295,5 @@ pub(crate) fn bytes_request(
     let size = bytes.len() as u64;
     let source = Source::Bytes(bytes.into());
     let tags = Tags::default();
-    WriteRequest { path, temporary, expect: Expect::Nothing, size, modified_ns, source, tags }
+    WriteRequest { path, temporary, expect: Expect::Nothing, size, modified_ns, source, tags, cover: None }
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::PlayerError;
+use tandem_mtp::codec::property::ObjectPropertyDescription;
 use tandem_mtp::codec::storage_info::StorageInfo;
 use tandem_mtp::codes::{
     EventCode, FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode, ResponseCode, StorageId,
@@ -84,6 +85,8 @@ pub(crate) struct Session {
     abilities: HashMap<FormatCode, Arc<Ability>>,
     /// Properties of each format that say what tags say, and can be set.
     pub(crate) settable: HashMap<FormatCode, Vec<ObjectPropertyCode>>,
+    /// What can be told of an album's picture besides its bytes.
+    pub(crate) told_of_covers: Vec<ObjectPropertyDescription>,
     /// Lists of all objects are of no use.
     pub(crate) no_survey: bool,
     /// They have told of all, and of mostly ours.
@@ -104,6 +107,7 @@ impl Session {
             tree: Tree::default(),
             abilities: HashMap::new(),
             settable: HashMap::new(),
+            told_of_covers: Vec::new(),
             no_survey: false,
             surveyed: false,
             lists_refused: false,

@@ -64,6 +64,14 @@ impl Storage for MtpStorage {
         Box::pin(async move { with_session!(self.shared, session => session.find_ids(&ids, &self.ours)) })
     }
 
+    fn refers_to(
+        &self,
+        path: DevicePath,
+        files: Vec<DevicePath>,
+    ) -> BoxFuture<'_, Result<bool, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.refers_to(&path, &files)) })
+    }
+
     fn space(&self) -> BoxFuture<'_, Result<Space, PlayerError>> {
         Box::pin(async move {
             let info = with_session!(self.shared, session => session.storage_info())?;

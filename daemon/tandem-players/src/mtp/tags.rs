@@ -28,7 +28,7 @@ const TELLING: [Property; 7] = [
 const CHANGEABLE_BY: [FormatCode; 3] = [FormatCode::MP3, FormatCode::WMA, FormatCode::AAC];
 
 /// As much of a text as the protocol can say.
-fn sayable(text: &str) -> String {
+pub(super) fn sayable(text: &str) -> String {
     let mut units = 0;
     let fits = |c: &char| {
         units += c.len_utf16();

@@ -5,7 +5,7 @@ use crate::manifest_store::SqliteManifests;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::{BTreeMap, BTreeSet};
-use tandem_model::id::PlaylistId;
+use tandem_model::id::{AlbumId, PlaylistId};
 use tandem_model::manifest::{ManifestStore, Origin};
 use tandem_model::player::ObjectFacts;
 
@@ -45,6 +45,7 @@ fn any_origin() -> impl Strategy<Value = Origin> {
     prop_oneof![
         any::<String>().prop_map(|text| Origin::Track(MediaUri(text.into()))),
         any::<String>().prop_map(|text| Origin::Playlist(PlaylistId(text))),
+        any::<String>().prop_map(|text| Origin::Album(AlbumId(text))),
     ]
 }
 

@@ -255,10 +255,10 @@ fn no_flipped_bit_makes_us_own_what_we_did_not_write() {
 #[test]
 fn a_later_format_is_left_alone() {
     let fixture = Fixture::with_entries(1);
-    fixture.sql("PRAGMA user_version = 5");
+    fixture.sql("PRAGMA user_version = 6");
     let bytes = fs::read(fixture.path()).unwrap();
     let result = fixture.store.open(ID).map(drop);
-    assert!(matches!(result, Err(StoreError::TooNew { found: 5, supported: 4, .. })), "{result:?}");
+    assert!(matches!(result, Err(StoreError::TooNew { found: 6, supported: 5, .. })), "{result:?}");
     assert_eq!(fs::read(fixture.path()).unwrap(), bytes);
 }
 
@@ -280,6 +280,8 @@ fn a_manifest_of_an_earlier_format_is_taken_over() {
     manifest.record(Record { at: 75, ..Record::default() }).unwrap();
     assert_eq!(manifest.open_run().unwrap().map(|run| run.last), Some(75));
     drop(manifest);
+    fixture.sql("PRAGMA user_version = 4");
+    assert_eq!(fixture.open().open_run().unwrap().map(|run| run.last), Some(75), "all was there already");
     fixture.sql("ALTER TABLE runs DROP COLUMN last; PRAGMA user_version = 3");
     let open = fixture.open().open_run().unwrap().map(|run| (run.id, run.last));
     assert_eq!(

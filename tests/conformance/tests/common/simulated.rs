@@ -34,6 +34,7 @@ pub async fn put(player: &dyn Player, at: &str, bytes: &[u8]) -> Result<Written,
         modified_ns: 0,
         source: Source::Bytes(bytes.into()),
         tags: Tags::default(),
+        cover: None,
     };
     player.storage().write(request, &Arc::new(Transfer::default())).await
 }

@@ -76,7 +76,7 @@ impl Course<'_> {
                 batch.outcomes.push(Outcome::Abandoned { intent });
                 let media = match &entry.origin {
                     Origin::Track(uri) => uri.0.to_string(),
-                    Origin::Playlist(_) => String::new(),
+                    Origin::Playlist(_) | Origin::Album(_) => String::new(),
                 };
                 self.results
                     .fail(self.observer, &media, error.item_error(), format!("not deleted: {error}"))
@@ -276,6 +276,7 @@ impl Course<'_> {
             modified_ns: track.modified_ns,
             source: Source::File(opened.file),
             tags: tags_of(track),
+            cover: None,
         };
         let mut next =
             pin!(open_next(self.owner, &self.prepared.library.tracks, following, &self.observer.transfer));
