@@ -72,6 +72,9 @@ test: ## all suites, formatting and lints, as continuous integration runs them
 	@PROGRAMS="$(CARGO_TARGET_DIR)/debug" demo/demo.sh >"$(CARGO_TARGET_DIR)/demo.log" 2>&1 || { cat "$(CARGO_TARGET_DIR)/demo.log"; exit 1; }
 	@echo "the demonstration works"
 
+# What is synced over and over waits for no disk, where there is memory for it.
+in_memory = TMPDIR="$${TMPDIR:-$$(test -w /dev/shm && echo /dev/shm || echo /tmp)}"
+
 # Profiles of real players that `make test-players` takes besides the project's own; nothing where there is no such directory.
 TANDEM_PROFILES ?= ../shared/data/players
 
@@ -79,7 +82,7 @@ TANDEM_PROFILES ?= ../shared/data/players
 test-players: ## a synchronisation with a player of every profile, with unseen ones, then with each fault at each transaction
 	@$(call install_packages,$(packages_build))
 	$(CARGO) build --locked -p players
-	TMPDIR="$${TMPDIR:-$$(test -w /dev/shm && echo /dev/shm || echo /tmp)}" "$(CARGO_TARGET_DIR)/debug/players" --mutants 500 --faults $(wildcard $(TANDEM_PROFILES))
+	$(in_memory) "$(CARGO_TARGET_DIR)/debug/players" --mutants 500 --faults $(wildcard $(TANDEM_PROFILES))
 
 # Each harm is done to a provider at every so many calls.
 every ?= 3
@@ -98,7 +101,7 @@ cycles ?= 10000
 .PHONY: soak
 soak: ## the simulation at length: a million random histories, all failing calls, 10,000 connections (histories=, cycles=)
 	@$(call install_packages,$(packages_build) strace)
-	TANDEM_HISTORIES=$(histories) TANDEM_CYCLES=$(cycles) TANDEM_EVERY=1 TANDEM_STORES=real \
+	TANDEM_HISTORIES=$(histories) TANDEM_CYCLES=$(cycles) TANDEM_EVERY=1 TANDEM_STORES=real $(in_memory) \
 	  $(CARGO) test --locked --profile soak -p simulation -- --nocapture --test-threads=1
 
 .PHONY: build
