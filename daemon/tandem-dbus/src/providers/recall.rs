@@ -11,11 +11,13 @@ use super::session::Session;
 use dbus_interfaces::changed_items::Question;
 use dbus_interfaces::provider::{CONTROL_CHANGED_ITEMS, DEVICE};
 use std::collections::HashSet;
+use std::time::Instant;
 use tandem_model::error::PlayerError;
 use tandem_model::player::ObjectFacts;
 
-/// Items of one report at most.
+/// Items of one report at most, and answers that it comes in.
 const MOST_CHANGED: u32 = 100_000;
+const MOST_ANSWERS: u32 = 128;
 
 /// What is known from before, and where it is left for later.
 pub(super) struct Recall {
@@ -66,8 +68,11 @@ impl Session {
 
     async fn changes_since(&self, transaction: u32) -> Result<Report, Fault> {
         let mut report: Option<Report> = None;
-        let mut first = 0_u32;
-        loop {
+        let (mut first, begun) = (0_u32, Instant::now());
+        for _ in 0..MOST_ANSWERS {
+            if begun.elapsed() > self.peer.link.limit(SLOW) {
+                return Err(Fault::Other("it takes long to tell what has changed".to_owned()));
+            }
             let body = (CONTROL_CHANGED_ITEMS, Question { since: transaction, first }.to_bytes());
             let answer: Vec<u8> =
                 self.peer.call(&self.peer.device, (DEVICE, "DeviceIoControl"), &body, SLOW).await?;
@@ -93,6 +98,7 @@ impl Session {
                 return Err(Fault::Lie(format!("that {} items more than {first} have changed", told.left)));
             }
         }
+        Err(Fault::Other(format!("{first} changed items came in {MOST_ANSWERS} answers, and more are left")))
     }
 
     /// What is at a path, where that is known without listing its folder.

@@ -190,6 +190,20 @@ async fn without_a_report_that_is_whole_all_is_listed() {
 }
 
 #[tokio::test]
+async fn a_report_that_comes_in_too_many_answers_is_not_waited_for() {
+    let stage = Stage::proven().await;
+    for number in 0..400 {
+        stage.device().put(&format!("Other/{number}"), b"x");
+    }
+    stage.device().remove(FILES[0]);
+    stage.device().changes.at_once = 1;
+    assert_eq!(stage.look().await, (there(&FILES[1..]), ALL));
+    let asked = stage.device().calls.iter().filter(|call| *call == "DeviceIoControl").count();
+    // fewer where the time for it is over before
+    assert!((3..200).contains(&asked), "{asked} questions");
+}
+
+#[tokio::test]
 async fn another_connection_or_arrival_begins_anew() {
     let mut stage = Stage::proven().await;
     stage.opener.registry.departed(&registry::key(&device()));
