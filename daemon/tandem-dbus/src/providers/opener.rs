@@ -58,7 +58,9 @@ impl Opener {
                 Err(PlayerError::Manual(reason)) => reasons.push(reason),
                 Err(error) => {
                     tracing::warn!(provider = offer.name, bus_name = %offer.bus_name, "the provider failed: {error}");
-                    self.registry.failed(&key, &offer.bus_name);
+                    if matches!(error, PlayerError::TimedOut(_)) {
+                        self.registry.was_late(&key, &offer.bus_name);
+                    }
                     failure.get_or_insert((offer.bus_name, error));
                 }
             }

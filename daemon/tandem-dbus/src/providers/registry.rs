@@ -38,8 +38,8 @@ struct Fate {
     /// How often its provider died or hung in a row, and until when it isn't asked because of that.
     deaths: u32,
     rests_until: Option<Instant>,
-    /// Providers that have failed to open it since it came: they are asked after the others.
-    failed: BTreeSet<OwnedBusName>,
+    /// Providers that didn't answer when it was to be opened, since it came: they are asked after the others.
+    late: BTreeSet<OwnedBusName>,
     /// What is left of earlier openings.
     past: Slot,
 }
@@ -128,7 +128,7 @@ impl Registry {
             return false;
         }
         // who comes back is another
-        state.devices.values_mut().for_each(|fate| fate.failed.retain(|server| server.as_str() != owner));
+        state.devices.values_mut().for_each(|fate| fate.late.retain(|server| server.as_str() != owner));
         let still: BTreeSet<_> = state.registered.iter().map(|one| one.offer.bus_name.clone()).collect();
         look_again_where(&mut state, |server| server.as_str() == owner && !still.contains(server));
         drop(state);
@@ -161,13 +161,13 @@ impl Registry {
     }
 
     /// Whom to offer a device to. `demanded` is the process that has the name that the device demands. Those that
-    /// have failed to open it come last: another one that serves it isn't kept waiting by them each time.
+    /// didn't answer come last: another one that serves it isn't kept waiting by them each time.
     pub(super) fn offers(&self, device: &ProviderDevice, demanded: Option<&str>) -> Vec<Offer> {
         let installed = self.directories.read();
         let state = self.lock();
         let mut offers = offer::offers(device, demanded, &state.registered, installed);
         if let Some(fate) = state.devices.get(&key(device)) {
-            offers.sort_by_key(|offer| fate.failed.contains(&offer.bus_name));
+            offers.sort_by_key(|offer| fate.late.contains(&offer.bus_name));
         }
         offers
     }
@@ -204,12 +204,12 @@ impl Registry {
         state.due.remove(device);
         let fate = state.devices.entry(device.to_owned()).or_default();
         (fate.server, fate.in_use, fate.again) = (Some(server.clone()), true, false);
-        fate.failed.remove(server);
+        fate.late.remove(server);
     }
 
-    /// A provider has failed to open a device.
-    pub(super) fn failed(&self, device: &str, server: &OwnedBusName) {
-        self.lock().devices.entry(device.to_owned()).or_default().failed.insert(server.clone());
+    /// A provider hasn't answered when a device was to be opened.
+    pub(super) fn was_late(&self, device: &str, server: &OwnedBusName) {
+        self.lock().devices.entry(device.to_owned()).or_default().late.insert(server.clone());
     }
 
     /// Nobody serves a device.

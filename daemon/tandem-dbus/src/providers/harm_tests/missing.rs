@@ -133,3 +133,19 @@ async fn a_provider_that_hangs_keeps_another_one_waiting_once() {
     player.close(Close::Release).await.unwrap();
     assert!(hanging.lock().unwrap().calls.len() > 1);
 }
+
+#[tokio::test]
+async fn a_provider_that_is_busy_once_is_asked_first_again() {
+    let bus = PrivateBus::start();
+    let (busy, serving) = (fake_device(), fake_device());
+    let (first, second) = (Fake::enter(&bus, &busy).await, Fake::enter(&bus, &serving).await);
+    let opener = first.opener(&bus);
+    second.register(&opener.registry);
+    for (plan, served_by_second) in [(Some((0, Harm::Refuse("Busy"))), true), (None, false)] {
+        busy.lock().unwrap().plan = plan;
+        serving.lock().unwrap().calls.clear();
+        let player = opener.open(&device(), description()).await.unwrap();
+        player.close(Close::Release).await.unwrap();
+        assert_eq!(!serving.lock().unwrap().calls.is_empty(), served_by_second);
+    }
+}
