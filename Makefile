@@ -75,6 +75,9 @@ test: ## all suites, formatting and lints, as continuous integration runs them
 # What is synced over and over waits for no disk, where there is memory for it.
 in_memory = TMPDIR="$${TMPDIR:-$$(test -w /dev/shm && echo /dev/shm || echo /tmp)}"
 
+# How the daemon has the C library allocate: with an arena for each thread, memory tells of threads and not of leaks.
+allocator = MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=262144
+
 # Profiles of real players that `make test-players` takes besides the project's own; nothing where there is no such directory.
 TANDEM_PROFILES ?= ../shared/data/players
 
@@ -101,7 +104,7 @@ cycles ?= 10000
 .PHONY: soak
 soak: ## the simulation at length: a million random histories, all failing calls, 10,000 connections (histories=, cycles=)
 	@$(call install_packages,$(packages_build) strace)
-	TANDEM_HISTORIES=$(histories) TANDEM_CYCLES=$(cycles) TANDEM_EVERY=1 TANDEM_STORES=real $(in_memory) \
+	TANDEM_HISTORIES=$(histories) TANDEM_CYCLES=$(cycles) TANDEM_EVERY=1 TANDEM_STORES=real $(in_memory) $(allocator) \
 	  $(CARGO) test --locked --profile soak -p simulation -- --nocapture --test-threads=1
 
 .PHONY: build
