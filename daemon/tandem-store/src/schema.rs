@@ -89,7 +89,16 @@ pub(crate) fn create(path: &Path) -> rusqlite::Result<()> {
 /// A connection to a file that exists; nothing has been read from it yet.
 pub(crate) fn open_file(path: &Path) -> rusqlite::Result<Connection> {
     // one thread at a time holds a connection, so SQLite's own locks would only cost
-    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    // where a file can't be opened for writing, SQLite opens it for reading, and all that is recorded would fail for good
+    if connection.is_readonly(rusqlite::MAIN_DB)? {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY),
+            None,
+        ));
+    }
+    Ok(connection)
 }
 
 /// Application and format of the file.

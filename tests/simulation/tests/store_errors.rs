@@ -110,6 +110,8 @@ fn no_failing_call_loses_what_was_kept() {
             println!("skipped: strace isn't installed, or may not trace");
             return;
         };
+        // what was opened wrongly once stays so: each opening counts
+        let every = if *call == "openat" { 1 } else { every };
         cases.extend((1..=count).skip(trouble % every).step_by(every).map(|number| (trouble, number)));
     }
     let whole = scratch();
