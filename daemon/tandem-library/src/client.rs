@@ -59,6 +59,23 @@ impl Client {
         }
     }
 
+    /// What the agent has to say of each of these tracks, asked of so many at once.
+    async fn of_each<T>(
+        &self,
+        tracks: Vec<TrackId>,
+        at_once: usize,
+        request: fn(Vec<TrackId>) -> Request,
+        told: fn(Answer) -> Option<Vec<T>>,
+    ) -> Result<Vec<T>, LibraryError> {
+        let mut all = Vec::with_capacity(tracks.len());
+        for batch in tracks.chunks(at_once) {
+            let reply = self.call(request(batch.to_vec()), Vec::new(), LONG).await?;
+            let answers = told(reply.answer).filter(|answers| answers.len() == batch.len());
+            all.extend(answers.ok_or_else(|| unexpected("not one answer for each track"))?);
+        }
+        Ok(all)
+    }
+
     async fn one_playlist(
         &self,
         request: Request,
@@ -226,29 +243,17 @@ impl Library for Client {
     }
 
     fn hash(&self, tracks: Vec<TrackId>) -> Outcome<'_, Vec<Option<u128>>> {
-        Box::pin(async move {
-            let mut all = Vec::with_capacity(tracks.len());
-            for batch in tracks.chunks(HASH_BATCH) {
-                match self.call(Request::Hash(batch.to_vec()), Vec::new(), LONG).await?.answer {
-                    Answer::Hashes(hashes) if hashes.len() == batch.len() => all.extend(hashes),
-                    _ => return Err(unexpected("hashes are missing")),
-                }
-            }
-            Ok(all)
-        })
+        Box::pin(self.of_each(tracks, HASH_BATCH, Request::Hash, |answer| match answer {
+            Answer::Hashes(hashes) => Some(hashes),
+            _ => None,
+        }))
     }
 
     fn track_hashes(&self, tracks: Vec<TrackId>) -> Outcome<'_, Vec<Option<TrackHashes>>> {
-        Box::pin(async move {
-            let mut all = Vec::with_capacity(tracks.len());
-            for batch in tracks.chunks(HASH_BATCH) {
-                match self.call(Request::TrackHashes(batch.to_vec()), Vec::new(), LONG).await?.answer {
-                    Answer::TrackHashes(hashes) if hashes.len() == batch.len() => all.extend(hashes),
-                    _ => return Err(unexpected("hashes are missing")),
-                }
-            }
-            Ok(all)
-        })
+        Box::pin(self.of_each(tracks, HASH_BATCH, Request::TrackHashes, |answer| match answer {
+            Answer::TrackHashes(hashes) => Some(hashes),
+            _ => None,
+        }))
     }
 
     fn cover(&self, track: TrackId, limits: CoverLimits) -> Outcome<'_, Option<Cover>> {
@@ -264,16 +269,10 @@ impl Library for Client {
     }
 
     fn cover_stamps(&self, tracks: Vec<TrackId>) -> Outcome<'_, Vec<u64>> {
-        Box::pin(async move {
-            let mut all = Vec::with_capacity(tracks.len());
-            for batch in tracks.chunks(STAMP_BATCH) {
-                match self.call(Request::CoverStamps(batch.to_vec()), Vec::new(), LONG).await?.answer {
-                    Answer::CoverStamps(stamps) if stamps.len() == batch.len() => all.extend(stamps),
-                    _ => return Err(unexpected("stamps are missing")),
-                }
-            }
-            Ok(all)
-        })
+        Box::pin(self.of_each(tracks, STAMP_BATCH, Request::CoverStamps, |answer| match answer {
+            Answer::CoverStamps(stamps) => Some(stamps),
+            _ => None,
+        }))
     }
 }
 
