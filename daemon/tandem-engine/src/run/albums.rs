@@ -8,19 +8,34 @@ use super::ours;
 use super::prepare::Prepared;
 use super::transfer::{NAME_TRIES, on_device};
 use super::{Observer, Results};
-use crate::plan::albums::{AlbumChanges, AlbumObject, changes};
+use crate::plan::albums::{AlbumChanges, AlbumObject, CoverStamps, changes, representatives};
 use crate::plan::names::numbered;
 use foldhash::{HashSet, HashSetExt};
 use std::sync::Arc;
 use tandem_model::error::{ItemError, LibraryError, PlayerError};
 use tandem_model::id::TrackId;
-use tandem_model::library::{Cover, Library};
+use tandem_model::library::{Cover, Library, Resolved};
 use tandem_model::manifest::{Entry, Intent, Origin, Outcome};
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, Source, WriteRequest, Written};
+use tandem_model::player::{Capabilities, Expect, Source, Transfer, WriteRequest, Written};
 
 /// Albums that are recorded together.
 const GROUP: usize = 32;
+
+/// What lies beside the tracks of each album, where the player takes pictures.
+pub(super) async fn cover_stamps(
+    owner: &dyn Library,
+    library: &Resolved,
+    capabilities: &Capabilities,
+    cancel: &Transfer,
+) -> Result<CoverStamps, RunError> {
+    if capabilities.albums.as_ref().is_none_or(|style| style.cover.is_none()) {
+        return Ok(CoverStamps::default());
+    }
+    let (albums, tracks): (Vec<_>, Vec<_>) = representatives(library).into_iter().unzip();
+    let stamps = unless_cancelled(cancel, owner.cover_stamps(tracks)).await??;
+    Ok(albums.into_iter().zip(stamps).collect())
+}
 
 /// What is done with one album.
 enum Step {

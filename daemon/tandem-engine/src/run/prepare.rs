@@ -3,6 +3,7 @@
 
 use super::RunInput;
 use super::adopt::Adoption;
+use super::albums::cover_stamps;
 use super::cancel::unless_cancelled;
 use super::compare::{compare, moved, outdated};
 use super::error::RunError;
@@ -10,7 +11,7 @@ use super::interrupted;
 use super::journal::Journal;
 use super::recover::{self, Sources};
 use super::temporary::TemporaryNames;
-use crate::plan::albums::{CoverStamps, representatives};
+use crate::plan::albums::CoverStamps;
 use crate::plan::changes::Candidate;
 use crate::plan::{self, Plan, PlanInput, changes};
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
@@ -137,12 +138,7 @@ async fn prepare_recorded(
         planned = plan_aside(planned.library, entries, scope, capabilities).await?;
     }
     let Planned { plan, fingerprint, library, entries } = planned;
-    let albums = player.capabilities().albums.as_ref();
-    let covers = if albums.is_some_and(|style| style.cover.is_some()) {
-        cover_stamps(&*input.library, &library, cancel).await?
-    } else {
-        CoverStamps::default()
-    };
+    let covers = cover_stamps(&*input.library, &library, player.capabilities(), cancel).await?;
     let prepared = Prepared {
         player,
         storage,
@@ -159,17 +155,6 @@ async fn prepare_recorded(
         lost_record,
     };
     Ok(prepared)
-}
-
-/// What lies beside the tracks of each album.
-async fn cover_stamps(
-    owner: &dyn Library,
-    library: &Resolved,
-    cancel: &Transfer,
-) -> Result<CoverStamps, RunError> {
-    let (albums, tracks): (Vec<_>, Vec<_>) = representatives(library).into_iter().unzip();
-    let stamps = unless_cancelled(cancel, owner.cover_stamps(tracks)).await??;
-    Ok(albums.into_iter().zip(stamps).collect())
 }
 
 /// A plan, and what it was made from.
