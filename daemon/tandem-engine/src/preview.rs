@@ -220,39 +220,45 @@ fn places(prepared: &Prepared, names: &Names) -> foldhash::HashMap<u32, Place> {
 }
 
 fn album_items(changes: &AlbumChanges, names: &Names) -> Vec<PreviewItem> {
-    let stale = changes.stale.iter().map(|entry| PreviewItem {
-        action: Action::Delete,
-        media: String::new(),
-        destination: entry.path.to_string(),
-        size: entry.facts.size,
-        reason: "no track of the album would be on the device".to_owned(),
-    });
-    let fresh = changes.fresh.iter().map(|album| PreviewItem {
-        action: if album.replaces.is_some() { Action::Replace } else { Action::Copy },
-        media: String::new(),
-        destination: names.of_path(&album.path).unwrap_or(&album.path).to_string(),
-        size: 0,
-        reason: format!("the album `{}`", album.id.title()),
+    let because = "no track of the album would be on the device";
+    let stale = changes.stale.iter().map(|entry| stale_list(entry, because));
+    let fresh = changes.fresh.iter().map(|album| {
+        let reason = format!("the album `{}`", album.id.title());
+        fresh_list(names, &album.path, album.replaces.is_some(), 0, reason)
     });
     stale.chain(fresh).collect()
 }
 
 fn playlist_items(changes: &PlaylistChanges, names: &Names) -> Vec<PreviewItem> {
-    let stale = changes.stale.iter().map(|entry| PreviewItem {
+    let because = "nothing of the playlist would be on the device under this name";
+    let stale = changes.stale.iter().map(|entry| stale_list(entry, because));
+    let fresh = changes.fresh.iter().map(|file| {
+        let reason = format!("the playlist `{}`", file.playlist.name);
+        fresh_list(names, &file.path, file.replaces.is_some(), file.text.len() as u64, reason)
+    });
+    stale.chain(fresh).collect()
+}
+
+/// A playlist or an album that would go.
+fn stale_list(entry: &Entry, reason: &str) -> PreviewItem {
+    PreviewItem {
         action: Action::Delete,
         media: String::new(),
         destination: entry.path.to_string(),
         size: entry.facts.size,
-        reason: "nothing of the playlist would be on the device under this name".to_owned(),
-    });
-    let fresh = changes.fresh.iter().map(|file| PreviewItem {
-        action: if file.replaces.is_some() { Action::Replace } else { Action::Copy },
+        reason: reason.to_owned(),
+    }
+}
+
+/// One that would be written.
+fn fresh_list(names: &Names, path: &DevicePath, replaces: bool, size: u64, reason: String) -> PreviewItem {
+    PreviewItem {
+        action: if replaces { Action::Replace } else { Action::Copy },
         media: String::new(),
-        destination: names.of_path(&file.path).unwrap_or(&file.path).to_string(),
-        size: file.text.len() as u64,
-        reason: format!("the playlist `{}`", file.playlist.name),
-    });
-    stale.chain(fresh).collect()
+        destination: names.of_path(path).unwrap_or(path).to_string(),
+        size,
+        reason,
+    }
 }
 
 /// The names that new files get: the planned one, or the next numbered one where somebody else's file has it.

@@ -47,6 +47,33 @@ struct Candidate {
 /// A file that is adopted, with the hashes of its bytes.
 type Adopted = (Candidate, TrackHashes);
 
+/// What holds no audio and may be adopted: a playlist, or an album that refers to exactly the tracks that it would.
+struct List {
+    origin: Origin,
+    path: DevicePath,
+    text: String,
+    by_reference: bool,
+}
+
+fn lists(library: &Resolved, capabilities: &Capabilities, places: &HashMap<u32, Place>) -> Vec<List> {
+    let Capabilities { playlists: style, albums: album_style, .. } = capabilities;
+    let playlists = style.iter().flat_map(|style| {
+        let list = |file: PlaylistFile| {
+            let PlaylistFile { playlist, path, text, .. } = file;
+            List { origin: Origin::Playlist(playlist.id), path, text, by_reference: style.by_reference }
+        };
+        playlists::changes(library, &[], style, places).fresh.into_iter().map(list)
+    });
+    let albums = albums::changes(library, &[], album_style.as_ref(), places, &CoverStamps::default());
+    let album = |AlbumObject { id, path, text, .. }| List {
+        origin: Origin::Album(id),
+        path,
+        text,
+        by_reference: true,
+    };
+    playlists.chain(albums.fresh.into_iter().map(album)).collect()
+}
+
 impl Adoption<'_> {
     /// Records what is on the device exactly as it would be written there. Gives the library back, and tells how many
     /// files it was. They are recorded together: a cut before that leaves the record as lost as it was.
@@ -79,8 +106,9 @@ impl Adoption<'_> {
             (track, Place::of_track(&library.tracks[track as usize], path.clone()))
         };
         let places = places.iter().map(place).collect();
-        adopted.extend(self.playlists(&library, capabilities, &places).await?);
-        adopted.extend(self.albums(&library, capabilities, &places).await?);
+        for list in lists(&library, capabilities, &places) {
+            adopted.extend(self.list(list).await?);
+        }
         let count = adopted.len();
         self.record(adopted, names).await?;
         Ok((library, count))
@@ -187,61 +215,23 @@ impl Adoption<'_> {
         Ok(self.owner.hash(ids).await?.into_iter().map(whole).collect())
     }
 
-    async fn playlists(
-        &self,
-        library: &Resolved,
-        capabilities: &Capabilities,
-        places: &HashMap<u32, Place>,
-    ) -> Result<Vec<Adopted>, RunError> {
-        let mut adopted = Vec::new();
-        let Some(style) = &capabilities.playlists else { return Ok(adopted) };
-        for PlaylistFile { playlist, path, text, .. } in playlists::changes(library, &[], style, places).fresh
-        {
-            let found = self.list(Origin::Playlist(playlist.id), path, &text, style.by_reference).await?;
-            adopted.extend(found);
-        }
-        Ok(adopted)
-    }
-
-    /// Albums that refer to exactly the tracks that they would. Which pictures they have isn't known, so that they are written
-    /// again.
-    async fn albums(
-        &self,
-        library: &Resolved,
-        capabilities: &Capabilities,
-        places: &HashMap<u32, Place>,
-    ) -> Result<Vec<Adopted>, RunError> {
-        let mut adopted = Vec::new();
-        let (style, stamps) = (capabilities.albums.as_ref(), CoverStamps::default());
-        for AlbumObject { id, path, text, .. } in albums::changes(library, &[], style, places, &stamps).fresh
-        {
-            if let Some((candidate, _)) = self.list(Origin::Album(id), path, &text, true).await? {
-                adopted.push((candidate, TrackHashes { whole: 0, audio: None }));
-            }
-        }
-        Ok(adopted)
-    }
-
     /// The list under its name, or under the first numbered one after others.
-    async fn list(
-        &self,
-        origin: Origin,
-        plain: DevicePath,
-        text: &str,
-        by_reference: bool,
-    ) -> Result<Option<Adopted>, RunError> {
+    async fn list(&self, list: List) -> Result<Option<Adopted>, RunError> {
+        let List { origin, path: plain, text, by_reference } = list;
         let size = text.len() as u64;
         let whole = xxhash_rust::xxh3::xxh3_128(text.as_bytes());
         let mut path = plain.clone();
         for number in 2..=NAME_TRIES {
             let Some(facts) = self.storage.object(&path).facts().await? else { break };
             let is_it = if by_reference {
-                let files = playlist_items(text, path.parent().as_ref());
+                let files = playlist_items(&text, path.parent().as_ref());
                 self.storage.refers_to(path.clone(), files).await?
             } else {
                 facts.size == size && self.has_bytes(&path, whole).await?
             };
             if is_it {
+                // which picture an album has isn't known, so that it is written again
+                let whole = if matches!(origin, Origin::Album(_)) { 0 } else { whole };
                 let candidate = Candidate { origin, path, facts, size, modified_ns: facts.modified_ns };
                 return Ok(Some((candidate, TrackHashes { whole, audio: None })));
             }

@@ -63,9 +63,9 @@ pub(crate) async fn recover(
         let what = under_its_name(storage, what).await?;
         outcomes.push(match what {
             Intent::Write { path, temporary, size, modified_ns, replaces, origin } => {
-                let is_album = matches!(origin, Origin::Album(_));
-                // it has no bytes, and a device may tell those of its picture as its size
-                let sent = ObjectFacts { size: if is_album { u64::MAX } else { size }, modified_ns };
+                // an album has no bytes of its own, and its size says nothing: whatever has its name is a part of it
+                let size = if matches!(origin, Origin::Album(_)) { u64::MAX } else { size };
+                let sent = ObjectFacts { size, modified_ns };
                 let names = Names { path, temporary };
                 match recovery.adopted(&origin, &names, sent, replaces.is_some()).await? {
                     Some((facts, hash)) => recovery.is_there(intent, names.path, facts, hash),
