@@ -86,7 +86,7 @@ fn beside(place: &Place) -> Option<(&'static str, OwnedFd, Stat)> {
 /// A picture as a JPEG file within limits; nothing where that can't be.
 fn shown(bytes: &[u8], limits: CoverLimits) -> Option<Cover> {
     // the decoder has no state that outlives the call
-    catch_unwind(AssertUnwindSafe(|| encoded(&decoded(bytes, limits)?, limits))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| encoded(decoded(bytes, limits)?, limits))).unwrap_or_else(|_| {
         tracing::warn!("the decoder of pictures failed on one; it is left out");
         None
     })
@@ -127,8 +127,7 @@ fn on_white(image: &DynamicImage) -> RgbImage {
 }
 
 /// The picture as a baseline JPEG file, which old players can read, of no more bytes than allowed.
-fn encoded(image: &RgbImage, limits: CoverLimits) -> Option<Cover> {
-    let mut image = image.clone();
+fn encoded(mut image: RgbImage, limits: CoverLimits) -> Option<Cover> {
     loop {
         let (width, height) = (u16::try_from(image.width()).ok()?, u16::try_from(image.height()).ok()?);
         for quality in QUALITIES {

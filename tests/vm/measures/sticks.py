@@ -46,8 +46,8 @@ def arrival(bench: Bench) -> tuple[float, float, float]:
 
 
 def copying(bench: Bench, kind: str, load: str, speed: int | None) -> dict[str, float]:
-    """Megabytes in a second that reach a fresh stick of this speed, by each tool, from a stick that isn't mounted to one that can be
-    pulled: Tandem mounts and unmounts it in each run, and so the others' clocks have both too."""
+    """Megabytes in a second that reach a fresh stick of this speed, by each tool, from a stick that isn't mounted to one
+    that can be pulled: Tandem mounts and unmounts it in each run, and so the others' clocks have both too."""
     count, size = LOADS[load]
     megabytes = count * size / 1e6
     bench.guest.check("systemctl start tandemd")
