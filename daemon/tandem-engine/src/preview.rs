@@ -12,7 +12,7 @@ use crate::run::transfer::{NAME_TRIES, on_device};
 use std::collections::{HashMap, HashSet};
 use tandem_model::manifest::{Entry, EntryState, Origin};
 use tandem_model::path::DevicePath;
-use tandem_model::player::Storage;
+use tandem_model::player::{PlaylistStyle, Storage};
 
 /// What would be done with one item; the contract's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub(crate) async fn space(prepared: &Prepared) -> Result<u64, RunError> {
     let nameless: u64 =
         nameless.map(|write| round_up(library.tracks[write.track as usize].size, cluster)).sum();
     let style = prepared.player.capabilities().playlists.as_ref();
-    if style.is_none_or(|style| style.by_reference) {
+    if style.is_none_or(PlaylistStyle::is_by_reference) {
         return Ok(plan.used - nameless);
     }
     let replaced = changes.fresh.iter().filter_map(|file| file.replaces.as_ref());
@@ -101,7 +101,7 @@ pub(crate) async fn space(prepared: &Prepared) -> Result<u64, RunError> {
     let kept: u64 = kept.map(|(_, entry)| taken(entry.facts.size, *space)).sum();
     let has_name = |file: &&PlaylistFile| file.replaces.is_some() || names.of_path(&file.path).is_some();
     let fresh = changes.fresh.iter().filter(has_name);
-    let fresh: u64 = fresh.map(|file| round_up(file.text.len() as u64, cluster)).sum();
+    let fresh: u64 = fresh.map(|file| round_up(file.bytes.len() as u64, cluster)).sum();
     Ok(plan.used - nameless + kept + fresh)
 }
 
@@ -234,7 +234,7 @@ fn playlist_items(changes: &PlaylistChanges, names: &Names) -> Vec<PreviewItem> 
     let stale = changes.stale.iter().map(|entry| stale_list(entry, because));
     let fresh = changes.fresh.iter().map(|file| {
         let reason = format!("the playlist `{}`", file.playlist.name);
-        fresh_list(names, &file.path, file.replaces.is_some(), file.text.len() as u64, reason)
+        fresh_list(names, &file.path, file.replaces.is_some(), file.bytes.len() as u64, reason)
     });
     stale.chain(fresh).collect()
 }

@@ -3,7 +3,7 @@
 //! It must not ask the device: what the device told comes in as values.
 
 use crate::path::DevicePath;
-use crate::player::PlaylistStyle;
+use crate::player::{PlaylistForm, PlaylistStyle, SplVersion};
 
 /// A format's code, as MTP and WMDM have it.
 pub type Code = u16;
@@ -23,6 +23,9 @@ pub const ALBUM: &str = "alb";
 
 /// The ending of an object that is a playlist by its references and has no bytes.
 pub const REFERENCES: &str = "pla";
+
+/// The ending of Samsung's playlist files, which have no format of their own.
+const SPL: &str = "spl";
 
 const AIFF: Code = 0x3007;
 const WAV: Code = 0x3008;
@@ -109,10 +112,15 @@ pub fn playlist_style(
     folder: Option<DevicePath>,
 ) -> Option<PlaylistStyle> {
     let files = listed.contains(&M3U) || listed.contains(&UNDEFINED);
-    let extension = if references { REFERENCES } else { "m3u8" };
-    let style =
-        PlaylistStyle { folder, extension, by_reference: references, separator: '/', line_ending: "\n" };
-    (references || files).then_some(style)
+    let (extension, form) =
+        if references { (REFERENCES, PlaylistForm::References) } else { ("m3u8", PlaylistForm::M3U) };
+    (references || files).then_some(PlaylistStyle { folder, extension, form })
+}
+
+/// How a player wants its playlists that reads Samsung's files.
+#[must_use]
+pub fn spl_style(version: SplVersion, folder: Option<DevicePath>) -> PlaylistStyle {
+    PlaylistStyle { folder, extension: SPL, form: PlaylistForm::Spl(version) }
 }
 
 /// The files that a playlist's text names, as paths on the storage; what leads out of it is left out.
@@ -151,12 +159,15 @@ mod tests {
     #[test]
     fn playlists_come_in_the_form_that_a_player_knows() {
         let form = |references, listed: &[Code]| {
-            playlist_style(references, listed, None).map(|style| (style.extension, style.by_reference))
+            playlist_style(references, listed, None).map(|style| (style.extension, style.is_by_reference()))
         };
         assert_eq!(form(true, &[]), Some(("pla", true)));
         assert_eq!(form(false, &[M3U]), Some(("m3u8", false)));
         assert_eq!(form(false, &[UNDEFINED]), Some(("m3u8", false)));
         assert_eq!(form(false, &[MP3]), None);
+        let samsung = spl_style(SplVersion::V1, None);
+        assert_eq!((samsung.extension, samsung.is_by_reference()), ("spl", false));
+        assert_eq!(of_file("a.spl", &[UNDEFINED, M3U]), UNDEFINED);
     }
 
     #[test]

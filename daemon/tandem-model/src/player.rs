@@ -29,15 +29,49 @@ pub struct Mark {
 pub struct PlaylistStyle {
     /// Where they go; `None` is the storage's root.
     pub folder: Option<DevicePath>,
-    /// `m3u8` or `m3u`, written in UTF-8 without a byte order mark; or what the player gives to a list that isn't a file.
+    /// Of the file, or what the player gives to a list that isn't a file.
     pub extension: &'static str,
-    /// The player keeps which objects a list refers to, and not its text: a track that is replaced leaves the list, which
-    /// then has to be written again.
-    pub by_reference: bool,
-    /// Between the parts of a path.
-    pub separator: char,
-    /// After each line.
-    pub line_ending: &'static str,
+    /// What a list is.
+    pub form: PlaylistForm,
+}
+
+impl PlaylistStyle {
+    /// Whether the player keeps what a list refers to, and no file.
+    #[must_use]
+    pub fn is_by_reference(&self) -> bool {
+        self.form == PlaylistForm::References
+    }
+}
+
+/// What a playlist is to a player.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaylistForm {
+    /// A file of M3U in UTF-8 without a byte order mark, with paths that lead from its folder.
+    M3u {
+        /// Between the parts of a path.
+        separator: char,
+        /// After each line.
+        line_ending: &'static str,
+    },
+    /// No file: the player keeps which objects a list refers to, and not its text. A track that is replaced leaves the list,
+    /// which then has to be written again.
+    References,
+    /// A file of Samsung's own form, in UTF-16, with paths from the storage's root.
+    Spl(SplVersion),
+}
+
+impl PlaylistForm {
+    /// M3U as most players read it.
+    pub const M3U: Self = Self::M3u { separator: '/', line_ending: "\n" };
+}
+
+/// Which version of Samsung's playlist files a player reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplVersion {
+    /// 1.00: paths alone.
+    V1,
+    /// 2.00: a place for sound settings behind them.
+    V2,
 }
 
 /// How albums are told to a player that has objects for them, which refer to their tracks.

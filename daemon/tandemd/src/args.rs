@@ -25,8 +25,8 @@ pub(crate) struct Args {
 
     /// Plug in a simulated MTP player of this kind, or of a profile in a file; may be given more than once
     ///
-    /// The kinds are classic, classic-no-lists, list-reader, playlist-files, art-and-albums, phone, phone-locked,
-    /// phone-with-lists, split-header, sloppy-packets, minimal and tiny-store. What it holds is lost when the daemon
+    /// The kinds are classic, classic-no-lists, list-reader, playlist-files, spl-playlists, art-and-albums, phone,
+    /// phone-locked, phone-with-lists, split-header, sloppy-packets, minimal and tiny-store. What it holds is lost when the daemon
     /// ends, unless --simulate-in is given.
     #[arg(long, value_name = "PROFILE")]
     pub(crate) simulate: Vec<String>,

@@ -70,6 +70,7 @@ profiles! {
     classic_no_lists: "classic-no-lists",
     list_reader: "list-reader",
     playlist_files: "playlist-files",
+    spl_playlists: "spl-playlists",
     art_and_albums: "art-and-albums",
     phone: "phone",
     phone_with_lists: "phone-with-lists",

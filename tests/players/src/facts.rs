@@ -4,7 +4,7 @@
 use serde_json::Value;
 use tandem_mtp::codec::device_info::DeviceInfo;
 use tandem_mtp::codes::StorageId;
-use tandem_players::mtp::Families;
+use tandem_players::mtp::{Families, SamsungPlaylists, Traits};
 
 /// Formats by extension, as the specification numbers them.
 const FORMATS: [(&str, &[u64]); 5] = [
@@ -77,6 +77,8 @@ pub enum Playlists {
     References,
     /// As M3U files.
     Files,
+    /// As files of Samsung's own, of this version.
+    Spl(u8),
     /// Not at all.
     None,
 }
@@ -91,6 +93,8 @@ pub struct Facts {
     is_android: bool,
     /// Extensions of what it plays without listing it: no answer of a player tells that.
     plays_besides: Vec<&'static str>,
+    /// Which of Samsung's playlist files it reads, and none else: no answer tells that either.
+    spl: Option<u8>,
     storages: Vec<Value>,
     /// Whether it has a property for the partner, and keeps it.
     keeps_partner: bool,
@@ -103,7 +107,7 @@ fn numbers(value: &Value) -> Vec<u64> {
 }
 
 /// What the table of families has of a player like this.
-fn plays_besides(profile: &Value) -> Vec<&'static str> {
+fn traits(profile: &Value) -> Traits {
     let info = &profile["device_info"];
     let text = |key: &str| info[key].as_str().unwrap_or_default().to_owned();
     let device = DeviceInfo {
@@ -124,11 +128,7 @@ fn plays_besides(profile: &Value) -> Vec<&'static str> {
     };
     let id = |key: &str| profile[key].as_u64().and_then(|id| u16::try_from(id).ok()).unwrap_or_default();
     let families = Families::load(&[]).expect("the families that come with the program are sound");
-    let traits = families.traits_of((id("vendor_id"), id("product_id")), &device);
-    [("ogg", traits.plays_ogg), ("flac", traits.plays_flac)]
-        .into_iter()
-        .filter_map(|(extension, plays)| plays.then_some(extension))
-        .collect()
+    families.traits_of((id("vendor_id"), id("product_id")), &device)
 }
 
 /// Whether the properties of albums hold a picture that can be set.
@@ -162,13 +162,22 @@ impl Facts {
         let forgets = habits.into_iter().any(|habit| habit == "forgets-device-properties");
         let operations = numbers(&info["operations"]);
         let settable = operations.contains(&0x1015) && operations.contains(&0x1016);
+        let traits = traits(&value);
+        let besides = [("ogg", traits.plays_ogg), ("flac", traits.plays_flac)];
         Ok(Self {
             keeps_partner: partner && settable && !forgets,
             takes_covers: takes_covers(&value),
             class: value["class"].as_str().unwrap_or("-").to_owned(),
             operations,
             formats: formats.filter_map(|format| format["code"].as_u64()).collect(),
-            plays_besides: plays_besides(&value),
+            plays_besides: besides
+                .into_iter()
+                .filter_map(|(extension, plays)| plays.then_some(extension))
+                .collect(),
+            spl: traits.playlists.map(|files| match files {
+                SamsungPlaylists::Spl1 => 1,
+                SamsungPlaylists::Spl2 => 2,
+            }),
             is_android: info["vendor_extension_desc"]
                 .as_str()
                 .is_some_and(|text| text.contains("android.com")),
@@ -240,7 +249,9 @@ impl Facts {
     /// How it gets its playlists.
     #[must_use]
     pub fn playlists(&self) -> Playlists {
-        if self.knows(0x9810) && self.knows(0x9811) && self.lists(&[0xBA05, 0xBA09]) {
+        if let Some(version) = self.spl {
+            Playlists::Spl(version)
+        } else if self.knows(0x9810) && self.knows(0x9811) && self.lists(&[0xBA05, 0xBA09]) {
             Playlists::References
         } else if self.lists(&[0xBA11, UNDEFINED]) {
             Playlists::Files

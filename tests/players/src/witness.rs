@@ -242,6 +242,7 @@ impl Search<'_> {
                 }
                 // a file's lines are looked at where its bytes are: see `resolves`
                 ([_], Playlists::Files) => {}
+                ([one], Playlists::Spl(_)) if one.format == FormatCode::UNDEFINED.0 => {}
                 (same, _) => self.wrong.push(format!("playlist `{name}` is there {} times", same.len())),
             }
             self.ours = others;
@@ -330,24 +331,17 @@ pub fn resolves(player: &SimulatedPlayer, playlists: &[Wanted]) -> Result<(), St
     let objects = player.objects();
     let hash = |handle| xxhash_rust::xxh3::xxh3_128(&player.bytes(handle).unwrap_or_default());
     for (name, items) in playlists {
-        let ending = format!("/{name}.m3u8");
-        let Some(file) = objects.iter().find(|object| object.path.ends_with(&ending)) else { continue };
+        let called =
+            |ending| objects.iter().find(|object| object.path.ends_with(&format!("/{name}.{ending}")));
+        let Some(file) = called("spl").or_else(|| called("m3u8")) else { continue };
         let bytes = player.bytes(file.handle).unwrap_or_default();
-        let text = String::from_utf8(bytes).map_err(|error| format!("playlist `{name}`: {error}"))?;
         let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let paths = if file.path.ends_with(".spl") { spl_paths(&bytes) } else { m3u_paths(bytes, folder) };
         let mut found = Vec::new();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let mut parts: Vec<&str> = folder.split('/').collect();
-            for part in line.split('/') {
-                match part {
-                    ".." => parts.truncate(parts.len().saturating_sub(1)),
-                    part => parts.push(part),
-                }
-            }
-            let path = parts.join("/");
+        for path in paths.map_err(|error| format!("playlist `{name}`: {error}"))? {
             let track = objects.iter().find(|object| object.path == path && object.storage == file.storage);
             let track =
-                track.ok_or_else(|| format!("playlist `{name}` names `{line}`, which isn't there"))?;
+                track.ok_or_else(|| format!("playlist `{name}` names `{path}`, which isn't there"))?;
             found.push(hash(track.handle));
         }
         let is = |hash: u128, copy: &Copy| {
@@ -360,4 +354,40 @@ pub fn resolves(player: &SimulatedPlayer, playlists: &[Wanted]) -> Result<(), St
         }
     }
     Ok(())
+}
+
+/// Where the lines of an M3U file lead.
+fn m3u_paths(bytes: Vec<u8>, folder: &str) -> Result<Vec<String>, String> {
+    let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
+    let resolved = |line: &str| {
+        let mut parts: Vec<&str> = folder.split('/').collect();
+        for part in line.split('/') {
+            match part {
+                ".." => parts.truncate(parts.len().saturating_sub(1)),
+                part => parts.push(part),
+            }
+        }
+        parts.join("/")
+    };
+    Ok(text.lines().filter(|line| !line.starts_with('#')).map(resolved).collect())
+}
+
+/// Where the lines of one of Samsung's files lead, which has to be whole.
+fn spl_paths(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let units = bytes.chunks(2).map(|unit| unit.try_into().map(u16::from_le_bytes));
+    let units: Vec<u16> = units.collect::<Result<_, _>>().map_err(|_| "it has half a unit".to_owned())?;
+    let text = String::from_utf16(&units).map_err(|error| error.to_string())?;
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    let end = lines.iter().position(|line| *line == "END PLAYLIST").ok_or("it has no end")?;
+    let ["\u{feff}SPL PLAYLIST", version, "", paths @ .., ""] = &lines[..end] else {
+        return Err(format!("it begins otherwise: {lines:?}"));
+    };
+    let is_whole = match *version {
+        "VERSION 1.00" => lines[end + 1..] == [""],
+        "VERSION 2.00" => lines[end + 1..] == ["", "myDNSe DATA", "", "", "END myDNSe", ""],
+        _ => false,
+    };
+    let path = |line: &&str| line.strip_prefix('\\').map(|path| path.replace('\\', "/"));
+    let paths: Option<Vec<String>> = paths.iter().map(path).collect();
+    paths.filter(|_| is_whole).ok_or_else(|| format!("it holds other lines: {lines:?}"))
 }

@@ -68,7 +68,7 @@ fn what_the_user_deletes_on_the_player_is_skipped_until_he_wants_it_back() {
 #[test]
 fn with_its_record_lost_a_player_is_in_step_again_and_nothing_is_there_twice() {
     runtime().block_on(async {
-        for name in ["art-and-albums", "classic", "playlist-files"] {
+        for name in ["art-and-albums", "classic", "playlist-files", "spl-playlists"] {
             let mut scene = in_step(name).await;
             let before = scene.stage.player().objects().len();
             scene.stage.lose_record().unwrap();
@@ -282,4 +282,51 @@ fn files_of_a_player_whose_lists_tell_no_dates_stay_ours() {
     let pool = Pool::new(TRACKS + 1);
     let outcome = runtime().block_on(reference(path.to_str().unwrap(), &text, &pool, TRACKS));
     assert!(matches!(outcome, Outcome::Passed { .. }), "{outcome:?}");
+}
+
+#[test]
+fn samsungs_playlist_files_come_in_the_version_that_a_player_reads() {
+    for (product, version) in [(0x505a, "VERSION 1.00"), (0x5118, "VERSION 2.00")] {
+        let mut value: serde_json::Value = serde_json::from_str(own("spl-playlists")).unwrap();
+        value["product_id"] = serde_json::json!(product);
+        let directory = kit::MusicLibrary::new();
+        let (text, path) = (value.to_string(), directory.path("profile.json"));
+        kit::write_file(&path, text.as_bytes());
+        let path = path.to_str().unwrap();
+        runtime().block_on(async {
+            let pool = Pool::new(TRACKS + 1);
+            let mut scene = Scene::start(path, &text, &pool, TRACKS).await.unwrap();
+            set_playlists(&scene.stage, TRACKS);
+            assert!(scene.stage.plug(LIMIT).await);
+            scene.stage.rest().await.unwrap();
+            scene.stage.partner(&PLAYLISTS).await.unwrap();
+            scene.check(&PLAYLISTS).await.unwrap();
+            let player = scene.stage.player();
+            let bytes = player.bytes(handle(player, "Playlists/Evening.spl")).unwrap();
+            let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+            assert!(bytes.starts_with(&wide(&format!("\u{feff}SPL PLAYLIST\r\n{version}\r\n"))));
+        });
+    }
+}
+
+#[test]
+fn a_playlist_file_with_the_players_or_the_users_additions_is_not_ours_after_a_lost_record() {
+    runtime().block_on(async {
+        let mut scene = in_step("spl-playlists").await;
+        let player = scene.stage.player();
+        let old = handle(player, "Playlists/Evening.spl");
+        let mut bytes = player.bytes(old).unwrap();
+        bytes.extend("somebody's own settings".bytes());
+        let storage = player.storages()[0];
+        let folder = handle(player, "Playlists");
+        player.remove(old).unwrap();
+        player.put(storage, folder, FormatCode::UNDEFINED, "Evening.spl", &bytes).unwrap();
+        scene.stage.lose_record().unwrap();
+        scene.stage.sync().await.unwrap();
+        scene.stage.sync().await.unwrap();
+        let player = scene.stage.player();
+        assert_eq!(player.bytes(handle(player, "Playlists/Evening.spl")).unwrap(), bytes);
+        let ours = player.bytes(handle(player, "Playlists/Evening (2).spl")).unwrap();
+        assert!(bytes.starts_with(&ours));
+    });
 }

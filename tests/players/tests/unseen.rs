@@ -16,7 +16,9 @@ const KEPT: [u64; 8] = [30, 40, 45, 51, 60, 82, 87, 95];
 
 #[test]
 fn players_that_nobody_has_seen_end_in_step_or_are_refused() {
-    let profiles = profile::OWN.map(|(_, text)| text);
+    // the seeds that were kept made their players from these
+    let is_older = |(name, _): &&(&str, &str)| *name != "spl-playlists";
+    let profiles: Vec<&str> = profile::OWN.iter().filter(is_older).map(|(_, text)| *text).collect();
     let pool = Pool::new(mutant::TRACKS + 1);
     let mut passed = 0;
     for seed in SEEDS.chain(KEPT) {

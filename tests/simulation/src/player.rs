@@ -13,8 +13,8 @@ use tandem_model::device::DeviceDescription;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{
-    Capabilities, Close, Mark, Object, ObjectFacts, Player, PlayerOpener, PlaylistStyle, Space, Storage,
-    Tags, Transfer, WriteRequest, Written,
+    Capabilities, Close, Mark, Object, ObjectFacts, Player, PlayerOpener, PlaylistForm, PlaylistStyle, Space,
+    Storage, Tags, Transfer, WriteRequest, Written,
 };
 use tandem_model::presence::Arrival;
 
@@ -169,9 +169,7 @@ fn capabilities(flavour: Flavour) -> Capabilities {
         playlists: Some(PlaylistStyle {
             folder: Some(device_path("Playlists")),
             extension: "m3u8",
-            separator: '/',
-            line_ending: "\n",
-            by_reference: false,
+            form: PlaylistForm::M3U,
         }),
         albums: None,
         holds_friendly_name: false,

@@ -2,7 +2,7 @@
 //! done so that there is one object for each. Pure.
 
 use super::names::{Namer, artist_of, legal_name};
-use super::playlists::{Place, render};
+use super::playlists::{Place, write_lines};
 use foldhash::{HashMap, HashSet};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ use tandem_model::library::{CoverLimits, Resolved};
 use tandem_model::manifest::{Entry, EntryState, Origin};
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{AlbumStyle, PlaylistStyle, Tags};
+use tandem_model::player::{AlbumStyle, PlaylistForm, PlaylistStyle, Tags};
 
 /// Tracks of an album whose files are looked at for its picture, at most.
 const COVER_TRIES: usize = 3;
@@ -162,15 +162,11 @@ fn text(
     places: &HashMap<u32, Place>,
     stamp: u64,
 ) -> String {
-    let lines = PlaylistStyle {
-        folder: style.folder.clone(),
-        extension: ALBUM,
-        by_reference: true,
-        separator: '/',
-        line_ending: "\n",
-    };
+    let lines =
+        PlaylistStyle { folder: style.folder.clone(), extension: ALBUM, form: PlaylistForm::References };
     let items = tracks.iter().filter_map(|at| Some((&library.tracks[*at as usize], places.get(at)?)));
-    let mut text = render(items, &lines);
+    let mut text = String::new();
+    write_lines(&mut text, items, &lines);
     let genre = library.tracks[tracks[0] as usize].genre.replace(char::is_control, " ");
     writeln!(text, "#EXTGENRE:{genre}").expect("a string refuses no text");
     if let Some(CoverLimits { bytes, width, height }) = style.cover {

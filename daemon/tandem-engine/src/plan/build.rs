@@ -41,7 +41,7 @@ pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
     let mut plan = Plan::default();
     let mut budget = Budget::of(input);
     // a list of references takes no space: what is reserved and never used would make room for it in each plan anew
-    let takes_space = input.capabilities.playlists.as_ref().is_some_and(|style| !style.by_reference);
+    let takes_space = input.capabilities.playlists.as_ref().is_some_and(|style| !style.is_by_reference());
     for playlist in input.library.playlists.iter().filter(|_| takes_space) {
         budget.reserve(PLAYLIST_LINE * playlist.tracks.len() as u64);
     }

@@ -1,11 +1,11 @@
-//! Playlist files for the device: M3U with relative paths, holding only what is on the device. Pure.
+//! Playlists for the device, in the form that it reads, holding only what is on the device. Pure.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use tandem_model::manifest::Entry;
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
-use tandem_model::player::PlaylistStyle;
+use tandem_model::player::{PlaylistForm, PlaylistStyle, SplVersion};
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// Where a track is on the device, and which version of it that is.
@@ -28,57 +28,113 @@ impl Place {
     }
 }
 
-/// The text of a playlist with these tracks at these places.
+/// The bytes of a playlist with these tracks at these places.
 pub(crate) fn render<'a>(
     items: impl Iterator<Item = (&'a Track, &'a Place)>,
     style: &PlaylistStyle,
-) -> String {
-    let mut text = String::new();
-    write_lines(&mut text, items, style);
-    text
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(items, style, |more| bytes.extend_from_slice(more));
+    bytes
 }
 
-/// XXH3-128 of that text, which isn't made for it: it is long, and mostly what is on the device already.
+/// XXH3-128 of those bytes, which aren't made for it: they are many, and mostly what is on the device already.
 pub(crate) fn hash<'a>(items: impl Iterator<Item = (&'a Track, &'a Place)>, style: &PlaylistStyle) -> u128 {
-    let mut hasher = Hasher(Xxh3Default::new());
-    write_lines(&mut hasher, items, style);
-    hasher.0.digest128()
+    let mut hasher = Xxh3Default::new();
+    encode(items, style, |more| hasher.update(more));
+    hasher.digest128()
 }
 
-/// Takes text for its hash alone.
-struct Hasher(Xxh3Default);
+fn encode<'a>(
+    items: impl Iterator<Item = (&'a Track, &'a Place)>,
+    style: &PlaylistStyle,
+    take: impl FnMut(&[u8]),
+) {
+    let mut encoder = Encoder { take, wide: matches!(style.form, PlaylistForm::Spl(_)) };
+    write_lines(&mut encoder, items, style);
+}
 
-impl Write for Hasher {
+/// Takes text as the bytes that it is in a form's encoding.
+struct Encoder<F> {
+    take: F,
+    /// UTF-16, little end first; else UTF-8.
+    wide: bool,
+}
+
+impl<F: FnMut(&[u8])> Write for Encoder<F> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.update(text.as_bytes());
+        if self.wide {
+            text.encode_utf16().for_each(|unit| (self.take)(&unit.to_le_bytes()));
+        } else {
+            (self.take)(text.as_bytes());
+        }
         Ok(())
     }
 }
 
-fn write_lines<'a>(
+/// The lines of a playlist, as text.
+pub(super) fn write_lines<'a>(
     text: &mut impl Write,
     items: impl Iterator<Item = (&'a Track, &'a Place)>,
     style: &PlaylistStyle,
 ) {
-    let end = style.line_ending;
-    write!(text, "#EXTM3U{end}").expect("neither a string nor a hash refuses text");
+    match style.form {
+        PlaylistForm::M3u { separator, line_ending } => write_m3u(text, items, style, separator, line_ending),
+        PlaylistForm::References => write_m3u(text, items, style, '/', "\n"),
+        PlaylistForm::Spl(version) => write_spl(text, items.map(|(_, place)| &place.path), version),
+    }
+    .expect("neither bytes nor a hash refuse text");
+}
+
+fn write_m3u<'a>(
+    text: &mut impl Write,
+    items: impl Iterator<Item = (&'a Track, &'a Place)>,
+    style: &PlaylistStyle,
+    separator: char,
+    end: &str,
+) -> std::fmt::Result {
+    write!(text, "#EXTM3U{end}")?;
     for (track, Place { path, version: (size, modified_ns) }) in items {
         let mut path = path.relative_to(style.folder.as_ref());
-        if style.separator != '/' {
-            path = path.replace('/', &style.separator.to_string());
+        if separator != '/' {
+            path = path.replace('/', &separator.to_string());
         }
         let title = if track.title.is_empty() { &track.file_name } else { &track.title };
         let artist =
             if track.artist.is_empty() { String::new() } else { format!("{} - ", one_line(&track.artist)) };
         let seconds =
             if track.duration_ms == 0 { -1 } else { i64::try_from(track.duration_ms / 1000).unwrap_or(-1) };
-        write!(text, "#EXTINF:{seconds},{artist}{}{end}{path}{end}", one_line(title))
-            .expect("neither a string nor a hash refuses text");
-        if style.by_reference {
+        write!(text, "#EXTINF:{seconds},{artist}{}{end}{path}{end}", one_line(title))?;
+        if style.is_by_reference() {
             // another version of the track is another object, and so makes another text
-            write!(text, "#EXT-X-TANDEM-VERSION:{size},{modified_ns}{end}")
-                .expect("neither a string nor a hash refuses text");
+            write!(text, "#EXT-X-TANDEM-VERSION:{size},{modified_ns}{end}")?;
         }
+    }
+    Ok(())
+}
+
+/// What Samsung's players read: a byte order mark, and paths from the root with backslashes. A line begins with one only
+/// where it is a path.
+fn write_spl<'a>(
+    text: &mut impl Write,
+    paths: impl Iterator<Item = &'a DevicePath>,
+    version: SplVersion,
+) -> std::fmt::Result {
+    let number = match version {
+        SplVersion::V1 => 1,
+        SplVersion::V2 => 2,
+    };
+    write!(text, "\u{feff}SPL PLAYLIST\r\nVERSION {number}.00\r\n\r\n")?;
+    // a name that the user has given a file can be one that would end its line, or be another path
+    let unnamable = |c: char| c.is_control() || c == '\\';
+    for path in paths.filter(|path| !path.as_str().contains(unnamable)) {
+        write!(text, "\\{}\r\n", path.as_str().replace('/', "\\"))?;
+    }
+    text.write_str("\r\nEND PLAYLIST\r\n")?;
+    match version {
+        SplVersion::V1 => Ok(()),
+        // the player's own sound settings for the list: none
+        SplVersion::V2 => text.write_str("\r\nmyDNSe DATA\r\n\r\n\r\nEND myDNSe\r\n"),
     }
 }
 
@@ -91,6 +147,7 @@ fn one_line(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use crate::plan::properties::track;
+    use proptest::prelude::*;
 
     #[test]
     fn entries_lead_from_the_playlist_to_the_file_in_the_players_own_style() {
@@ -100,19 +157,12 @@ mod tests {
         song.duration_ms = 61_500;
         let place = Place::of_track(&song, DevicePath::parse("Music/Ann/3.mp3").unwrap());
         let folder = DevicePath::parse("Playlists");
-        let unix = PlaylistStyle {
-            folder: folder.clone(),
-            extension: "m3u8",
-            by_reference: false,
-            separator: '/',
-            line_ending: "\n",
-        };
-        assert_eq!(
-            render([(&song, &place)].into_iter(), &unix),
-            "#EXTM3U\n#EXTINF:61,Ann - Line break\n../Music/Ann/3.mp3\n"
-        );
-        let dos = PlaylistStyle { extension: "m3u", separator: '\\', line_ending: "\r\n", ..unix.clone() };
-        let text = render([(&song, &place)].into_iter(), &dos);
+        let unix = PlaylistStyle { folder: folder.clone(), extension: "m3u8", form: PlaylistForm::M3U };
+        let text = |style| String::from_utf8(render([(&song, &place)].into_iter(), style)).unwrap();
+        assert_eq!(text(&unix), "#EXTM3U\n#EXTINF:61,Ann - Line break\n../Music/Ann/3.mp3\n");
+        let form = PlaylistForm::M3u { separator: '\\', line_ending: "\r\n" };
+        let dos = PlaylistStyle { extension: "m3u", form, ..unix.clone() };
+        let text = text(&dos);
         assert!(text.ends_with("\r\n..\\Music\\Ann\\3.mp3\r\n"));
         assert_eq!(
             hash([(&song, &place)].into_iter(), &dos),
@@ -122,14 +172,62 @@ mod tests {
     }
 
     #[test]
+    fn samsungs_files_are_utf_16_with_paths_from_the_root() {
+        let mut song = track(3);
+        song.title = "\\not a path".into();
+        let path = DevicePath::parse("Music/Bj\u{f6}rk \u{1d11e}/3.mp3").unwrap();
+        let place = Place::of_track(&song, path);
+        let style = |version| PlaylistStyle {
+            folder: DevicePath::parse("Playlists"),
+            extension: "spl",
+            form: PlaylistForm::Spl(version),
+        };
+        let bytes = |version| render([(&song, &place)].into_iter(), &style(version));
+        let text = |version| {
+            let units: Vec<u16> =
+                bytes(version).chunks(2).map(|unit| u16::from_le_bytes(unit.try_into().unwrap())).collect();
+            String::from_utf16(&units).unwrap()
+        };
+        let first = "\u{feff}SPL PLAYLIST\r\nVERSION 1.00\r\n\r\n\\Music\\Bj\u{f6}rk \u{1d11e}\\3.mp3\r\n\r\nEND PLAYLIST\r\n";
+        assert_eq!(text(SplVersion::V1), first);
+        let second = first.replace("1.00", "2.00") + "\r\nmyDNSe DATA\r\n\r\n\r\nEND myDNSe\r\n";
+        assert_eq!(text(SplVersion::V2), second);
+        assert_eq!(
+            hash([(&song, &place)].into_iter(), &style(SplVersion::V2)),
+            xxhash_rust::xxh3::xxh3_128(&bytes(SplVersion::V2)),
+            "what isn't made has the same hash"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn samsungs_files_hold_the_paths_and_nothing_else_whatever_files_are_called(
+            names in prop::collection::vec("[a/\\\\ \r\n\u{85}\u{feff}\u{1d11e}\u{e4}END PLAYLIST]{1,12}", 0..6),
+        ) {
+            let paths: Vec<DevicePath> = names.iter().filter_map(|name| DevicePath::parse(name)).collect();
+            let song = track(3);
+            let places: Vec<Place> = paths.iter().map(|path| Place::of_track(&song, path.clone())).collect();
+            let form = PlaylistForm::Spl(SplVersion::V1);
+            let style = PlaylistStyle { folder: None, extension: "spl", form };
+            let bytes = render(places.iter().map(|place| (&song, place)), &style);
+            let units: Vec<u16> = bytes.chunks(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
+            let text = String::from_utf16(&units).unwrap();
+            let lines: Vec<&str> = text.split("\r\n").collect();
+            let can = |path: &&DevicePath| !path.as_str().contains(|c: char| c == '\\' || c.is_control());
+            let wanted: Vec<String> = paths.iter().filter(can)
+                .map(|path| format!("/{}", path.as_str()).replace('/', "\\")).collect();
+            prop_assert_eq!(&lines[3..lines.len() - 3], &wanted[..]);
+            prop_assert_eq!(&lines[lines.len() - 3..], &["", "END PLAYLIST", ""][..]);
+        }
+    }
+
+    #[test]
     fn a_list_of_references_is_another_one_when_a_track_of_it_is() {
         let place = |song: &Track| Place::of_track(song, DevicePath::parse("Music/3.mp3").unwrap());
         let style = |by_reference| PlaylistStyle {
             folder: None,
             extension: "pla",
-            by_reference,
-            separator: '/',
-            line_ending: "\n",
+            form: if by_reference { PlaylistForm::References } else { PlaylistForm::M3U },
         };
         let mut song = track(3);
         let old = place(&song);

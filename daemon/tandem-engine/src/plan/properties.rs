@@ -8,7 +8,7 @@ use tandem_model::library::Resolved;
 use tandem_model::manifest::{Entry, EntryState, Origin};
 use tandem_model::media::{ResolvedPlaylist, Track};
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Capabilities, ObjectFacts, PlaylistStyle, Space};
+use tandem_model::player::{Capabilities, ObjectFacts, PlaylistForm, PlaylistStyle, Space};
 
 /// The track with this number.
 pub(crate) fn track(number: u32) -> Track {
@@ -67,9 +67,7 @@ pub(crate) fn capabilities() -> Capabilities {
         playlists: Some(PlaylistStyle {
             folder: DevicePath::parse("Playlists"),
             extension: "m3u8",
-            by_reference: false,
-            separator: '/',
-            line_ending: "\n",
+            form: PlaylistForm::M3U,
         }),
         albums: None,
         holds_friendly_name: false,

@@ -51,7 +51,7 @@ type Adopted = (Candidate, TrackHashes);
 struct List {
     origin: Origin,
     path: DevicePath,
-    text: String,
+    bytes: Vec<u8>,
     by_reference: bool,
 }
 
@@ -59,8 +59,8 @@ fn lists(library: &Resolved, capabilities: &Capabilities, places: &HashMap<u32, 
     let Capabilities { playlists: style, albums: album_style, .. } = capabilities;
     let playlists = style.iter().flat_map(|style| {
         let list = |file: PlaylistFile| {
-            let PlaylistFile { playlist, path, text, .. } = file;
-            List { origin: Origin::Playlist(playlist.id), path, text, by_reference: style.by_reference }
+            let PlaylistFile { playlist, path, bytes, .. } = file;
+            List { origin: Origin::Playlist(playlist.id), path, bytes, by_reference: style.is_by_reference() }
         };
         playlists::changes(library, &[], style, places).fresh.into_iter().map(list)
     });
@@ -68,7 +68,7 @@ fn lists(library: &Resolved, capabilities: &Capabilities, places: &HashMap<u32, 
     let album = |AlbumObject { id, path, text, .. }| List {
         origin: Origin::Album(id),
         path,
-        text,
+        bytes: text.into_bytes(),
         by_reference: true,
     };
     playlists.chain(albums.fresh.into_iter().map(album)).collect()
@@ -217,14 +217,14 @@ impl Adoption<'_> {
 
     /// The list under its name, or under the first numbered one after others.
     async fn list(&self, list: List) -> Result<Option<Adopted>, RunError> {
-        let List { origin, path: plain, text, by_reference } = list;
-        let size = text.len() as u64;
-        let whole = xxhash_rust::xxh3::xxh3_128(text.as_bytes());
+        let List { origin, path: plain, bytes, by_reference } = list;
+        let size = bytes.len() as u64;
+        let whole = xxhash_rust::xxh3::xxh3_128(&bytes);
         let mut path = plain.clone();
         for number in 2..=NAME_TRIES {
             let Some(facts) = self.storage.object(&path).facts().await? else { break };
             let is_it = if by_reference {
-                let files = playlist_items(&text, path.parent().as_ref());
+                let files = playlist_items(&String::from_utf8_lossy(&bytes), path.parent().as_ref());
                 self.storage.refers_to(path.clone(), files).await?
             } else {
                 facts.size == size && self.has_bytes(&path, whole).await?

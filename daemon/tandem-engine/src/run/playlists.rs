@@ -34,7 +34,7 @@ pub(crate) struct PlaylistFile {
     pub(crate) playlist: ResolvedPlaylist,
     pub(crate) path: DevicePath,
     pub(crate) replaces: Option<Entry>,
-    pub(crate) text: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What is to be done, given where the tracks are or will be. Pure.
@@ -76,7 +76,7 @@ pub(crate) fn changes(
             playlist: playlist.clone(),
             path,
             replaces: replaces.cloned(),
-            text: render(items.into_iter(), style),
+            bytes: render(items.into_iter(), style),
         });
     }
     changes
@@ -93,7 +93,7 @@ pub(crate) async fn carry_out(
     let Some(style) = &prepared.player.capabilities().playlists else { return Ok(()) };
     let places = on_device(prepared);
     // a list of references is not kept as it was sent
-    let verify = verify && !style.by_reference;
+    let verify = verify && !style.is_by_reference();
     let PlaylistChanges { stale, fresh } = changes(&prepared.library, &prepared.entries, style, &places);
     let mut left = Vec::new();
     for entry in stale {
@@ -141,7 +141,7 @@ async fn write(
     results: &mut Results,
     verify: bool,
 ) -> Result<(), RunError> {
-    let PlaylistFile { playlist, path: wanted, replaces, text } = file;
+    let PlaylistFile { playlist, path: wanted, replaces, bytes } = file;
     let mut expect = Expect::Nothing;
     if let Some(entry) = &replaces {
         match ours::facts_now(&*prepared.storage, entry, &observer.transfer).await {
@@ -156,7 +156,7 @@ async fn write(
             }
         }
     }
-    let bytes: Arc<[u8]> = text.into_bytes().into();
+    let bytes: Arc<[u8]> = bytes.into();
     let modified_ns = i64::try_from(now.saturating_mul(1_000_000_000)).unwrap_or(i64::MAX);
     let mut path = wanted.clone();
     let folders = MadeFolders::for_files(prepared, vec![wanted.clone()]).await?;

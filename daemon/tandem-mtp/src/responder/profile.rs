@@ -10,11 +10,12 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The profiles of the project's own making, one for each class of behaviour: name and JSON.
-pub const OWN: [(&str, &str); 12] = [
+pub const OWN: [(&str, &str); 13] = [
     ("classic", include_str!("../../profiles/classic.json")),
     ("classic-no-lists", include_str!("../../profiles/classic-no-lists.json")),
     ("list-reader", include_str!("../../profiles/list-reader.json")),
     ("playlist-files", include_str!("../../profiles/playlist-files.json")),
+    ("spl-playlists", include_str!("../../profiles/spl-playlists.json")),
     ("art-and-albums", include_str!("../../profiles/art-and-albums.json")),
     ("phone", include_str!("../../profiles/phone.json")),
     ("phone-locked", include_str!("../../profiles/phone-locked.json")),

@@ -3,7 +3,7 @@
 //! Hints come from the device or from a data file about it; what makes no sense in them is ignored, never an error.
 
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Capabilities, PlaylistStyle};
+use tandem_model::player::{Capabilities, PlaylistForm, PlaylistStyle};
 
 /// The most that is read of a file with hints, in bytes.
 pub const LIMIT: usize = 64 * 1024;
@@ -152,9 +152,10 @@ impl Hints {
         Some(PlaylistStyle {
             folder: self.playlist_folder(),
             extension,
-            by_reference: false,
-            separator: self.separator.unwrap_or('/'),
-            line_ending: self.line_ending.unwrap_or("\n"),
+            form: PlaylistForm::M3u {
+                separator: self.separator.unwrap_or('/'),
+                line_ending: self.line_ending.unwrap_or("\n"),
+            },
         })
     }
 
@@ -205,13 +206,8 @@ mod tests {
             assert_eq!(capabilities.audio_folder, path("Music"));
             assert_eq!(capabilities.folder_depth, None);
             assert!(capabilities.formats.is_empty());
-            let style = PlaylistStyle {
-                folder: path("Playlists"),
-                extension: "m3u8",
-                by_reference: false,
-                separator: '/',
-                line_ending: "\n",
-            };
+            let style =
+                PlaylistStyle { folder: path("Playlists"), extension: "m3u8", form: PlaylistForm::M3U };
             assert_eq!(capabilities.playlists, Some(style));
         }
     }

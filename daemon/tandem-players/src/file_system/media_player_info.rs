@@ -80,6 +80,7 @@ fn unescaped(value: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use tandem_model::player::PlaylistForm;
 
     #[test]
     fn a_file_of_the_collection_is_understood() {
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(capabilities.folder_depth, Some(1));
         let style = capabilities.playlists.unwrap();
         assert_eq!((style.folder.unwrap().as_str(), style.extension), ("MUSIC", "m3u"));
-        assert_eq!((style.separator, style.line_ending), ('\\', "\r\n"));
+        assert_eq!(style.form, PlaylistForm::M3u { separator: '\\', line_ending: "\r\n" });
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use tandem_model::player::SplVersion;
 use tandem_mtp::codec::device_info::DeviceInfo;
 
 /// The families that come with the program.
@@ -75,6 +76,8 @@ pub struct Traits {
     pub plays_flac: bool,
     /// References are announced and lead nowhere.
     pub no_references: bool,
+    /// It reads playlists from Samsung's own files alone.
+    pub playlists: Option<SamsungPlaylists>,
     /// Width and height of an album's picture can be told, and crash it.
     pub no_cover_dimensions: bool,
     /// Code and transaction of data containers hold junk.
@@ -85,6 +88,26 @@ pub struct Traits {
     pub answer_seconds: Option<u16>,
     /// CloseSession makes it leave the bus or hang.
     pub keep_session_open: bool,
+}
+
+/// Which of Samsung's playlist files a player reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum SamsungPlaylists {
+    /// Version 1.00.
+    #[serde(rename = "spl-1")]
+    Spl1,
+    /// Version 2.00.
+    #[serde(rename = "spl-2")]
+    Spl2,
+}
+
+impl From<SamsungPlaylists> for SplVersion {
+    fn from(files: SamsungPlaylists) -> Self {
+        match files {
+            SamsungPlaylists::Spl1 => Self::V1,
+            SamsungPlaylists::Spl2 => Self::V2,
+        }
+    }
 }
 
 impl Traits {
@@ -99,6 +122,7 @@ impl Traits {
             plays_ogg: self.plays_ogg || other.plays_ogg,
             plays_flac: self.plays_flac || other.plays_flac,
             no_references: self.no_references || other.no_references,
+            playlists: other.playlists.or(self.playlists),
             no_cover_dimensions: self.no_cover_dimensions || other.no_cover_dimensions,
             ignore_data_headers: self.ignore_data_headers || other.ignore_data_headers,
             no_persistent_ids: self.no_persistent_ids || other.no_persistent_ids,
@@ -258,6 +282,11 @@ mod tests {
         assert!(zen.ignore_data_headers && zen.no_property_lists);
         let iaudio = families.traits_of((0x0e21, 0x0701), &device(""));
         assert!(iaudio.plays_ogg && iaudio.plays_flac && iaudio.no_property_lists);
+        let samsung = |product| families.traits_of((0x04e8, product), &device(""));
+        assert_eq!(samsung(0x5118).playlists, Some(SamsungPlaylists::Spl2));
+        assert_eq!(samsung(0x511d).playlists, Some(SamsungPlaylists::Spl1));
+        assert!(samsung(0x511d).no_property_lists, "all families that it is of count");
+        assert_eq!(samsung(0x507d).playlists, None);
         assert_eq!(families.traits_of((1, 1), &device("")), Traits::default());
     }
 
@@ -271,6 +300,7 @@ mod tests {
                 "no-proprety-lists",
             ),
             ("[[family]]\nname = 'everything'", "everything"),
+            ("[[family]]\nname = 'x'\nvendor-id = 1\n[family.traits]\nplaylists = 'spl-3'", "spl-3"),
             ("[[family]]\nname = 'x'\nvendor-id = 70000", "vendor-id"),
             ("not toml", "local.toml"),
         ] {

@@ -5,7 +5,7 @@
 use tandem_model::formats;
 pub(crate) use tandem_model::formats::{ALBUM, REFERENCES, playlist_items};
 use tandem_model::path::DevicePath;
-use tandem_model::player::PlaylistStyle;
+use tandem_model::player::{PlaylistStyle, SplVersion};
 use tandem_mtp::codes::FormatCode;
 
 /// Playlists that refer to objects, the preferred format first.
@@ -34,13 +34,18 @@ pub(crate) fn of_file(name: &str, listed: &[FormatCode]) -> FormatCode {
     FormatCode(formats::of_file(name, &codes(listed)))
 }
 
-/// How a player wants its playlists: as references where it knows them, else as files; `None` where it takes neither.
+/// How a player wants its playlists: as Samsung's files where it is known to read those alone, as references where it knows
+/// them, else as files; `None` where it takes neither.
 pub(crate) fn playlist_style(
+    spl: Option<SplVersion>,
     references: bool,
     listed: &[FormatCode],
     folder: Option<DevicePath>,
 ) -> Option<PlaylistStyle> {
-    formats::playlist_style(references, &codes(listed), folder)
+    match spl {
+        Some(version) => Some(formats::spl_style(version, folder)),
+        None => formats::playlist_style(references, &codes(listed), folder),
+    }
 }
 
 #[cfg(test)]
@@ -51,6 +56,12 @@ mod tests {
     fn what_takes_neither_music_nor_files_of_any_kind_takes_no_music() {
         assert!(takes_music(&[FormatCode::WMA]) && takes_music(&[FormatCode::UNDEFINED]));
         assert!(!takes_music(&[FormatCode::ASSOCIATION, FormatCode::EXIF_JPEG, FormatCode::MPL]));
+    }
+
+    #[test]
+    fn a_player_that_reads_samsungs_files_alone_gets_no_references() {
+        let style = |spl| playlist_style(spl, true, &[FormatCode::M3U], None).unwrap().extension;
+        assert_eq!((style(Some(SplVersion::V2)), style(None)), ("spl", "pla"));
     }
 
     #[test]

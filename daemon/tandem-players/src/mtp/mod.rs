@@ -22,7 +22,7 @@ mod tags;
 mod times;
 mod tree;
 
-pub use families::{Families, FamilyError, Traits};
+pub use families::{Families, FamilyError, SamsungPlaylists, Traits};
 
 pub(crate) use connect::connect;
 use error::{Fail, failed};
@@ -260,6 +260,7 @@ async fn capabilities(
     let references =
         refers && formats::ABSTRACT_PLAYLISTS.iter().any(|format| device.playback_formats.contains(format));
     let albums = if refers { session.album_style(albums).await? } else { None };
+    let spl = session.traits.playlists.map(Into::into);
     let mut types = formats::mime_types(&device.playback_formats);
     let as_anything = device.playback_formats.contains(&FormatCode::UNDEFINED) && !types.is_empty();
     for (plays, kind) in [(session.traits.plays_ogg, "audio/ogg"), (session.traits.plays_flac, "audio/flac")]
@@ -279,7 +280,7 @@ async fn capabilities(
         photo,
         audio_folder: music,
         folder_depth: None,
-        playlists: formats::playlist_style(references, &device.playback_formats, playlists),
+        playlists: formats::playlist_style(spl, references, &device.playback_formats, playlists),
         albums,
         holds_friendly_name: session.has_property(FRIENDLY_NAME)
             && session.initiator.supports(OperationCode::SET_DEVICE_PROP_VALUE),
