@@ -3,6 +3,7 @@
 //!
 //! Everything that comes back from an implementation has been checked by it: what it got from the device is hostile.
 
+pub mod ahead;
 mod transfer;
 
 use crate::BoxFuture;

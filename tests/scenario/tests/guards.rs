@@ -71,6 +71,8 @@ async fn an_unmounted_library_empties_no_player_and_costs_no_copy_when_it_is_bac
         let place = if is_whole { music.dir().to_owned() } else { music.path("Disk") };
         let Some(disk) = Disk::at(&place) else { return };
         let stage = Stage::with(music, vec![Player::new()]).await;
+        // declared after the library, so that it is unmounted before the library's folder goes
+        let disk = disk;
         let all = stage.playlist_of_all("All").await;
         stage.partner(stage.player(), &[&all]).await;
         stage.by_hand(stage.player()).await;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
+use tandem_model::player::ahead::Ahead;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use zbus::OwnedObjectPath;
@@ -36,6 +37,8 @@ pub(super) struct Peer {
     pub(super) renames_all: AtomicBool,
     /// One for each transfer that may be unanswered.
     transfers: Arc<Semaphore>,
+    /// What was read of the source that comes next.
+    pub(super) ahead: Arc<Ahead>,
 }
 
 impl Peer {
@@ -49,6 +52,7 @@ impl Peer {
             keeps_later,
             renames_all,
             transfers: Arc::new(Semaphore::new(MOST_UNANSWERED)),
+            ahead: Arc::default(),
         }
     }
 

@@ -4,19 +4,20 @@
 //!
 //! The other end is the provider's: nothing here waits for it longer than its patience.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::PlayerError;
+use tandem_model::player::ahead::{Ahead, read_at};
 use tandem_model::player::{Source, Transfer};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// How long a provider may take nothing out of a pipe, or put nothing in.
 pub(super) const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
@@ -24,26 +25,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } el
 /// Bytes that are on the way to a provider at most; the system may have a lower limit.
 const MOST_ON_THE_WAY: usize = 1024 * 1024;
 
-/// Bytes that are read at once, where the provider's parameters don't say.
-const CHUNK: usize = 256 * 1024;
-
-/// The next bytes of a source; 0 at its end.
-fn read_at(source: &Source, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    match source {
-        Source::File(file) => loop {
-            match file.read_at(buffer, at) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                count => return count,
-            }
-        },
-        Source::Bytes(bytes) => {
-            let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
-            let count = rest.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&rest[..count]);
-            Ok(count)
-        }
-    }
-}
+/// Bytes that are read at once: so few that they are still in the processor's cache when they are sent.
+const CHUNK: usize = 64 * 1024;
 
 /// Bytes that a source has now.
 pub(super) fn check_length(source: &Source, size: u64) -> Result<(), PlayerError> {
@@ -105,50 +88,78 @@ pub(super) async fn send(
     size: u64,
     chunk: Option<u32>,
     socket: UnixStream,
+    ahead: &Arc<Ahead>,
     transfer: &Arc<Transfer>,
 ) -> Result<u128, PlayerError> {
-    let most = chunk.and_then(|chunk| usize::try_from(chunk).ok()).unwrap_or(CHUNK);
+    let piece =
+        chunk.and_then(|chunk| usize::try_from(chunk).ok()).map_or(CHUNK, |chunk| chunk.clamp(1, CHUNK));
     let socket = HangUp(Arc::new(socket));
-    let (writing, transfer) = (Arc::clone(&socket.0), Arc::clone(transfer));
-    let sending = tokio::task::spawn_blocking(move || write_all(&source, size, most, &writing, &transfer));
+    let (taker, transfer, ahead) = (Arc::clone(&socket.0), Arc::clone(transfer), Arc::clone(ahead));
+    let sending = tokio::task::spawn_blocking(move || {
+        let taker = Taker { socket: &taker, piece, transfer: &transfer };
+        match &source {
+            Source::Bytes(bytes) if bytes.len() as u64 != size => Err(PlayerError::SourceChanged),
+            Source::Bytes(bytes) => taker.put(bytes).map(|()| xxh3_128(bytes)),
+            Source::File(file) => send_file(file, size, &ahead, &taker),
+        }
+    });
     sending.await.map_err(|error| PlayerError::Source(error.to_string()))?
 }
 
-fn write_all(
-    source: &Source,
-    size: u64,
-    most: usize,
-    mut socket: &UnixStream,
-    transfer: &Transfer,
-) -> Result<u128, PlayerError> {
-    // one byte more than it should have, to see that it ends there
-    let whole = usize::try_from(size).unwrap_or(most).saturating_add(1);
-    let mut buffer = vec![0; most.min(whole)];
-    let (mut hash, mut at) = (Xxh3::new(), 0);
-    loop {
-        let count = read_at(source, &mut buffer, at);
-        let count = count.map_err(|error| PlayerError::Source(error.to_string()))?;
-        at += count as u64;
-        if at > size || count == 0 && at < size {
-            return Err(PlayerError::SourceChanged);
-        }
-        if count == 0 {
-            return Ok(hash.digest128());
-        }
-        hash.update(&buffer[..count]);
-        // however much is read at once, stopping waits for one piece
-        for piece in buffer[..count].chunks(CHUNK) {
-            if transfer.is_cancelled() {
+/// The provider's end of a socket, and who counts what went there.
+struct Taker<'a> {
+    socket: &'a UnixStream,
+    /// Bytes of one write at most; stopping waits for one.
+    piece: usize,
+    transfer: &'a Transfer,
+}
+
+impl Taker<'_> {
+    fn put(&self, bytes: &[u8]) -> Result<(), PlayerError> {
+        for piece in bytes.chunks(self.piece) {
+            if self.transfer.is_cancelled() {
                 return Err(PlayerError::Cancelled);
             }
+            let mut socket = self.socket;
             socket.write_all(piece).map_err(|error| match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                     PlayerError::TimedOut("taking a file's bytes".to_owned())
                 }
                 _ => PlayerError::Removed,
             })?;
-            transfer.add(piece.len() as u64);
+            self.transfer.add(piece.len() as u64);
         }
+        Ok(())
+    }
+}
+
+fn send_file(file: &File, size: u64, ahead: &Ahead, taker: &Taker<'_>) -> Result<u128, PlayerError> {
+    let (mut hasher, mut at, mut buffer) = match ahead.take(file, size) {
+        Some(begun) => {
+            taker.put(&begun.bytes)?;
+            (begun.hasher, begun.bytes.len() as u64, begun.bytes)
+        }
+        None => (Xxh3::new(), 0, ahead.buffers.take()),
+    };
+    let left = |at: u64| usize::try_from(size - at).unwrap_or(CHUNK).min(CHUNK);
+    if buffer.len() < left(at) {
+        buffer.resize(left(at), 0);
+    }
+    let unread = |error: io::Error| PlayerError::Source(error.to_string());
+    while at < size {
+        let count = read_at(file, &mut buffer[..left(at)], at).map_err(unread)?;
+        if count == 0 {
+            return Err(PlayerError::SourceChanged);
+        }
+        hasher.update(&buffer[..count]);
+        taker.put(&buffer[..count])?;
+        at += count as u64;
+    }
+    ahead.buffers.give_back(buffer);
+    // one that goes on has changed
+    match read_at(file, &mut [0], size).map_err(unread)? {
+        0 => Ok(hasher.digest128()),
+        _ => Err(PlayerError::SourceChanged),
     }
 }
 
@@ -185,14 +196,13 @@ pub(super) async fn receive(
 mod tests {
     use super::*;
     use std::io::Read;
-    use xxhash_rust::xxh3::xxh3_128;
 
     #[tokio::test]
     async fn what_goes_is_what_is_hashed() {
         for length in [0usize, 1, 512, 5000, 300_000] {
             let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
             let (sender, reader) = to_provider().unwrap();
-            let mut reader = std::fs::File::from(reader);
+            let mut reader = File::from(reader);
             let taken = std::thread::spawn(move || {
                 let mut taken = Vec::new();
                 reader.read_to_end(&mut taken).unwrap();
@@ -200,9 +210,36 @@ mod tests {
             });
             let transfer = Arc::default();
             let source = Source::Bytes(bytes.clone().into());
-            let hash = send(source, length as u64, Some(512), sender, &transfer).await.unwrap();
+            let hash =
+                send(source, length as u64, Some(512), sender, &Arc::default(), &transfer).await.unwrap();
             assert_eq!((hash, transfer.bytes()), (xxh3_128(&bytes), length as u64));
             assert!(taken.join().unwrap() == bytes);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_read_ahead_goes_first_and_the_rest_after_it() {
+        for length in [0usize, 5000, 3 << 20] {
+            let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            let (ahead, transfer) = (Arc::<Ahead>::default(), Arc::default());
+            // read ahead, then in a buffer of the one before
+            for is_ahead in [true, false] {
+                if is_ahead {
+                    ahead.read(&file);
+                }
+                let (sender, reader) = to_provider().unwrap();
+                let taken = std::thread::spawn(move || {
+                    let mut taken = Vec::new();
+                    File::from(reader).read_to_end(&mut taken).unwrap();
+                    taken
+                });
+                let source = Source::File(file.try_clone().unwrap());
+                let hash = send(source, length as u64, None, sender, &ahead, &transfer).await;
+                assert_eq!(hash, Ok(xxh3_128(&bytes)));
+                assert!(taken.join().unwrap() == bytes, "{length} bytes, ahead: {is_ahead}");
+            }
         }
     }
 
@@ -210,7 +247,20 @@ mod tests {
     async fn a_source_that_is_not_as_announced_is_told() {
         for size in [4, 6] {
             let (sender, _reader) = to_provider().unwrap();
-            let sent = send(Source::Bytes(b"12345"[..].into()), size, None, sender, &Arc::default()).await;
+            let sent = send(
+                Source::Bytes(b"12345"[..].into()),
+                size,
+                None,
+                sender,
+                &Arc::default(),
+                &Arc::default(),
+            )
+            .await;
+            assert_eq!(sent, Err(PlayerError::SourceChanged));
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(b"12345").unwrap();
+            let (sender, _reader) = to_provider().unwrap();
+            let sent = send(Source::File(file), size, None, sender, &Arc::default(), &Arc::default()).await;
             assert_eq!(sent, Err(PlayerError::SourceChanged));
         }
     }
@@ -221,7 +271,7 @@ mod tests {
         // more than fits on the way
         let size = 16 * MOST_ON_THE_WAY;
         let source = Source::Bytes(vec![0; size].into());
-        let sent = send(source, size as u64, None, sender, &Arc::default()).await;
+        let sent = send(source, size as u64, None, sender, &Arc::default(), &Arc::default()).await;
         assert!(matches!(sent, Err(PlayerError::TimedOut(_))), "{sent:?}");
         let (receiver, _writer) = from_provider().unwrap();
         let received = receive(receiver, 1, |_| {}, None).await;
@@ -233,11 +283,17 @@ mod tests {
         let (sender, reader) = to_provider().unwrap();
         drop(reader);
         let source = || Source::Bytes(b"12345"[..].into());
-        assert_eq!(send(source(), 5, None, sender, &Arc::default()).await, Err(PlayerError::Removed));
+        assert_eq!(
+            send(source(), 5, None, sender, &Arc::default(), &Arc::default()).await,
+            Err(PlayerError::Removed)
+        );
         let (sender, _reader) = to_provider().unwrap();
         let transfer = Arc::new(Transfer::default());
         transfer.cancel();
-        assert_eq!(send(source(), 5, None, sender, &transfer).await, Err(PlayerError::Cancelled));
+        assert_eq!(
+            send(source(), 5, None, sender, &Arc::default(), &transfer).await,
+            Err(PlayerError::Cancelled)
+        );
         let (receiver, writer) = from_provider().unwrap();
         drop(writer);
         assert!(matches!(receive(receiver, 1, |_| {}, None).await, Err(PlayerError::VerifyFailed(_))));

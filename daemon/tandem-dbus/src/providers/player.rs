@@ -69,8 +69,9 @@ impl RemotePlayer {
             Ok((description, capabilities, id, keeps_mark)) => {
                 let updates_metadata = session.parameters.use_metadata_views;
                 let _opening = Opening::new(registry, device, offer, &session.peer.link);
+                let ahead = Arc::clone(&session.peer.ahead);
                 let shared = Shared::new(session);
-                let storage = Arc::new(RemoteStorage::new(shared.clone(), id, updates_metadata));
+                let storage = Arc::new(RemoteStorage::new(shared.clone(), id, updates_metadata, ahead));
                 Ok(Self { shared, description, capabilities, storage, keeps_mark, _opening })
             }
             Err(error) => {

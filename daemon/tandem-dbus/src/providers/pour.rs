@@ -168,7 +168,7 @@ where
         let _place = place;
         call.await
     }));
-    let mut sending = Box::pin(pipe::send(source, size, chunk, sender, transfer));
+    let mut sending = Box::pin(pipe::send(source, size, chunk, sender, &peer.ahead, transfer));
     let (sent, answer) = tokio::select! {
         biased;
         sent = &mut sending => (sent, Awaited::Coming(task)),

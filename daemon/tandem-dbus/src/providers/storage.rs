@@ -15,8 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tandem_model::BoxFuture;
 use tandem_model::error::PlayerError;
+use tandem_model::library::OpenedTrack;
 use tandem_model::pace;
 use tandem_model::path::DevicePath;
+use tandem_model::player::ahead::Ahead;
 use tandem_model::player::{
     Object, ObjectFacts, Sent, Space, Storage, Tags, Transfer, WriteRequest, Written,
 };
@@ -38,13 +40,14 @@ pub(super) struct RemoteStorage {
     updates_metadata: bool,
     /// Bytes that may be sent before they are finished; it follows the device's speed.
     window: AtomicU64,
+    ahead: Arc<Ahead>,
 }
 
 impl RemoteStorage {
     /// The storage of this session; `updates_metadata` when the device goes by what it is told of a file.
-    pub(super) fn new(shared: Shared, id: String, updates_metadata: bool) -> Self {
+    pub(super) fn new(shared: Shared, id: String, updates_metadata: bool, ahead: Arc<Ahead>) -> Self {
         let window = AtomicU64::new(pace::FIRST_WINDOW);
-        Self { shared, id, updates_metadata, window }
+        Self { shared, id, updates_metadata, window, ahead }
     }
 }
 
@@ -107,6 +110,10 @@ impl Storage for RemoteStorage {
 
     fn most_unfinished(&self) -> u64 {
         self.window.load(Ordering::Relaxed)
+    }
+
+    fn read_ahead(&self, source: &OpenedTrack) -> BoxFuture<'static, ()> {
+        self.ahead.beside(source)
     }
 
     fn send<'a>(

@@ -9,13 +9,13 @@ use crate::file_system::write::Stop;
 use rustix::fs::Advice;
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::num::NonZeroU64;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tandem_model::error::PlayerError;
 use tandem_model::pace;
+use tandem_model::player::ahead::read_at;
 use tandem_model::player::{Source, WriteRequest};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -63,6 +63,10 @@ pub(super) fn fill(
     Ok(hasher.digest128())
 }
 
+fn unread(error: std::io::Error) -> PlayerError {
+    PlayerError::Source(error.to_string())
+}
+
 /// Hands exactly `size` bytes of the source on; a source that ends before or goes on after that has changed.
 fn copy(
     source: &File,
@@ -73,26 +77,17 @@ fn copy(
 ) -> Result<(), PlayerError> {
     while sink.written < size {
         let wanted = usize::try_from(size - sink.written).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let count = read_at(source, &mut buffer[..wanted], sink.written)?;
+        let count = read_at(source, &mut buffer[..wanted], sink.written).map_err(unread)?;
         if count == 0 {
             return Err(PlayerError::SourceChanged);
         }
         hasher.update(&buffer[..count]);
         sink.put(&buffer[..count])?;
     }
-    if read_at(source, &mut [0], size)? != 0 {
+    if read_at(source, &mut [0], size).map_err(unread)? != 0 {
         return Err(PlayerError::SourceChanged);
     }
     Ok(())
-}
-
-pub(super) fn read_at(source: &File, buffer: &mut [u8], offset: u64) -> Result<usize, PlayerError> {
-    loop {
-        match source.read_at(buffer, offset) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => return result.map_err(|error| PlayerError::Source(error.to_string())),
-        }
-    }
 }
 
 /// The temporary as it grows.

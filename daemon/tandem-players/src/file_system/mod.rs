@@ -3,7 +3,6 @@
 //! It must not reach anything by an absolute path, follow a link, or cross a mount: every access goes through
 //! [`root`].
 
-mod ahead;
 mod errno;
 mod fill;
 mod finish;

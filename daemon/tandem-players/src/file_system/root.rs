@@ -3,7 +3,6 @@
 //!
 //! No path is kept resolved over calls: a folder that was moved away in the meantime must not be written to.
 
-use crate::file_system::ahead::Ahead;
 use crate::file_system::errno::{During, player_error};
 use rustix::fs::{AtFlags, FileType, FsWord, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -17,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
 use tandem_model::player::ObjectFacts;
+use tandem_model::player::ahead::Ahead;
 
 /// How often a lookup that raced with a rename is tried again before that is an error.
 const LOOKUP_TRIES: usize = 64;

@@ -5,7 +5,7 @@
 use crate::file_system::errno::During;
 use crate::file_system::finish;
 use crate::file_system::object::FileObject;
-use crate::file_system::root::{Root, Tree, blocking, facts_of, means_nothing, parent_of, status_in};
+use crate::file_system::root::{Root, Tree, facts_of, means_nothing, parent_of, status_in};
 use crate::file_system::write::{self, Stop};
 use rustix::fs::StatVfsMountFlags;
 use rustix::io::Errno;
@@ -106,17 +106,7 @@ impl Storage for FileSystemStorage {
     }
 
     fn read_ahead(&self, source: &OpenedTrack) -> BoxFuture<'static, ()> {
-        let (ahead, source) = (self.root.ahead(), source.file.try_clone());
-        Box::pin(async move {
-            let Ok(source) = source else { return };
-            let read = blocking(move || {
-                ahead.read(&source);
-                Ok(())
-            });
-            if let Err(error) = read.await {
-                tracing::debug!("the next source was not read ahead: {error}");
-            }
-        })
+        self.root.ahead().beside(source)
     }
 
     fn send<'a>(

@@ -1,11 +1,12 @@
 //! Reads and hashes the beginning of the source that comes next, while the device takes the one before. It writes nothing,
 //! and what it has read counts only for that file as it was then.
 
-use crate::file_system::fill::read_at;
-use crate::file_system::root::facts_of;
+use crate::BoxFuture;
+use crate::library::OpenedTrack;
 use std::fs::File;
-use std::sync::{Mutex, PoisonError};
-use tandem_model::player::ObjectFacts;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::{Arc, Mutex, PoisonError};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes that are read ahead: a small track whole.
@@ -14,19 +15,19 @@ const AHEAD: usize = 512 << 10;
 const KEPT: usize = 2;
 
 /// Copying buffers that nobody uses now.
-#[derive(Default)]
-pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
+#[derive(Debug, Default)]
+pub struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
     /// One of any length, the longest there is.
-    pub(super) fn take(&self) -> Vec<u8> {
+    pub fn take(&self) -> Vec<u8> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let longest = (0..kept.len()).max_by_key(|at| kept[*at].len());
         longest.map(|at| kept.swap_remove(at)).unwrap_or_default()
     }
 
     /// Keeps one for the next who needs one.
-    pub(super) fn give_back(&self, buffer: Vec<u8>) {
+    pub fn give_back(&self, buffer: Vec<u8>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT {
             kept.push(buffer);
@@ -35,39 +36,72 @@ impl Buffers {
 }
 
 /// The beginning of a source.
-pub(super) struct Begun {
+pub struct Begun {
     of: Identity,
-    pub(super) bytes: Vec<u8>,
+    /// Its first bytes; all of them, of a small file.
+    pub bytes: Vec<u8>,
     /// Has taken these bytes.
-    pub(super) hasher: Xxh3,
+    pub hasher: Xxh3,
 }
 
 /// Which file it is, and as it was when.
-#[derive(PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct Identity {
     device: u64,
     inode: u64,
-    facts: ObjectFacts,
+    size: u64,
+    modified: (i64, i64),
 }
 
 fn identity(file: &File) -> Option<Identity> {
-    let stat = rustix::fs::fstat(file).ok()?;
-    Some(Identity { device: stat.st_dev, inode: stat.st_ino, facts: facts_of(&stat)? })
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some(Identity {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+    })
+}
+
+/// Bytes of a file from an offset; 0 at its end.
+///
+/// # Errors
+/// What reading says; an interruption isn't told.
+pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, at) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 /// Room for one beginning, and what copying needs.
 #[derive(Default)]
-pub(super) struct Ahead {
+pub struct Ahead {
     begun: Mutex<Option<Begun>>,
-    pub(super) buffers: Buffers,
+    /// Buffers that nobody uses now.
+    pub buffers: Buffers,
 }
 
 impl Ahead {
+    /// Reads the beginning of a file beside what goes on.
+    #[must_use]
+    pub fn beside(self: &Arc<Self>, source: &OpenedTrack) -> BoxFuture<'static, ()> {
+        let (ahead, source) = (Arc::clone(self), source.file.try_clone());
+        Box::pin(async move {
+            if let Ok(source) = source {
+                // whoever sends it finds nothing then, and reads it
+                let _ = tokio::task::spawn_blocking(move || ahead.read(&source)).await;
+            }
+        })
+    }
+
     /// Reads the beginning of a file. One that can't be read is left to whoever sends it.
-    pub(super) fn read(&self, source: &File) {
+    pub fn read(&self, source: &File) {
         let Some(of) = identity(source) else { return };
         let mut bytes = self.buffers.take();
-        bytes.resize(usize::try_from(of.facts.size).unwrap_or(AHEAD).min(AHEAD), 0);
+        bytes.resize(usize::try_from(of.size).unwrap_or(AHEAD).min(AHEAD), 0);
         let mut filled = 0;
         while filled < bytes.len() {
             match read_at(source, &mut bytes[filled..], filled as u64) {
@@ -85,11 +119,10 @@ impl Ahead {
     }
 
     /// What was read of this file, if it has the size and is as it was then.
-    pub(super) fn take(&self, source: &File, size: u64) -> Option<Begun> {
+    pub fn take(&self, source: &File, size: u64) -> Option<Begun> {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        Some(begun).filter(|begun| {
-            begun.of.facts.size == size && identity(source).is_some_and(|now| now == begun.of)
-        })
+        Some(begun)
+            .filter(|begun| begun.of.size == size && identity(source).is_some_and(|now| now == begun.of))
     }
 }
 
