@@ -57,5 +57,8 @@ pub const ACTION_MANAGE_OTHERS: &str = "org.tandemd.Sync1.manage-others";
 /// Polkit action: register a service provider.
 pub const ACTION_REGISTER_PROVIDER: &str = "org.tandemd.Sync1.register-provider";
 
+/// `BatteryLevel` of a device that doesn't tell of its battery, or isn't there.
+pub const NO_BATTERY_LEVEL: u32 = u32::MAX;
+
 /// `PartnershipOwner` of a device without a partnership.
 pub const NO_OWNER: u32 = u32::MAX;

@@ -4,7 +4,7 @@
 //! No clock is read here, and nothing is sent.
 
 use crate::message::presentable;
-use dbus_interfaces::names::NO_OWNER;
+use dbus_interfaces::names::{NO_BATTERY_LEVEL, NO_OWNER};
 use std::time::Duration;
 use tandem_model::snapshot::Snapshot;
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ enum Manner {
 }
 
 /// Properties that can change, with their values, always in this order.
-fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 33] {
+fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 34] {
     use Manner::{Hidden, Paced, Prompt};
     let text = |text: &str| Variant::from(text.to_owned());
     let description = &snapshot.description;
@@ -51,6 +51,7 @@ fn values(snapshot: &Snapshot) -> [(&'static str, Manner, Variant<'static>); 33]
         ("SafeToRemove", Prompt, Variant::from(snapshot.safe_to_remove)),
         ("TotalSpace", Prompt, Variant::from(snapshot.total_space)),
         ("FreeSpace", Paced, Variant::from(snapshot.free_space)),
+        ("BatteryLevel", Prompt, Variant::from(battery_level(snapshot))),
         ("PercentSpaceReserved", Prompt, Variant::from(u32::from(snapshot.percent_space_reserved))),
         ("SyncOnConnect", Prompt, Variant::from(snapshot.sync_on_connect)),
         ("LastSyncTime", Prompt, Variant::from(snapshot.last_sync.time)),
@@ -81,6 +82,11 @@ pub(crate) fn partnership_owner(snapshot: &Snapshot) -> u32 {
     snapshot.partnership.map_or(NO_OWNER, |(_, owner)| owner)
 }
 
+/// `BatteryLevel`.
+pub(crate) fn battery_level(snapshot: &Snapshot) -> u32 {
+    snapshot.battery_level.map_or(NO_BATTERY_LEVEL, u32::from)
+}
+
 /// `CurrentItem`, as the owner sees it.
 pub(crate) fn current_item(snapshot: &Snapshot) -> &str {
     snapshot.current_item.as_ref().map_or("", |media| &media.0)
@@ -105,7 +111,7 @@ impl Changes {
 /// A device's announcements: what was sent last, and when moving values may be sent again.
 #[derive(Debug)]
 pub(crate) struct Announced {
-    values: [(&'static str, Manner, Variant<'static>); 33],
+    values: [(&'static str, Manner, Variant<'static>); 34],
     /// When a moving value was sent last.
     paced_at: Option<Instant>,
     /// When what is held back is due; `None`: nothing is.
@@ -225,6 +231,18 @@ mod tests {
             ["Progress"],
             "an event holds nothing back"
         );
+    }
+
+    #[test]
+    fn a_battery_that_is_not_known_is_told_as_no_percentage() {
+        let mut new = snapshot();
+        let mut announced = Announced::new(&new);
+        new.battery_level = Some(80);
+        let changes = announced.update(&new, Instant::now(), false);
+        assert_eq!(changes.changed, [("BatteryLevel", Variant::from(80u32))]);
+        new.battery_level = None;
+        let changes = announced.update(&new, Instant::now(), false);
+        assert_eq!(changes.changed, [("BatteryLevel", Variant::from(u32::MAX))]);
     }
 
     #[test]

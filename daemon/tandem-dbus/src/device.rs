@@ -226,6 +226,11 @@ impl Device {
     }
 
     #[zbus(property)]
+    fn battery_level(&self) -> Result<u32, Error> {
+        Ok(changes::battery_level(&*self.now()?))
+    }
+
+    #[zbus(property)]
     fn percent_space_reserved(&self) -> Result<u32, Error> {
         Ok(u32::from(self.now()?.percent_space_reserved))
     }

@@ -167,6 +167,12 @@ pub trait Player: Send + Sync {
     /// Writes the user's name for it to a device that `holds_friendly_name`.
     fn set_friendly_name(&self, name: String) -> BoxFuture<'_, Result<(), PlayerError>>;
 
+    /// How full its battery is, in percent, as it has told last; `None` where it doesn't tell. The device isn't asked for
+    /// it. IMDSPDevice::GetPowerSource.
+    fn battery_level(&self) -> Option<u8> {
+        None
+    }
+
     /// Whether it could be written when it was opened and can't be any more, for its file system was found damaged. Opened
     /// anew it can be written again, as far as the damage goes.
     fn turned_read_only(&self) -> BoxFuture<'_, bool> {

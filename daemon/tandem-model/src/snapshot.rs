@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub total_space: u64,
     /// Of the storage that is synchronised to.
     pub free_space: u64,
+    /// 0 to 100, as it has told last while it is there; `None` where it doesn't tell.
+    pub battery_level: Option<u8>,
     /// 0 to 95.
     pub percent_space_reserved: u8,
     /// Whether plugging in starts a run.
@@ -91,6 +93,7 @@ impl Snapshot {
             safe_to_remove: true,
             total_space: 0,
             free_space: 0,
+            battery_level: None,
             percent_space_reserved: 0,
             sync_on_connect: true,
             auto_sync_default_rules: false,

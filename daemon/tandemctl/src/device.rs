@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::output::units;
 use crate::properties::Properties;
 use crate::select::Named;
-use dbus_interfaces::names::NO_OWNER;
+use dbus_interfaces::names::{NO_BATTERY_LEVEL, NO_OWNER};
 use serde::Serialize;
 use zbus::OwnedObjectPath;
 
@@ -40,6 +40,8 @@ pub(crate) struct Device {
     pub(crate) safe_to_remove: bool,
     pub(crate) total_space: u64,
     pub(crate) free_space: u64,
+    /// Percent.
+    pub(crate) battery_level: Option<u32>,
     pub(crate) percent_space_reserved: u32,
     pub(crate) sync_on_connect: bool,
     /// Seconds since 1970; 0: never.
@@ -87,6 +89,7 @@ impl Device {
             safe_to_remove: p.flag("SafeToRemove")?,
             total_space: p.large("TotalSpace")?,
             free_space: p.large("FreeSpace")?,
+            battery_level: Some(p.small("BatteryLevel")?).filter(|level| *level != NO_BATTERY_LEVEL),
             percent_space_reserved: p.small("PercentSpaceReserved")?,
             sync_on_connect: p.flag("SyncOnConnect")?,
             last_sync_time: p.large("LastSyncTime")?,

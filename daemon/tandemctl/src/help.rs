@@ -26,7 +26,8 @@ help rules print their text all the same. Sizes are in \
 bytes, rates in bytes a second, times in seconds since 1970 with 0 for never, media as URIs. Fields are only ever \
 added. A device is an object with: id, path, name, friendly_name, kind, manufacturer, model, serial_number, firmware, \
 connected, status, manual_reason (what a manual-device lacks), partnership_index and partnership_owner (null without a \
-partnership), sync_state, progress, current_item, bytes_done, bytes_total, rate, expected_end_time, safe_to_remove, total_space, free_space, \
+partnership), sync_state, progress, current_item, bytes_done, bytes_total, rate, expected_end_time, safe_to_remove, total_space, free_space, battery_level (percent, null \
+where it isn't known), \
 percent_space_reserved, sync_on_connect, last_sync_time, last_sync_error_count, last_sync_no_fit_count, \
 last_sync_change_count, sync_item_count, has_skipped_files, supports_audio, supports_video, supports_photo, formats. A \
 playlist is an object with: path, id, name, kind, rule, count, sync_priorities (an object: partnership index to priority), sync_only. Where a \

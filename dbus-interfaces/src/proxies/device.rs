@@ -155,6 +155,12 @@ pub trait Device {
     #[zbus(property)]
     fn free_space(&self) -> zbus::Result<u64>;
 
+    /// BatteryLevel property
+    ///
+    /// How full its battery is, 0 to 100 percent, as the device has told last: when it was opened, or in a run when it said that this has changed. 4294967295 where it doesn't tell, runs on power from outside and says no more than that, or isn't there.
+    #[zbus(property)]
+    fn battery_level(&self) -> zbus::Result<u32>;
+
     /// PercentSpaceReserved property
     ///
     /// 0 to 95: this share of `TotalSpace` is left to others. Setting it needs a partnership. WMP's attribute PercentSpaceReserved.

@@ -84,6 +84,7 @@ impl Device {
         set("Status", "new-device".into());
         set("SyncState", "stopped".into());
         set("PartnershipOwner", u32::MAX.into());
+        set("BatteryLevel", u32::MAX.into());
         set("TotalSpace", 8_000_000_000u64.into());
         set("FreeSpace", 1_500_000_000u64.into());
         set("Formats", vec!["audio/mpeg", "audio/flac"].into());

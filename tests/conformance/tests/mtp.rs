@@ -17,7 +17,9 @@ use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
 use tandem_model::player::{Close, Expect, Mark, Source, Tags, Transfer, WriteRequest};
 use tandem_mtp::codec::value::Value;
-use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode, StorageId};
+use tandem_mtp::codes::{
+    DevicePropertyCode, FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode, StorageId,
+};
 use tandem_mtp::responder::{Fault, Planned, profile};
 
 const MARK: Mark = Mark { device: Guid(7), relationship: Guid(9) };
@@ -384,5 +386,45 @@ async fn a_folder_that_was_made_before_the_session_was_lost_is_told() {
         simulated.player().plan(Planned::at(Fault::LostSession, OperationCode::SEND_OBJECT));
         let written = put(&*player, "Music/a.mp3", b"song").await.unwrap();
         assert_eq!(written.made_folders, [path("Music")], "{profile}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_battery_is_followed_when_it_changes_and_no_more_than_once_a_minute() {
+    const BATTERY: DevicePropertyCode = DevicePropertyCode::BATTERY_LEVEL;
+    let simulated = simulated("classic");
+    let player = open(&simulated).await.unwrap();
+    assert_eq!(player.battery_level(), Some(80));
+    let count = async || {
+        let before = simulated.player().transactions();
+        player.storage().space().await.unwrap();
+        simulated.player().transactions() - before
+    };
+    assert_eq!(count().await, 1, "nobody asks for what has not changed");
+    for level in [60, 55] {
+        simulated.player().set_device_property(BATTERY, Value::U8(level));
+        assert_eq!((count().await, player.battery_level()), (1, Some(80)), "not so soon");
+    }
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!((count().await, player.battery_level()), (2, Some(55)));
+    tokio::time::advance(Duration::from_secs(600)).await;
+    assert_eq!(count().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_player_that_fails_over_its_battery_is_used_without() {
+    for fault in [
+        Fault::Hang,
+        Fault::Stall,
+        Fault::LostSession,
+        Fault::WrongTransaction,
+        Fault::ShortData,
+        Fault::Garbage,
+    ] {
+        let simulated = simulated("classic");
+        simulated.player().plan(Planned::at(fault, OperationCode::GET_DEVICE_PROP_DESC));
+        let player = open(&simulated).await.unwrap();
+        put(&*player, "a.mp3", b"four").await.unwrap();
+        assert_eq!(player.storage().object(&path("a.mp3")).read(9).await.unwrap(), b"four", "{fault:?}");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::error::ItemError;
 use tandem_mtp::codec::value::Value;
-use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode};
+use tandem_mtp::codes::{DevicePropertyCode, FormatCode, ObjectHandle, ObjectPropertyCode, OperationCode};
 use tandem_mtp::responder::{Fault, Planned, SimulatedPlayer, profile};
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -328,5 +328,31 @@ fn a_playlist_file_with_the_players_or_the_users_additions_is_not_ours_after_a_l
         assert_eq!(player.bytes(handle(player, "Playlists/Evening.spl")).unwrap(), bytes);
         let ours = player.bytes(handle(player, "Playlists/Evening (2).spl")).unwrap();
         assert!(bytes.starts_with(&ours));
+    });
+}
+
+#[test]
+fn the_battery_is_told_while_the_player_is_there_and_what_makes_no_sense_is_not() {
+    const BATTERY: DevicePropertyCode = DevicePropertyCode::BATTERY_LEVEL;
+    runtime().block_on(async {
+        for (name, first) in [("classic", Some(80)), ("minimal", None)] {
+            let mut scene = in_step(name).await;
+            let level = |scene: &Scene| scene.stage.snapshot().unwrap().battery_level;
+            assert_eq!(level(&scene), first, "{name}");
+            scene.stage.player().set_device_property(BATTERY, Value::U8(55));
+            scene.stage.sync().await.unwrap();
+            assert_eq!(level(&scene), first.map(|_| 55), "{name}");
+            scene.stage.unplug().await.unwrap();
+            assert_eq!(level(&scene), None, "{name}");
+            // more than full, of another type, and full of power from outside
+            for odd in [Value::U8(255), Value::String("\u{1b}[2J".to_owned()), Value::U8(0)] {
+                scene.stage.player().set_device_property(BATTERY, odd);
+                assert!(scene.stage.plug(LIMIT).await);
+                scene.stage.rest().await.unwrap();
+                assert_eq!(level(&scene), None, "{name}");
+                scene.check(&PLAYLISTS).await.unwrap();
+                scene.stage.unplug().await.unwrap();
+            }
+        }
     });
 }

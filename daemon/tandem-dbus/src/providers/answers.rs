@@ -147,6 +147,14 @@ pub(super) fn text(properties: &Properties, name: &str) -> Result<String, Fault>
     Ok(text.trim().chars().filter(|c| !c.is_control()).take(MOST_IN_TEXT).collect())
 }
 
+/// How full the device's battery is, in percent; `None` where that means nothing.
+pub(super) fn battery_level(properties: &Properties) -> Option<u8> {
+    let source: String = property(properties, "PowerSource").ok()??;
+    let percent: u32 = property(properties, "BatteryPercent").ok()??;
+    let tells = source == "battery" || source == "external";
+    u8::try_from(percent).ok().filter(|percent| tells && *percent <= 100)
+}
+
 /// The names of device properties.
 pub(super) fn names(answer: Vec<String>) -> Result<Vec<String>, Fault> {
     if answer.len() > MOST_LISTED || answer.iter().any(|name| name.len() > MOST_IN_TEXT) {
@@ -232,6 +240,22 @@ mod tests {
             (ENTRY[3], Variant::from("id")),
             (ENTRY[4], Variant::from(1_700_000_000u64)),
         ]
+    }
+
+    #[test]
+    fn a_battery_counts_where_its_percentage_is_one() {
+        let told = |source: Variant<'static>, percent: Variant<'static>| {
+            battery_level(&properties(vec![("PowerSource", source), ("BatteryPercent", percent)]))
+        };
+        assert_eq!(told("battery".into(), 80u32.into()), Some(80));
+        assert_eq!(told("external".into(), 100u32.into()), Some(100));
+        assert_eq!(told("unknown".into(), 80u32.into()), None);
+        assert_eq!(
+            (told("battery".into(), 101u32.into()), told("battery".into(), u32::MAX.into())),
+            (None, None)
+        );
+        assert_eq!((told("battery".into(), "80".into()), told(1u32.into(), 80u32.into())), (None, None));
+        assert_eq!(battery_level(&properties(vec![("PowerSource", "battery".into())])), None);
     }
 
     #[test]

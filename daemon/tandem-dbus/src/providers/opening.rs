@@ -144,8 +144,9 @@ impl Session {
     }
 
     /// What the device tells of itself goes before what was known from outside.
-    pub(super) async fn describe(&self, description: &mut DeviceDescription) -> Result<(), Fault> {
+    pub(super) async fn describe(&mut self, description: &mut DeviceDescription) -> Result<(), Fault> {
         let told = self.peer.properties(&self.peer.device, DEVICE).await?;
+        self.battery_level = answers::battery_level(&told);
         let fields = [
             (&mut description.name, "Name"),
             (&mut description.manufacturer, "Manufacturer"),

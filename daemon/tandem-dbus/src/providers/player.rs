@@ -39,6 +39,7 @@ pub(super) struct RemotePlayer {
     storage: Arc<RemoteStorage>,
     /// Whether the device keeps a mark; where it doesn't, a file does.
     keeps_mark: bool,
+    battery_level: Option<u8>,
     /// Dropped with the player: the registry learns that the device is closed.
     _opening: Opening,
 }
@@ -70,9 +71,10 @@ impl RemotePlayer {
                 let updates_metadata = session.parameters.use_metadata_views;
                 let _opening = Opening::new(registry, device, offer, &session.peer.link);
                 let ahead = Arc::clone(&session.peer.ahead);
+                let battery_level = session.battery_level;
                 let shared = Shared::new(session);
                 let storage = Arc::new(RemoteStorage::new(shared.clone(), id, updates_metadata, ahead));
-                Ok(Self { shared, description, capabilities, storage, keeps_mark, _opening })
+                Ok(Self { shared, description, capabilities, storage, keeps_mark, battery_level, _opening })
             }
             Err(error) => {
                 let released = session.release().await;
@@ -196,6 +198,10 @@ impl Player for RemotePlayer {
 
     fn storage(&self) -> Arc<dyn Storage> {
         Arc::<RemoteStorage>::clone(&self.storage)
+    }
+
+    fn battery_level(&self) -> Option<u8> {
+        self.battery_level
     }
 
     fn mark(&self) -> BoxFuture<'_, Result<Option<Mark>, PlayerError>> {

@@ -48,6 +48,8 @@ pub(super) struct Session {
     pub(super) recall: Option<Recall>,
     /// Whether folders are listed with what is in them; no answer has said otherwise.
     lists_at_once: bool,
+    /// How full the battery was when it was opened.
+    pub(super) battery_level: Option<u8>,
 }
 
 impl Session {
@@ -71,6 +73,7 @@ impl Session {
             files_are_objects: false,
             recall: None,
             lists_at_once: true,
+            battery_level: None,
         }
     }
 

@@ -82,6 +82,8 @@ pub(crate) struct Progress {
     pub(crate) total: u64,
     /// What is being copied.
     pub(crate) current: Option<MediaUri>,
+    /// How full the device's battery is, in percent, where that is known.
+    pub(crate) battery_level: Option<u8>,
 }
 
 /// How a run ended.
@@ -249,6 +251,13 @@ pub(crate) async fn run(
             return record_early_end(&input.parts, relationship, input.begun, Some(error), earlier).await;
         }
     };
+    let show_battery = || {
+        let level = player.battery_level();
+        observer
+            .progress
+            .send_if_modified(|progress| std::mem::replace(&mut progress.battery_level, level) != level);
+    };
+    show_battery();
     let prepared = prepare::prepare(&input, Arc::clone(&player), Question::Run, &observer.transfer).await;
     let mut freed = None;
     let mut report = match prepared {

@@ -20,7 +20,9 @@ pub use profile::{Profile, ProfileError};
 
 use crate::codec::container::{Event, Parameters};
 use crate::codec::value::Value;
-use crate::codes::{EventCode, FormatCode, ObjectHandle, ObjectPropertyCode, ResponseCode, StorageId};
+use crate::codes::{
+    DevicePropertyCode, EventCode, FormatCode, ObjectHandle, ObjectPropertyCode, ResponseCode, StorageId,
+};
 use crate::transport::Transport;
 use engine::{Engine, lock};
 use machine::Machine;
@@ -202,6 +204,14 @@ impl SimulatedPlayer {
     #[must_use]
     pub fn property(&self, handle: ObjectHandle, property: ObjectPropertyCode) -> Option<Value> {
         lock(&self.machine).tree.get(handle.0).ok()?.values.get(&property).cloned()
+    }
+
+    /// Changes a property of the device, as it does itself, and tells that it has.
+    pub fn set_device_property(&self, property: DevicePropertyCode, value: Value) {
+        if let Some(known) = lock(&self.machine).device_properties.get_mut(&property) {
+            known.current = value;
+        }
+        self.tell(EventCode::DEVICE_PROP_CHANGED, &[u32::from(property.0)]);
     }
 
     /// Puts an object on the player, as its user or another host does. `parent` 0 is the root.

@@ -82,6 +82,8 @@ pub struct Traits {
     pub no_cover_dimensions: bool,
     /// Code and transaction of data containers hold junk.
     pub ignore_data_headers: bool,
+    /// The battery's level is announced and can't be read.
+    pub no_battery_level: bool,
     /// Lasting ids of objects that don't last.
     pub no_persistent_ids: bool,
     /// It takes up to this many seconds to answer.
@@ -125,6 +127,7 @@ impl Traits {
             playlists: other.playlists.or(self.playlists),
             no_cover_dimensions: self.no_cover_dimensions || other.no_cover_dimensions,
             ignore_data_headers: self.ignore_data_headers || other.ignore_data_headers,
+            no_battery_level: self.no_battery_level || other.no_battery_level,
             no_persistent_ids: self.no_persistent_ids || other.no_persistent_ids,
             answer_seconds: self.answer_seconds.max(other.answer_seconds),
             keep_session_open: self.keep_session_open || other.keep_session_open,

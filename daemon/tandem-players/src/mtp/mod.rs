@@ -4,6 +4,7 @@
 
 mod albums;
 mod announce;
+mod battery;
 mod connect;
 mod error;
 mod families;
@@ -24,6 +25,7 @@ mod tree;
 
 pub use families::{Families, FamilyError, SamsungPlaylists, Traits};
 
+use battery::Gauge;
 pub(crate) use connect::connect;
 use error::{Fail, failed};
 use session::{Session, Shared, ask, with_session};
@@ -50,6 +52,7 @@ pub(crate) struct MtpPlayer {
     description: DeviceDescription,
     capabilities: Capabilities,
     storage: Arc<MtpStorage>,
+    battery: Gauge,
 }
 
 impl MtpPlayer {
@@ -78,11 +81,13 @@ impl MtpPlayer {
         let info = choose(&mut session, storages).await.map_err(Fail::told)?;
         let (capabilities, ours) = capabilities(&mut session, &device).await.map_err(Fail::told)?;
         let updates_metadata = session.takes_tags().await.map_err(Fail::told)?;
+        session.look_at_battery().await;
+        let battery = session.battery.gauge.clone();
         let volume = info.volume.trim();
         let id = if volume.is_empty() { format!("{:08x}", session.storage.0) } else { volume.to_owned() };
         let shared = Shared::new(session);
         let storage = Arc::new(MtpStorage::new(shared.clone(), id, ours, updates_metadata));
-        Ok(Self { shared, description, capabilities, storage })
+        Ok(Self { shared, description, capabilities, storage, battery })
     }
 }
 
@@ -299,6 +304,10 @@ impl Player for MtpPlayer {
 
     fn storage(&self) -> Arc<dyn Storage> {
         Arc::<MtpStorage>::clone(&self.storage)
+    }
+
+    fn battery_level(&self) -> Option<u8> {
+        self.battery.level()
     }
 
     fn mark(&self) -> BoxFuture<'_, Result<Option<Mark>, PlayerError>> {

@@ -2,6 +2,7 @@
 //!
 //! It must not outlive its connection: handles mean nothing in the next one.
 
+use super::battery::{Battery, LEVEL};
 use super::error::{Fail, failed};
 use super::families::Traits;
 use super::tree::Tree;
@@ -95,6 +96,7 @@ pub(crate) struct Session {
     pub(crate) lists_refused: bool,
     /// How often a session was opened: handles of one mean nothing in the next.
     pub(crate) number: u32,
+    pub(crate) battery: Battery,
 }
 
 impl Session {
@@ -112,6 +114,7 @@ impl Session {
             surveyed: false,
             lists_refused: false,
             number: 0,
+            battery: Battery::new(),
         }
     }
 
@@ -158,6 +161,15 @@ impl Session {
         }
     }
 
+    /// Makes the session fit for what comes next. What the device says that has changed is looked at first.
+    pub(crate) async fn begin(&mut self) -> Result<(), Fail> {
+        self.ready().await?;
+        if self.look_at_battery().await {
+            self.ready().await?;
+        }
+        Ok(())
+    }
+
     /// Makes the session fit to be used: repairs what was left, opens it again where the device has forgotten it, and
     /// forgets what others changed meanwhile.
     pub(crate) async fn ready(&mut self) -> Result<(), Fail> {
@@ -175,6 +187,9 @@ impl Session {
             match event.code {
                 EventCode::OBJECT_ADDED if !self.tree.knows(handle) => self.tree.forget(),
                 EventCode::OBJECT_REMOVED if self.tree.knows(handle) => self.tree.forget(),
+                EventCode::DEVICE_PROP_CHANGED if event.parameters.get(0) == u32::from(LEVEL.0) => {
+                    self.battery.changed = true;
+                }
                 _ => {}
             }
         }
@@ -242,7 +257,7 @@ macro_rules! with_session {
         let mut again = true;
         loop {
             let $session = guard.as_mut().ok_or_else($crate::mtp::session::closed)?;
-            let done: Result<_, $crate::mtp::error::Fail> = match $session.ready().await {
+            let done: Result<_, $crate::mtp::error::Fail> = match $session.begin().await {
                 Ok(()) => $work.await,
                 Err(error) => Err(error),
             };

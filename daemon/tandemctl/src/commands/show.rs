@@ -130,6 +130,9 @@ fn facts(device: &Device, own: bool) -> Vec<(&'static str, String)> {
         let free = units::size(device.free_space);
         facts.push(("Space", format!("{free} free of {}", units::size(device.total_space))));
     }
+    if let Some(level) = device.battery_level {
+        facts.push(("Battery", format!("{level} %")));
+    }
     facts.push(("Reserved", format!("{} %", device.percent_space_reserved)));
     facts.push(("Sync on connect", yes_no(device.sync_on_connect)));
     facts.push(("Last sync", device.last_sync()));

@@ -149,7 +149,11 @@ impl Course<'_> {
     ) -> Result<(), RunError> {
         let track = &self.prepared.library.tracks[item.track as usize];
         let (uri, size) = (track.uri.clone(), track.size);
-        self.observer.progress.send_modify(|progress| progress.current = Some(uri.clone()));
+        let battery_level = self.prepared.player.battery_level();
+        self.observer.progress.send_modify(|progress| {
+            progress.current = Some(uri.clone());
+            progress.battery_level = battery_level;
+        });
         let before = self.observer.transfer.bytes();
         let sent = self.try_names(&mut item, before, following).await;
         self.observer.transfer.set(before + size);

@@ -124,6 +124,7 @@ impl Session {
         self.publisher
             .update_with(first, |snapshot| {
                 snapshot.connected = false;
+                snapshot.battery_level = None;
                 if snapshot.status == Status::ManualDevice {
                     // that was so of this connection; its partnership can be ended now
                     (snapshot.status, snapshot.manual) = (Status::Unknown, None);

@@ -145,6 +145,7 @@ impl Session {
                     snapshot.description = found.description;
                     snapshot.total_space = found.space.total;
                     snapshot.free_space = found.space.free;
+                    snapshot.battery_level = found.battery_level;
                     snapshot.formats = found.capabilities.formats;
                     snapshot.supports_audio = found.capabilities.audio;
                     snapshot.supports_video = found.capabilities.video;

@@ -119,7 +119,7 @@ impl Session {
         let now = Instant::now();
         let elapsed = now - watched.began;
         watched.next_look = now + TICK;
-        let Progress { total, current } = watched.progress.borrow().clone();
+        let Progress { total, current, battery_level } = watched.progress.borrow().clone();
         let (done, total) = (self.course.bytes + watched.transfer.bytes(), self.course.bytes + total);
         watched.meter.note(elapsed, done);
         let rate = watched.meter.rate();
@@ -131,6 +131,7 @@ impl Session {
                 snapshot.bytes_done = snapshot.bytes_done.max(done.min(total));
                 snapshot.progress = snapshot.progress.max(percent(done, total));
                 snapshot.current_item = current;
+                show_battery(snapshot, battery_level);
                 snapshot.rate = rate;
                 snapshot.expected_end = left.map_or(0, |left| clock + left);
             })
@@ -143,12 +144,13 @@ impl Session {
             while let Ok(failure) = watched.failures.try_recv() {
                 self.announce_failure(failure).await;
             }
-            let total = watched.progress.borrow().total;
+            let Progress { total, battery_level, .. } = watched.progress.borrow().clone();
             let (done, total) = (self.course.bytes + watched.transfer.bytes(), self.course.bytes + total);
             self.publisher
                 .update(|snapshot| {
                     snapshot.bytes_total = total;
                     snapshot.bytes_done = snapshot.bytes_done.max(done.min(total));
+                    show_battery(snapshot, battery_level);
                 })
                 .await;
             self.course.bytes = total;
@@ -322,6 +324,13 @@ fn count_errors(rows: &[ItemResult]) -> BTreeMap<ItemError, u32> {
         *errors.entry(error).or_default() += 1;
     }
     errors
+}
+
+/// What a run knows of the battery counts while the device is there.
+fn show_battery(snapshot: &mut Snapshot, level: Option<u8>) {
+    if snapshot.connected && level.is_some() {
+        snapshot.battery_level = level;
+    }
 }
 
 /// Nothing is being done.

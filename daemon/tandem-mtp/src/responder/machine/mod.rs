@@ -97,7 +97,7 @@ pub(super) struct Machine {
     pub(super) profile: Profile,
     schema: Schema,
     operations: BTreeSet<O>,
-    device_properties: BTreeMap<DevicePropertyCode, DevicePropertyDescription>,
+    pub(super) device_properties: BTreeMap<DevicePropertyCode, DevicePropertyDescription>,
     pub(super) tree: Tree,
     pub(super) session: Option<u32>,
     announced: Option<Announced>,
