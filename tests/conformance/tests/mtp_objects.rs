@@ -8,7 +8,7 @@ mod simulated_player;
 use simulated_player::{open, path, put, simulated};
 use std::io::Write;
 use tandem_model::error::PlayerError;
-use tandem_model::player::{Close, Tags};
+use tandem_model::player::{Close, Expect, Source, Tags, WriteRequest};
 use tandem_mtp::codes::{FormatCode, ObjectHandle, ObjectPropertyCode};
 use tandem_mtp::responder::{Fault, Planned, profile};
 
@@ -246,4 +246,62 @@ async fn what_is_missing_among_many_is_found_by_its_id_or_is_gone() {
     assert_eq!(player.storage().find(ids).await.unwrap(), found);
     assert_eq!(simulated.player().transactions() - before, 4);
     assert_eq!(found, [Some(path("Music/5/moved.mp3")), Some(path("Music/1/copied.mp3")), None, None]);
+}
+
+#[tokio::test]
+async fn a_date_that_the_announcement_did_not_bring_is_set_where_that_is_kept() {
+    const DATE: i64 = 1_700_000_000_000_000_000;
+    for (profile, ignores, is_set) in [
+        ("classic", false, false),
+        ("classic", true, true),
+        // what it tells of an object and what it was told of it are two dates
+        ("classic-no-lists", true, false),
+        ("phone", true, false),
+    ] {
+        let (_, json) = profile::OWN.iter().find(|(name, _)| *name == profile).unwrap();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let json = match ignores {
+            true if json.contains("\"habits\": []") => {
+                json.replace("\"habits\": []", "\"habits\": [\"ignores-dates\"]")
+            }
+            true => json.replace("\"habits\": [", "\"habits\": [\"ignores-dates\", "),
+            false => (*json).to_owned(),
+        };
+        file.write_all(json.as_bytes()).unwrap();
+        let simulated = simulated(file.path().to_str().unwrap());
+        let player = open(&simulated).await.unwrap();
+        let mut costs = Vec::new();
+        for name in ["Music/a.mp3", "Music/b.mp3", "Music/c.mp3"] {
+            let before = simulated.player().transactions();
+            let request = WriteRequest {
+                path: path(name),
+                temporary: path(".tandem/0123456789abcdef0123456789abcdef.part"),
+                expect: Expect::Nothing,
+                size: 4,
+                modified_ns: DATE,
+                source: Source::Bytes(b"song"[..].into()),
+                tags: Tags::default(),
+                cover: None,
+            };
+            let written = player.storage().write(request, &std::sync::Arc::default()).await.unwrap();
+            costs.push(simulated.player().transactions() - before);
+            let song = simulated.player().objects().into_iter().find(|object| object.path == name).unwrap();
+            let told = simulated.player().property(song.handle, ObjectPropertyCode::DATE_MODIFIED);
+            let kept = told == Some("20231114T221320".into());
+            assert_eq!(
+                kept,
+                is_set || (profile == "classic-no-lists" && name == "Music/a.mp3"),
+                "{profile} {name}"
+            );
+            let has_date = written.facts.modified_ns == DATE;
+            assert_eq!(has_date, is_set || !ignores, "{profile} {name}");
+        }
+        if !is_set {
+            assert!(costs[2] <= costs[1], "{profile}: what it does not keep is told once: {costs:?}");
+        }
+        player.close(Close::Release).await.unwrap();
+        let again = open(&simulated).await.unwrap();
+        let facts = again.storage().object(&path("Music/c.mp3")).facts().await.unwrap().unwrap();
+        assert_eq!(facts.modified_ns == DATE, is_set || !ignores, "{profile}");
+    }
 }

@@ -356,3 +356,17 @@ fn the_battery_is_told_while_the_player_is_there_and_what_makes_no_sense_is_not(
         }
     });
 }
+
+#[test]
+fn a_player_that_leaves_dates_out_of_account_is_in_step_all_the_same() {
+    let pool = Pool::new(TRACKS + 1);
+    for name in ["classic", "classic-no-lists", "phone"] {
+        let mut value: serde_json::Value = serde_json::from_str(own(name)).unwrap();
+        value["habits"].as_array_mut().unwrap().push(serde_json::json!("ignores-dates"));
+        let directory = kit::MusicLibrary::new();
+        let (text, path) = (value.to_string(), directory.path("profile.json"));
+        kit::write_file(&path, text.as_bytes());
+        let outcome = runtime().block_on(reference(path.to_str().unwrap(), &text, &pool, TRACKS));
+        assert!(matches!(outcome, Outcome::Passed { .. }), "{name}: {outcome:?}");
+    }
+}

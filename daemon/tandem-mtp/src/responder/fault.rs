@@ -50,6 +50,8 @@ pub enum Habit {
     NoFormatFilter,
     /// The partner's and the user's name are taken with OK, and forgotten.
     ForgetsDeviceProperties,
+    /// Dates in an object's announcement are left out of account.
+    IgnoresDates,
     /// No storage until the user allows it; then the device leaves the bus and comes back.
     LockedUntilAllowed,
     /// No storage until the user allows it; then an event tells.

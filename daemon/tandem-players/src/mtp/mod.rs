@@ -6,6 +6,7 @@ mod albums;
 mod announce;
 mod battery;
 mod connect;
+mod dates;
 mod error;
 mod families;
 mod folders;

@@ -126,8 +126,10 @@ impl Session {
         let format = formats::of_file(request.path.name(), self.formats());
         self.tell_tags(handle, format, &request.tags).await?;
         let whole = |known: &Known| known.facts.size == request.size && !known.is_folder;
-        let known = self.arrived(handle, at, whole).await?;
-        known.ok_or_else(|| PlayerError::VerifyFailed(request.path.as_str().to_owned()).into())
+        let failed = || PlayerError::VerifyFailed(request.path.as_str().to_owned());
+        let known = self.arrived(handle, at, whole).await?.ok_or_else(failed)?;
+        let known = self.dated(known, format, request.modified_ns).await?;
+        if whole(&known) { Ok(known) } else { Err(failed().into()) }
     }
 
     /// What was just made, as the device tells of it; `None` when it isn't there as it should be. Some devices give it

@@ -86,6 +86,8 @@ pub(crate) struct Session {
     abilities: HashMap<FormatCode, Arc<Ability>>,
     /// Properties of each format that say what tags say, and can be set.
     pub(crate) settable: HashMap<FormatCode, Vec<ObjectPropertyCode>>,
+    /// Whether the date of objects of each format can be set, and is kept then.
+    pub(crate) keeps_dates: HashMap<FormatCode, bool>,
     /// What can be told of an album's picture besides its bytes.
     pub(crate) told_of_covers: Vec<ObjectPropertyDescription>,
     /// Lists of all objects are of no use.
@@ -109,6 +111,7 @@ impl Session {
             tree: Tree::default(),
             abilities: HashMap::new(),
             settable: HashMap::new(),
+            keeps_dates: HashMap::new(),
             told_of_covers: Vec::new(),
             no_survey: false,
             surveyed: false,

@@ -14,6 +14,9 @@ use crate::responder::tree::{Node, is_name};
 /// Bytes that are read at once for a copy.
 const COPY_BYTES: usize = 1 << 20;
 
+/// The date of everything on a player that knows none.
+const CLOCKLESS: &str = "20000101T000000";
+
 /// An object that was announced and whose bytes didn't come yet.
 #[derive(Debug, Clone)]
 pub(in crate::responder) struct Announced {
@@ -40,7 +43,7 @@ impl Machine {
         let (storage, parent) = (parameters.get(0), parameters.get(1));
         let size = (info.size != 0xFFFF_FFFF).then_some(info.size);
         let mut node = self.plan(storage, parent, info.format, &info.file_name)?;
-        node.modified = info.modified;
+        node.modified = if self.has(Habit::IgnoresDates) { CLOCKLESS.to_owned() } else { info.modified };
         self.announce(node, size)
     }
 
