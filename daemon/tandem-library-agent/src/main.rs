@@ -78,11 +78,15 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(path) => UnixStream::connect(path).await.with_context(|| format!("{}", path.display()))?,
         None => standard_input().context("standard input is not a socket; the daemon starts this program")?,
     };
-    let state = state_directory(arguments.state.as_deref())?;
-    let music = if arguments.music.is_empty() { default_music()? } else { absolute(&arguments.music)? };
     let (watcher, events) = watch::Watcher::new();
     let watcher = Arc::new(watcher);
-    let agent = Arc::new(Agent::open(&state, music, watcher.clone())?);
+    let agent = match open(arguments, watcher.clone()) {
+        Ok(agent) => Arc::new(agent),
+        Err(error) => {
+            server::refuse(stream, format!("{error:#}")).await;
+            return Err(error);
+        }
+    };
     let mut tasks = JoinSet::new();
     tasks.spawn(agent.scanner.clone().run());
     if let Some(events) = events {
@@ -110,6 +114,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     agent.scanner.end();
     outcome
+}
+
+fn open(arguments: &Arguments, watcher: Arc<watch::Watcher>) -> anyhow::Result<Agent> {
+    let state = state_directory(arguments.state.as_deref())?;
+    let music = if arguments.music.is_empty() { default_music()? } else { absolute(&arguments.music)? };
+    Ok(Agent::open(&state, music, watcher)?)
 }
 
 /// Tells the state after each scan.

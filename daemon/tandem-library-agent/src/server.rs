@@ -46,6 +46,21 @@ pub(crate) async fn serve(stream: UnixStream, agent: Arc<Agent>) -> anyhow::Resu
     }
 }
 
+/// Tells the daemon why there is no library to serve.
+pub(crate) async fn refuse(stream: UnixStream, why: String) {
+    let stream = Arc::new(stream);
+    let mut reader = FrameReader::new(stream.clone(), false);
+    let tell = async {
+        send(&stream, &Frame::hello(VERSION)).await?;
+        // a daemon that is still greeting would find the connection broken
+        reader.hello(VERSION).await?;
+        send(&stream, &Frame::new(&ToDaemon::Unable(why), None)?).await
+    };
+    if let Err(error) = tell.await {
+        tracing::warn!(%error, "the daemon could not be told why the library can't be opened");
+    }
+}
+
 async fn converse(stream: &UnixStream, reader: &mut FrameReader, agent: Arc<Agent>) -> anyhow::Result<()> {
     let (frames, outgoing) = mpsc::channel(OUTGOING);
     let mut tasks = JoinSet::new();

@@ -80,7 +80,8 @@ impl Connection {
             send(&stream, &Frame::hello(VERSION)).await?;
             reader.hello(VERSION).await?;
             match reader.message().await? {
-                Some(ToDaemon::State(first)) => Ok(LibraryState::from(first)),
+                Some(ToDaemon::State(first)) => Ok(Ok(LibraryState::from(first))),
+                Some(ToDaemon::Unable(why)) => Ok(Err(why)),
                 Some(_) => Err(WireError::Malformed("it does not begin with the library's state".into())),
                 None => Err(WireError::Truncated),
             }
@@ -90,7 +91,8 @@ impl Connection {
         let first = timeout(GREETING_LIMIT, greeting)
             .await
             .map_err(|_| unavailable(format!("no answer within {} s", GREETING_LIMIT.as_secs())))?
-            .map_err(|error| unavailable(error.to_string()))?;
+            .map_err(|error| unavailable(error.to_string()))?
+            .map_err(unavailable)?;
         state.send_replace(first);
         let calls: Arc<Calls> = Arc::new(Mutex::new(Some(HashMap::new())));
         let (outgoing, frames) = mpsc::channel(OUTGOING);
@@ -250,6 +252,9 @@ async fn read(
         match message {
             ToDaemon::State(new) => {
                 state.send_replace(new.into());
+            }
+            ToDaemon::Unable(_) => {
+                return Err(WireError::Malformed("it has told the library's state before".into()));
             }
             ToDaemon::Part { id, part } => {
                 let mut calls = lock(calls);

@@ -13,7 +13,7 @@ use tandem_model::library::{Cover, CoverLimits, LibraryState, TrackHashes};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, Track};
 
 /// Grows with every change of a message. Daemon and agent are installed together, so there is no negotiation.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// About how many bytes of a long list go into one frame.
 pub const PART_BYTES: usize = 48 * 1024;
@@ -108,6 +108,8 @@ pub enum ToDaemon {
         /// What came of it.
         result: Result<Answer, LibraryError>,
     },
+    /// Why the library can't be opened; sent in place of the first state, and the agent ends with it.
+    Unable(String),
 }
 
 /// A piece of a long answer, in the order in which the pieces are put together.

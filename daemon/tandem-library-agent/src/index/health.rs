@@ -4,26 +4,43 @@
 //! Nothing is read from them here but their health and version.
 
 use super::schema;
-use crate::failure::{Failure, Result};
-use rusqlite::Connection;
+use crate::failure::{Failure, Result, tells_of_damage};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ffi};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tandem_model::clock::{Clock, SystemClock};
 
-/// What is wrong with a database file; `None` where it is sound, new or missing.
-fn damage_of(file: &Path) -> Option<String> {
-    if !file.exists() {
-        return None;
+/// What is damaged in a database file; `None` where it is sound, new or missing. Any other reason why it can't be read is
+/// an error: it says nothing of what the file holds.
+fn damage_of(file: &Path) -> Result<Option<String>> {
+    let length = |name: &Path| name.metadata().map_or(0, |facts| facts.len());
+    if length(file) == 0 {
+        // SQLite would delete the log of an empty file
+        let has_log = length(&beside(file, LOG)) > 0;
+        return Ok(has_log.then(|| "it is empty or missing, and its log is not".to_owned()));
     }
     let check = || -> rusqlite::Result<String> {
         let connection = Connection::open(file)?;
+        // the log of a damaged file stays as it is
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
     };
     match check() {
-        Ok(answer) if answer == "ok" => None,
-        Ok(answer) => Some(answer),
-        Err(error) => Some(error.to_string()),
+        Ok(answer) if answer == "ok" => Ok(None),
+        Ok(answer) => unread(&answer).map_or(Ok(Some(answer)), |error| Err(error.into())),
+        Err(error) if tells_of_damage(&error) => Ok(Some(error.to_string())),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// The error that a check's answer hides: a page that the disk did not give is no damaged one.
+fn unread(answer: &str) -> Option<rusqlite::Error> {
+    let (_, rest) = answer.split_once("unable to get the page. error code=")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    let error =
+        rusqlite::Error::SqliteFailure(ffi::Error::new(digits.parse().ok()?), Some(answer.to_owned()));
+    (!tells_of_damage(&error)).then_some(error)
 }
 
 /// Refuses what is no file in a database's place or beside it, with what comes after it was moved away.
@@ -38,8 +55,12 @@ pub(super) fn check_kinds(file: &Path, then: &str) -> Result<()> {
     Ok(())
 }
 
-/// What SQLite keeps besides a database's name.
-const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+/// What a database's log has behind its name.
+const LOG: &str = "-wal";
+
+/// A database and what SQLite keeps beside it. The file itself is the last: until all the others are gone, it is what
+/// they belong to.
+const SUFFIXES: [&str; 4] = [LOG, "-shm", "-journal", ""];
 
 fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
@@ -67,7 +88,7 @@ pub(super) fn remove(file: &Path) -> Result<()> {
 
 /// Throws the index away where it is damaged or of another version.
 pub(super) fn prepare_index(file: &Path) -> Result<()> {
-    if let Some(damage) = damage_of(file) {
+    if let Some(damage) = damage_of(file)? {
         tracing::warn!(file = %file.display(), damage, "the index is damaged and is made again");
         return remove(file);
     }
@@ -78,16 +99,30 @@ pub(super) fn prepare_index(file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Sets a damaged library file aside; tells so in words for the user. Makes the tables where there are none.
-pub(super) fn prepare_library(file: &Path) -> Result<Option<String>> {
-    let mut set_aside = None;
-    if let Some(damage) = damage_of(file) {
-        let kept = file.with_extension(format!("sqlite.damaged-{}", SystemClock.now()));
-        let io = |error| Failure::Io(format!("{} can't be set aside", file.display()), error);
-        fs::rename(file, &kept).map_err(io)?;
-        remove(file)?;
+/// Renames a database file and what SQLite keeps beside it; gives the new name.
+fn set_aside(file: &Path) -> Result<PathBuf> {
+    let name = |time| file.with_extension(format!("sqlite.damaged-{time}"));
+    let is_free = |kept: &PathBuf| SUFFIXES.iter().all(|suffix| !beside(kept, suffix).exists());
+    let kept = (SystemClock.now()..).map(name).find(is_free);
+    let kept = kept.expect("a directory doesn't hold a name for each second that is to come");
+    for suffix in SUFFIXES {
+        match fs::rename(beside(file, suffix), beside(&kept, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Failure::Io(format!("{} can't be set aside", file.display()), error));
+            }
+            _ => {}
+        }
+    }
+    Ok(kept)
+}
+
+/// Sets a damaged library file aside; remembers that in words for the user. Makes the tables where there are none.
+pub(super) fn prepare_library(file: &Path) -> Result<()> {
+    let mut words = None;
+    if let Some(damage) = damage_of(file)? {
+        let kept = set_aside(file)?;
         tracing::error!(file = %file.display(), kept = %kept.display(), damage, "the library file is damaged");
-        set_aside = Some(format!(
+        words = Some(format!(
             "the file with the library's playlists and ratings was damaged and is kept as {}; make the playlists again, \
              then set the library's folders to confirm",
             kept.display()
@@ -101,6 +136,9 @@ pub(super) fn prepare_library(file: &Path) -> Result<Option<String>> {
             let transaction = connection.transaction()?;
             if version == 0 {
                 schema::create_library(&transaction)?;
+                if let Some(words) = words {
+                    transaction.execute("INSERT INTO meta VALUES ('damage', ?1)", [words])?;
+                }
             } else {
                 schema::upgrade_library(&transaction, version)?;
             }
@@ -113,5 +151,23 @@ pub(super) fn prepare_library(file: &Path) -> Result<Option<String>> {
             ))));
         }
     }
-    Ok(set_aside)
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_the_disk_did_not_give_is_no_damaged_one() {
+        let answer = |code: i32| {
+            format!("*** in database main ***\nTree 2 page 5: unable to get the page. error code={code}")
+        };
+        assert!(unread(&answer(ffi::SQLITE_IOERR_READ)).is_some());
+        assert!(unread(&answer(ffi::SQLITE_CORRUPT)).is_none());
+        assert!(
+            unread("*** in database main ***\nTree 2 page 5: btreeInitPage() returns error code 11")
+                .is_none()
+        );
+    }
 }

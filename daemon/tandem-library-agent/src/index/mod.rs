@@ -2,6 +2,7 @@
 //! the user made (playlists, ratings, folders) and is attached to it as `lib`.
 //!
 //! A damaged index is thrown away; a damaged library file is set aside under another name, and that is remembered.
+//! Damaged is what SQLite calls so, and nothing else that keeps a file from being opened.
 
 mod functions;
 mod health;
@@ -47,20 +48,9 @@ impl Index {
         let library_file = directory.join("library.sqlite");
         check_kinds(&library_file, "put the file from a backup in its place")?;
         check_kinds(&file, "it is made again")?;
-        let set_aside = prepare_library(&library_file)?;
-        prepare_index(&file)?;
-        let mut writer = connect(&file, &library_file, &folders)?;
-        if let Some(words) = set_aside {
-            set_lib_meta(&writer, "damage", Some(&words))?;
-        }
-        if !has_index_schema(&writer)? {
-            let transaction = writer.transaction()?;
-            let known = lib_meta(&transaction, "scanned")?.is_some();
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            schema::create_index(&transaction, now, known)?;
-            transaction.commit()?;
-        }
-        writer.execute_batch(WRITER_CACHE)?;
+        prepare_library(&library_file).map_err(|failure| failure.about(&library_file))?;
+        prepare_index(&file).map_err(|failure| failure.about(&file))?;
+        let writer = open_writer(&file, &library_file, &folders).map_err(|failure| failure.about(&file))?;
         Ok(Self {
             file,
             library_file,
@@ -157,6 +147,20 @@ impl Index {
     }
 }
 
+/// The connection that changes are made with; the index has its tables then.
+fn open_writer(file: &Path, library_file: &Path, folders: &Folders) -> Result<Connection> {
+    let mut writer = connect(file, library_file, folders)?;
+    if !has_index_schema(&writer)? {
+        let transaction = writer.transaction()?;
+        let known = lib_meta(&transaction, "scanned")?.is_some();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        schema::create_index(&transaction, now, known)?;
+        transaction.commit()?;
+    }
+    writer.execute_batch(WRITER_CACHE)?;
+    Ok(writer)
+}
+
 fn grow<T>(transaction: &Transaction<'_>, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
     let outcome = work(transaction)?;
     transaction.prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'generation'")?.execute([])?;
@@ -228,129 +232,4 @@ fn has_index_schema(connection: &Connection) -> Result<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::health::{remove, version_of};
-    use super::*;
-
-    fn open(directory: &Path) -> Index {
-        Index::open(directory, Folders::default()).unwrap()
-    }
-
-    #[test]
-    fn the_generation_grows_with_changes_and_over_a_lost_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let generation = |index: &Index| index.read(|connection| meta(connection, "generation")).unwrap();
-        let first = open(folder.path());
-        let start = generation(&first);
-        first.change(|_| Ok(())).unwrap();
-        assert_eq!(generation(&first), start + 1);
-        drop(first);
-        let second = open(folder.path());
-        assert_eq!(generation(&second), start + 1);
-        drop(second);
-        remove(&folder.path().join("index.sqlite")).unwrap();
-        assert!(generation(&open(folder.path())) > start + 1);
-    }
-
-    #[test]
-    fn a_damaged_index_is_made_again_and_a_damaged_library_set_aside() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(open(folder.path()));
-        for name in ["index.sqlite", "library.sqlite"] {
-            let file =
-                fs::OpenOptions::new().write(true).truncate(true).open(folder.path().join(name)).unwrap();
-            std::io::Write::write_all(&mut &file, &[b'x'; 9000]).unwrap();
-        }
-        let index = open(folder.path());
-        let words = index.read(|connection| lib_meta(connection, "damage")).unwrap().unwrap();
-        let kept = fs::read_dir(folder.path())
-            .unwrap()
-            .filter_map(std::result::Result::ok)
-            .find(|entry| entry.file_name().to_string_lossy().contains("damaged-"));
-        assert!(words.contains(&*kept.unwrap().file_name().to_string_lossy()), "{words}");
-    }
-
-    #[test]
-    fn what_is_no_file_is_refused_with_what_to_do() {
-        for name in ["index.sqlite", "index.sqlite-wal", "library.sqlite"] {
-            let folder = tempfile::tempdir().unwrap();
-            fs::create_dir(folder.path().join(name)).unwrap();
-            let error = Index::open(folder.path(), Folders::default()).err().unwrap().to_string();
-            assert!(
-                error.contains(&format!("/{name} is no file")) && error.contains("; move it away"),
-                "{error}"
-            );
-            assert!(folder.path().join(name).is_dir());
-        }
-    }
-
-    #[test]
-    fn a_library_of_a_later_version_is_refused_and_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(open(folder.path()));
-        Connection::open(folder.path().join("library.sqlite"))
-            .unwrap()
-            .execute_batch("PRAGMA user_version = 99")
-            .unwrap();
-        let error = Index::open(folder.path(), Folders::default()).err().unwrap();
-        assert!(error.to_string().contains("format 99"), "{error}");
-        assert_eq!(version_of(&folder.path().join("library.sqlite")).unwrap(), 99);
-    }
-
-    #[test]
-    fn a_library_of_an_earlier_version_is_taken_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let index = open(folder.path());
-        index.write(|transaction| set_lib_meta(transaction, "scanned", Some("1"))).unwrap();
-        drop(index);
-        for earlier in [
-            "DROP TABLE folder_mount; PRAGMA user_version = 2",
-            "DROP TABLE folder_mount; DROP TABLE mount; PRAGMA user_version = 1",
-        ] {
-            let file = Connection::open(folder.path().join("library.sqlite")).unwrap();
-            file.execute_batch(earlier).unwrap();
-            drop(file);
-            let index = open(folder.path());
-            let count = "SELECT (SELECT count(*) FROM lib.mount) + (SELECT count(*) FROM lib.folder_mount)";
-            assert_eq!(index.read(|c| Ok(c.query_row(count, [], |row| row.get::<_, i64>(0))?)).unwrap(), 0);
-            assert_eq!(index.read(|c| lib_meta(c, "scanned")).unwrap().as_deref(), Some("1"));
-        }
-    }
-
-    #[test]
-    fn changes_at_once_are_all_kept_and_counted_as_synced() {
-        let folder = tempfile::tempdir().unwrap();
-        let index = open(folder.path());
-        std::thread::scope(|scope| {
-            for thread in 0..8 {
-                let index = &index;
-                scope.spawn(move || {
-                    for n in 0..20 {
-                        let key = format!("{thread}-{n}");
-                        index.change(|transaction| set_lib_meta(transaction, &key, Some("1"))).unwrap();
-                        let synced = *index.synced.lock().unwrap();
-                        assert!(synced > n, "{synced}");
-                    }
-                });
-            }
-        });
-        let (synced, committed) = (*index.synced.lock().unwrap(), index.committed.load(Ordering::SeqCst));
-        assert_eq!((synced, committed), (160, 160));
-        index.change_index(|_| Ok(())).unwrap();
-        assert_eq!(*index.synced.lock().unwrap(), 160);
-        let count = "SELECT count(*) FROM lib.meta WHERE value = '1'";
-        assert_eq!(index.read(|c| Ok(c.query_row(count, [], |row| row.get::<_, i64>(0))?)).unwrap(), 160);
-    }
-
-    #[test]
-    fn a_failed_change_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let index = open(folder.path());
-        let outcome: Result<()> = index.change(|transaction| {
-            set_lib_meta(transaction, "damage", Some("x"))?;
-            Err(Failure::invalid("no"))
-        });
-        assert!(outcome.is_err());
-        assert_eq!(index.read(|connection| lib_meta(connection, "damage")).unwrap(), None);
-    }
-}
+mod tests;

@@ -43,10 +43,31 @@ pub(crate) fn own() -> Uid {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        Self::with_program(|_| env!("CARGO_BIN_EXE_tandem-library-agent").into())
+    }
+
+    /// The agent can write nothing while a file of this name lies beside the state directory.
+    pub(crate) fn that_is_full_while(name: &str) -> Self {
+        Self::with_program(|folder| {
+            let (program, agent) = (folder.join("agent"), env!("CARGO_BIN_EXE_tandem-library-agent"));
+            let flag = folder.join(name);
+            let script = format!(
+                "#!/bin/sh\nif [ -e '{}' ]; then trap '' XFSZ; ulimit -f 0; fi\nexec '{agent}' \"$@\"\n",
+                flag.display()
+            );
+            // a child writes it: the file must not be open here while another test starts a process
+            let mut write = std::process::Command::new("sh");
+            write.args(["-c", "printf %s \"$1\" > \"$2\" && chmod 700 \"$2\"", "sh", &script]).arg(&program);
+            assert!(write.status().unwrap().success());
+            program
+        })
+    }
+
+    fn with_program(program: impl FnOnce(&Path) -> PathBuf) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("music")).unwrap();
         let launcher = ChildLauncher {
-            program: env!("CARGO_BIN_EXE_tandem-library-agent").into(),
+            program: program(folder.path()),
             state_dir: folder.path().join("state"),
             default_folders: vec![folder.path().join("music")],
         };

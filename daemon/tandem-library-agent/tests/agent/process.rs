@@ -83,6 +83,41 @@ async fn damaged_files_are_replaced_and_told() {
 }
 
 #[tokio::test]
+async fn a_library_that_can_not_be_opened_now_is_left_alone_and_works_when_it_can() {
+    let fixture = Fixture::that_is_full_while("full");
+    fixture.put("one.flac", &samples::flac(&["TITLE=one"]));
+    let library = fixture.open().await;
+    let id = library.create_playlist("Mine".into(), vec![fixture.uri("one.flac")]).await.unwrap().id;
+    kill(&fixture, Signal::KILL);
+    library.playlists().await.unwrap_err();
+    drop(library);
+    fixture.libraries.shut_down().await;
+    let state = fixture.folder.path().join("state");
+    // as after a start of the system; without it the log can't be read before something is written
+    for name in ["library.sqlite-shm", "index.sqlite-shm"] {
+        std::fs::remove_file(state.join(name)).unwrap();
+    }
+    let files = || {
+        let mut files: Vec<_> =
+            std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        files.retain(|name| !name.to_string_lossy().ends_with("-shm"));
+        files.sort();
+        files.into_iter().map(|name| (std::fs::read(state.join(&name)).unwrap(), name)).collect::<Vec<_>>()
+    };
+    let before = files();
+    std::fs::File::create(fixture.folder.path().join("full")).unwrap();
+    let error = fixture.libraries.open(own()).await.err().unwrap();
+    let words = error.to_string();
+    assert!(matches!(error, LibraryError::Unavailable(_)), "{error:?}");
+    assert!(words.contains("library.sqlite can't be used: ") && words.contains("free space"), "{words}");
+    assert!(files() == before, "something was changed");
+    std::fs::remove_file(fixture.folder.path().join("full")).unwrap();
+    let library = fixture.open().await;
+    assert_eq!(library.playlist_items(id.clone(), 0, 0).await.unwrap(), [fixture.uri("one.flac")]);
+    assert_eq!(library.resolve(vec![id]).await.unwrap().trouble, None);
+}
+
+#[tokio::test]
 async fn what_a_failed_scan_has_missed_is_found_before_the_next_use() {
     let fixture = Fixture::new();
     fixture.put("one.flac", &samples::flac(&["TITLE=one"]));

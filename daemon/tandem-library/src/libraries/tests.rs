@@ -23,6 +23,7 @@ enum Script {
     Die,
     Nonsense,
     OtherVersion,
+    Unable,
 }
 
 #[derive(Default)]
@@ -66,6 +67,11 @@ async fn agent(stream: UnixStream, script: Script) {
     let mut reader = FrameReader::new(stream.clone(), false);
     let version = if script == Script::OtherVersion { VERSION + 1 } else { VERSION };
     send(&stream, &Frame::hello(version)).await.unwrap();
+    if script == Script::Unable {
+        reader.hello(VERSION).await.unwrap();
+        let why = ToDaemon::Unable("library.sqlite can't be used: free some space".into());
+        return send(&stream, &Frame::new(&why, None).unwrap()).await.unwrap();
+    }
     let state = LibraryState { generation: 5, ..LibraryState::default() };
     send(&stream, &Frame::new(&ToDaemon::State(WireState::from(&state)), None).unwrap()).await.unwrap();
     if reader.hello(VERSION).await.is_err() {
@@ -179,6 +185,25 @@ async fn an_answer_that_can_not_be_ends_the_connection() {
     assert!(error.to_string().contains(&theirs), "{error}");
     library.scan().await.unwrap();
     assert_eq!(launcher.launches.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn an_agent_that_can_not_open_the_library_tells_why_and_is_started_again() {
+    let (launcher, libraries) = scripted(&[Script::Unable], LIMIT);
+    let told = |error: LibraryError| {
+        assert!(matches!(error, LibraryError::Unavailable(_)), "{error:?}");
+        let words = "did not start: library.sqlite can't be used: free some space";
+        assert!(error.to_string().contains(words), "{error}");
+    };
+    told(libraries.open(1).await.err().unwrap());
+    let library = libraries.open(1).await.unwrap();
+    library.scan().await.unwrap();
+    let (_, libraries) = scripted(&[Script::Die, Script::Unable], LIMIT);
+    let library = libraries.open(1).await.unwrap();
+    library.scan().await.unwrap_err();
+    told(library.scan().await.unwrap_err());
+    library.scan().await.unwrap();
+    assert_eq!(launcher.launches.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(start_paused = true)]
