@@ -108,6 +108,7 @@ impl Agent {
                     self.scanner.request_full(false);
                 } else {
                     self.watcher.hand_over(WATCH_LIMIT).await;
+                    self.look_above().await;
                 }
                 self.scanner.settle(SETTLE_LIMIT).await;
             }
@@ -116,6 +117,17 @@ impl Agent {
                 self.scanner.settle(SETTLE_LIMIT).await;
             }
             _ => {}
+        }
+    }
+
+    /// Has the scanner look whether a folder lies in a player now.
+    async fn look_above(&self) {
+        let scanner = self.scanner.clone();
+        let looking = tokio::task::spawn_blocking(move || scanner.look_above());
+        match tokio::time::timeout(WATCH_LIMIT, looking).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "what lies above the library's folders is not known"),
+            Err(_) => tracing::debug!("a folder of the library doesn't answer; it is looked at when it does"),
         }
     }
 

@@ -48,9 +48,15 @@ pub(crate) fn check(folders: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
                 "`{shown}` is not a directory; give the directory that holds the music"
             )));
         }
-        if folder.join(PLAYER_MARK).is_file() {
+        if holds_mark(&folder) {
             return Err(Failure::invalid(format!(
                 "`{shown}` is a player, for it holds {PLAYER_MARK}; give the directory that holds the music"
+            )));
+        }
+        if let Some(player) = player_above(&folder) {
+            let player = player.display();
+            return Err(Failure::invalid(format!(
+                "`{shown}` lies in the player `{player}`, for that holds {PLAYER_MARK}; choose a folder outside of it"
             )));
         }
         let folder: PathBuf = folder.components().collect();
@@ -59,6 +65,22 @@ pub(crate) fn check(folders: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(checked)
+}
+
+/// The player that a folder lies in: a directory above it, links resolved. What is on a player came from a library.
+pub(crate) fn player_above(folder: &Path) -> Option<PathBuf> {
+    let real = folder.canonicalize().ok()?;
+    real.ancestors().skip(1).find(|above| holds_mark(above)).map(Path::to_owned)
+}
+
+/// Whether a directory is a player. One that can't be listed holds its mark by its usual name alone.
+fn holds_mark(directory: &Path) -> bool {
+    let is_mark = |entry: &std::fs::DirEntry| {
+        entry.file_name().eq_ignore_ascii_case(PLAYER_MARK)
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    directory.join(PLAYER_MARK).is_file()
+        || directory.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| is_mark(&entry)))
 }
 
 /// Stores the folders. It also confirms that playlists which were lost with a damaged file are to stay lost.
@@ -136,5 +158,32 @@ mod tests {
         assert!(check(Vec::new()).is_err());
         std::fs::File::create(folder.path().join(PLAYER_MARK)).unwrap();
         assert!(check(vec![folder.path().into()]).unwrap_err().to_string().contains("is a player"));
+    }
+
+    #[test]
+    fn a_folder_in_a_player_is_refused() {
+        let outer = tempfile::tempdir().unwrap();
+        let (player, link) = (outer.path().join("player"), outer.path().join("link"));
+        let (music, deep) = (player.join("Music"), player.join("Music/a/b"));
+        std::fs::create_dir_all(&deep).unwrap();
+        std::os::unix::fs::symlink(&deep, &link).unwrap();
+        assert_eq!(check(vec![music.clone(), link.clone()]).unwrap().len(), 2);
+        for mark in [PLAYER_MARK, "wmpinfo.XML"] {
+            std::fs::File::create(player.join(mark)).unwrap();
+            for folder in [&music, &deep, &link] {
+                let error = check(vec![folder.clone()]).unwrap_err().to_string();
+                let named =
+                    [folder, &player.canonicalize().unwrap()].map(|path| format!("`{}`", path.display()));
+                assert!(named.iter().all(|name| error.contains(name)), "{error}");
+                assert!(error.contains("choose a folder outside"), "{error}");
+            }
+            std::fs::remove_file(player.join(mark)).unwrap();
+        }
+        // a link on the player that leads out of it is the owner's way to what lies there
+        std::fs::File::create(player.join(PLAYER_MARK)).unwrap();
+        let (out, outside) = (player.join("out"), outer.path().join("outside"));
+        std::fs::create_dir(&outside).unwrap();
+        std::os::unix::fs::symlink(&outside, &out).unwrap();
+        assert_eq!(check(vec![out.clone()]).unwrap(), [out]);
     }
 }

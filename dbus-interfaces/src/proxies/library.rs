@@ -45,7 +45,7 @@ pub trait Library {
 
     /// Trouble property
     ///
-    /// Why the library looks wrong, in words for the user: a folder that is missing, empty, unreadable or not mounted, a scan that failed, a damaged file. Empty: it doesn't. While it looks wrong, its tracks are kept as they were, and no run deletes anything from a device without `AllowMassDeletion`.
+    /// Why the library looks wrong, in words for the user: a folder that is missing, empty, unreadable, not mounted or in a player, a scan that failed, a damaged file. Empty: it doesn't. While it looks wrong, its tracks are kept as they were, and no run deletes anything from a device without `AllowMassDeletion`.
     #[zbus(property)]
     fn trouble(&self) -> zbus::Result<String>;
 
@@ -55,7 +55,7 @@ pub trait Library {
     ///
     /// # Arguments
     ///
-    /// * `paths` - Absolute paths of directories that are no players, else `InvalidArgument`.
+    /// * `paths` - Absolute paths of directories that are no players and lie in none, else `InvalidArgument`.
     fn set_folders(&self, paths: &[&str]) -> zbus::Result<()>;
 
     /// Scan method

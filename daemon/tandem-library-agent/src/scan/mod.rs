@@ -16,6 +16,7 @@ pub(crate) mod walk;
 mod window;
 
 use crate::failure::Result;
+use crate::folders::player_above;
 use crate::index::{self, Index};
 use crate::watch::Watcher;
 use answering::Answering;
@@ -144,6 +145,25 @@ impl Scanner {
     /// Whether a scan has failed, so that what it was to look at is not known, and none of everything went well since.
     pub(crate) fn has_failed(&self) -> bool {
         lock(&self.troubles).contains_key(Path::new(""))
+    }
+
+    /// Has those folders scanned that have come to lie in a player, which no watch tells, and those that may be usable
+    /// again. It may block for as long as a folder takes to answer.
+    pub(crate) fn look_above(&self) {
+        let troubles = lock(&self.troubles).clone();
+        for folder in entries::outermost(self.index.folders()) {
+            if !self.answers(&folder, &folder) {
+                continue;
+            }
+            let told = troubles.get(&folder);
+            let is_news = match player_above(&folder) {
+                Some(player) => told != Some(&pass::players::in_player(&folder, &player)),
+                None => told.is_some(),
+            };
+            if is_news {
+                self.request(Wanted { dirty: [(folder, true)].into(), ..Wanted::default() });
+            }
+        }
     }
 
     /// Lets a running scan end at the next file, and begins no other.

@@ -4,7 +4,7 @@
 //! can't be read, or because all of a library's folder is gone at once.
 
 mod away;
-mod players;
+pub(super) mod players;
 mod visits;
 
 use super::entries::{self, NewTrack};
@@ -143,7 +143,7 @@ impl<'a> Pass<'a> {
         visits: BTreeMap<PathBuf, bool>,
         trust_empty: bool,
     ) -> Result<()> {
-        if !self.is_answering(folder) {
+        if !self.is_answering(folder) || self.is_in_player(folder) {
             return Ok(());
         }
         // once it is watched for it is tried again, because it may have come meanwhile

@@ -351,3 +351,30 @@ async fn folders_are_set_checked_and_kept() {
     let library = tokio::time::timeout(LIMIT, fixture.open()).await.unwrap();
     assert_eq!(library.state().borrow().folders, [odd]);
 }
+
+#[tokio::test]
+async fn a_folder_in_a_player_is_no_part_of_the_library() {
+    let fixture = Fixture::new();
+    fixture.put("P/Music/one.flac", &samples::flac(&["TITLE=one"]));
+    let library = fixture.open().await;
+    library.set_folders(vec![fixture.at("P/Music")]).await.unwrap();
+    let all = library.default_playlists().await.unwrap().pop().unwrap();
+    let resolved = resolve(&*library, &all).await;
+    assert_eq!((resolved.trouble, resolved.tracks.len()), (None, 1));
+    // as partnering does it: no watch is above the folder, and the next use has to know
+    fixture.put("P/WMPInfo.xml", b"<MDevice/>");
+    fixture.put("P/Music/copy.flac", &samples::flac(&["TITLE=one"]));
+    let words = resolve(&*library, &all).await.trouble.unwrap();
+    let (folder, player) = (fixture.at("P/Music"), fixture.at("P"));
+    let named =
+        format!("{} lies in the player {}", folder.display(), player.canonicalize().unwrap().display());
+    assert!(words.contains(&named), "{words}");
+    until(&*library, |state| state.trouble == words).await;
+    let error = library.set_folders(vec![folder]).await.unwrap_err();
+    assert!(
+        matches!(&error, LibraryError::InvalidArgument(words) if words.contains("choose a folder outside"))
+    );
+    fs::remove_file(fixture.at("P/WMPInfo.xml")).unwrap();
+    let resolved = resolve(&*library, &all).await;
+    assert_eq!((resolved.trouble, resolved.tracks.len()), (None, 2));
+}

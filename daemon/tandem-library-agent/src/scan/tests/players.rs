@@ -1,4 +1,4 @@
-//! Players in a library's folder: what lies on them is no part of the library.
+//! Players in a library's folder, and folders in a player: what lies on them is no part of the library.
 
 use super::*;
 
@@ -38,4 +38,29 @@ fn a_library_folder_that_becomes_a_player_keeps_what_it_had() {
     fs::remove_file(fixture.at("WMPInfo.xml")).unwrap();
     fixture.scan();
     assert_eq!((fixture.paths().len(), fixture.scanner.trouble()), (2, None));
+}
+
+#[test]
+fn a_library_folder_that_comes_to_lie_in_a_player_is_left_out_and_keeps_what_it_had() {
+    let fixture = Fixture::new();
+    put(&fixture.at("a/1.flac"), &samples::flac(&["TITLE=one"]));
+    fixture.scan();
+    let mark = fixture.folder.path().join("WMPInfo.xml");
+    put(&mark, b"<MDevice/>");
+    put(&fixture.at("a/2.flac"), &samples::flac(&["TITLE=two"]));
+    fs::remove_file(fixture.at("a/1.flac")).unwrap();
+    let told = || fixture.scanner.trouble().unwrap_or_default();
+    fixture.scan_only("a", true);
+    assert_eq!(fixture.paths(), ["a/1.flac"]);
+    assert!(told().contains("lies in the player") && told().contains("outside of it"), "{}", told());
+    fixture.scan();
+    assert_eq!(fixture.paths(), ["a/1.flac"]);
+    // told already: nothing is new
+    fixture.scanner.look_above();
+    assert!(lock(&fixture.scanner.wanted).is_empty());
+    fs::remove_file(&mark).unwrap();
+    fixture.scanner.look_above();
+    let wanted = std::mem::take(&mut *lock(&fixture.scanner.wanted));
+    fixture.scanner.scan(&wanted).unwrap();
+    assert_eq!((fixture.paths(), fixture.scanner.trouble()), (vec!["a/2.flac".to_owned()], None));
 }
