@@ -69,7 +69,10 @@ pub(crate) async fn recover(
                 let names = Names { path, temporary };
                 match recovery.adopted(&origin, &names, sent, replaces.is_some()).await? {
                     Some((facts, hash)) => recovery.is_there(intent, names.path, facts, hash),
-                    None => recovery.written(intent, names, sent, replaces.and_then(known)).await?,
+                    None => {
+                        let old = replaces.and_then(known);
+                        recovery.written(intent, names, (&origin, sent), old).await?
+                    }
                 }
             }
             Intent::Delete { entry, aside } => recovery.deleted(intent, aside, known(entry)).await?,
@@ -174,7 +177,7 @@ impl Recovery<'_> {
         &mut self,
         intent: i64,
         names: Names,
-        sent: ObjectFacts,
+        (origin, sent): (&Origin, ObjectFacts),
         old: Option<&Entry>,
     ) -> Result<Outcome, RunError> {
         let Names { path, temporary } = names;
@@ -217,9 +220,33 @@ impl Recovery<'_> {
             self.paths.push(path);
             return Ok(Outcome::Abandoned { intent });
         }
+        if self.may_be_changed(origin, sent, old, (facts, hash)).await? {
+            self.paths.push(path);
+            return Ok(Outcome::Abandoned { intent });
+        }
         let persistent_id = path.as_str().to_owned();
         self.paths.push(path);
         Ok(Outcome::Found { intent, persistent_id, facts, hash })
+    }
+
+    /// Whether this track may be the one that was to be replaced, as the user has changed it: to the same size, and with a time
+    /// that says nothing. It isn't what was sent, as far as the source can be had.
+    async fn may_be_changed(
+        &self,
+        origin: &Origin,
+        sent: ObjectFacts,
+        old: Option<&Entry>,
+        (facts, hash): (ObjectFacts, u128),
+    ) -> Result<bool, RunError> {
+        let is_like_old = |old: &Entry| old.facts != facts && can_be(self.storage, old.facts, facts);
+        let may_be_old = !self.storage.is_atomic() && old.is_some_and(is_like_old);
+        if !may_be_old || !matches!(origin, Origin::Track(_)) {
+            return Ok(false);
+        }
+        match &self.sources {
+            Some(sources) => Ok(sources.hash_of(origin, sent).await? != Some(hash)),
+            None => Ok(true),
+        }
     }
 
     /// Whether this is the file that was in flight, as far as facts can say, whole or as a cut has left it: a device tells
