@@ -5,8 +5,8 @@
 use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::journal::Journal;
-use super::planned::{Scope, plan_aside};
 use super::playlists::{self, PlaylistFile};
+use super::prepare::{Scope, plan_aside};
 use super::temporary::TemporaryNames;
 use super::transfer::NAME_TRIES;
 use crate::plan::Plan;
@@ -25,8 +25,7 @@ use tandem_model::player::{Capabilities, ObjectFacts, Space, Storage, Transfer};
 /// Tracks whose bytes the library is asked for between two looks at the wish to stop.
 const HASHED_TOGETHER: usize = 8;
 /// Where nothing is left out for want of space.
-pub(crate) const BOUNDLESS: Space =
-    Space { total: u64::MAX, free: u64::MAX, cluster: 1, cluster_is_known: true };
+const BOUNDLESS: Space = Space { total: u64::MAX, free: u64::MAX, cluster: 1, cluster_is_known: true };
 
 /// What adopting works with.
 pub(crate) struct Adoption<'a> {
@@ -113,34 +112,6 @@ impl Adoption<'_> {
         let count = adopted.len();
         self.record(adopted, names).await?;
         Ok((library, count))
-    }
-
-    /// Files of ours that have turned out to be others than the record says, and are exactly these tracks as they are now:
-    /// the record is older than what it tells of, a restored one. They are ours, and recorded as they are. Tells whether
-    /// there were any.
-    pub(crate) async fn reclaim(
-        &self,
-        library: &Resolved,
-        disowned: &[&Entry],
-        names: &TemporaryNames,
-    ) -> Result<bool, RunError> {
-        let positions: HashMap<&str, u32> =
-            (0..).zip(&library.tracks).map(|(at, track)| (&*track.uri.0, at)).collect();
-        let place = |entry: &&&Entry| match &entry.origin {
-            Origin::Track(uri) => Some((*positions.get(&*uri.0)?, entry.path.clone())),
-            Origin::Playlist(_) | Origin::Album(_) => None,
-        };
-        let places = disowned.iter().filter_map(|entry| place(&entry)).collect();
-        let (found, _) = self.under_names(library, places, Vec::new()).await?;
-        if found.is_empty() {
-            return Ok(false);
-        }
-        let is_found = |entry: &&&Entry| found.iter().any(|(candidate, _)| candidate.path == entry.path);
-        let older = disowned.iter().filter(is_found).map(|entry| Correction::Forget { entry: entry.id });
-        let older: Vec<Correction> = older.collect();
-        self.journal.with(move |manifest| manifest.correct(&older)).await?;
-        self.record(found, names).await?;
-        Ok(true)
     }
 
     /// Records the user's files that are exactly what this plan would copy, as his, in one step: at no time do they count

@@ -11,7 +11,6 @@ mod folders;
 pub(crate) mod interrupted;
 pub(crate) mod journal;
 mod ours;
-mod planned;
 pub(crate) mod playlists;
 pub(crate) mod prepare;
 mod recover;

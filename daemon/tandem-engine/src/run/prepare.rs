@@ -3,31 +3,34 @@
 
 use super::RunInput;
 use super::adopt::Adoption;
-
 use super::albums::cover_stamps;
 use super::cancel::unless_cancelled;
 use super::compare::{compare, moved, outdated};
 use super::error::RunError;
 use super::interrupted;
 use super::journal::Journal;
-use super::planned::{Planned, Scope, plan_aside, without_his};
 use super::recover::{self, Sources};
 use super::temporary::TemporaryNames;
 use crate::plan::albums::CoverStamps;
 use crate::plan::changes::Candidate;
-use crate::plan::{Plan, changes};
+use crate::plan::{self, Plan, PlanInput, changes};
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::time::Instant;
+use tandem_model::error::ItemError;
 use tandem_model::id::{Guid, MediaUri, PlaylistId};
 use tandem_model::library::{Library, Resolved, TrackHashes};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
 use tandem_model::partnership::Partnership;
-use tandem_model::player::{Mark, Player, Space, Storage, Transfer};
+use tandem_model::player::{Capabilities, Mark, Player, Space, Storage, Transfer};
 use tandem_model::presence::Locator;
+use tracing::debug;
 
 /// Tracks whose bytes are looked at between two looks at the wish to stop.
 const HASHED_TOGETHER: usize = 8;
+/// Tracks and entries that are planned within a millisecond.
+const QUICKLY_PLANNED: usize = 200;
 
 /// What the preparation is for.
 pub(crate) enum Question {
@@ -93,7 +96,7 @@ async fn prepare_recorded(
     }
     let library = unless_cancelled(cancel, input.library.resolve(playlists));
     let place = Place { input, player: &*player, storage: &*storage, journal: &journal };
-    let (Looked { mut entries, recovered, lost, disowned }, library) =
+    let (Looked { mut entries, recovered, lost }, library) =
         if for_run && !journal.with(|manifest| manifest.pending()).await?.is_empty() {
             // what was in flight is held against its sources, if they can be had
             let library = library.await;
@@ -116,10 +119,6 @@ async fn prepare_recorded(
         entries = journal.with(|manifest| manifest.entries()).await?;
         lost_record = Some(lost_message(adopted));
     }
-    let disowned: Vec<&Entry> = entries.iter().filter(|entry| disowned.contains(&entry.id)).collect();
-    if for_run && adoption.reclaim(&library, &disowned, &names).await? {
-        entries = journal.with(|manifest| manifest.entries()).await?;
-    }
     let found = unchanged_bytes(&*input.library, &library, &entries, cancel).await?;
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
     let takes_tags = storage.updates_metadata();
@@ -133,8 +132,11 @@ async fn prepare_recorded(
     let space = storage.space().await?;
     let percent_reserved = input.partnership.percent_space_reserved;
     let scope = Scope { space, percent_reserved, retagged };
-    let planned = plan_aside(library, entries, scope.clone(), capabilities.clone()).await?;
-    let planned = without_his(planned, scope, capabilities, &adoption, for_run).await?;
+    let mut planned = plan_aside(library, entries, scope.clone(), capabilities.clone()).await?;
+    if for_run && adoption.find_his(&planned.library, &planned.entries, &planned.plan).await? {
+        let entries = journal.with(|manifest| manifest.entries()).await?;
+        planned = plan_aside(planned.library, entries, scope, capabilities).await?;
+    }
     let Planned { plan, fingerprint, library, entries } = planned;
     let covers = cover_stamps(&*input.library, &library, player.capabilities(), cancel).await?;
     let prepared = Prepared {
@@ -155,6 +157,54 @@ async fn prepare_recorded(
     Ok(prepared)
 }
 
+/// A plan, and what it was made from.
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    pub(crate) fingerprint: u64,
+    pub(crate) library: Resolved,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// What a plan is made from besides the library, the manifest and what the player can do.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scope {
+    pub(crate) space: Space,
+    pub(crate) percent_reserved: u8,
+    /// Tracks of which only the tags have changed.
+    pub(crate) retagged: HashSet<u32>,
+}
+
+/// Plans, on a thread of its own if that takes a while, for the bus shares this one.
+pub(crate) async fn plan_aside(
+    library: Resolved,
+    entries: Vec<Entry>,
+    scope: Scope,
+    capabilities: Capabilities,
+) -> Result<Planned, RunError> {
+    let is_quick = library.tracks.len() + entries.len() <= QUICKLY_PLANNED;
+    let plan = move || {
+        let input = PlanInput {
+            library: &library,
+            entries: &entries,
+            space: scope.space,
+            percent_reserved: scope.percent_reserved,
+            retagged: &scope.retagged,
+            capabilities: &capabilities,
+        };
+        let begun = Instant::now();
+        let plan = plan::build(&input);
+        debug!(tracks = library.tracks.len(), microseconds = begun.elapsed().as_micros(), "planned");
+        Planned { plan, fingerprint: fingerprint(&library), library, entries }
+    };
+    if is_quick {
+        return Ok(plan());
+    }
+    tokio::task::spawn_blocking(plan).await.map_err(|failure| RunError {
+        error: ItemError::DeviceWriteFailed,
+        message: format!("no plan could be made: {failure}"),
+    })
+}
+
 fn lost_message(adopted: usize) -> String {
     format!(
         "the record of what was put on this player was lost. {adopted} files there are exactly what belongs there and \
@@ -171,8 +221,6 @@ struct Looked {
     recovered: bool,
     /// The manifest was damaged or removed: it is empty, though runs before this one have filled it.
     lost: bool,
-    /// Entries whose files have turned out to be others.
-    disowned: HashSet<i64>,
 }
 
 /// A device and the record of it.
@@ -217,11 +265,10 @@ impl Place<'_> {
             let mark = Mark { device: input.device_guid, relationship: input.partnership.relationship };
             player.set_mark(mark).await?;
         }
-        let disowned = found.disowned().collect();
         apply_or_correct(journal, &mut entries, found.corrections, for_run).await?;
         let wanted = wanted_again(&entries, &input.by_hand);
         apply_or_correct(journal, &mut entries, wanted, for_run).await?;
-        Ok(Looked { entries, recovered, lost, disowned })
+        Ok(Looked { entries, recovered, lost })
     }
 }
 
