@@ -67,14 +67,20 @@ make_library() {
     printf '#EXTM3U\nBen/Low Tide/01 Ebb.flac\nCleo/Night Bus/02 Go.opus\n' >"$music/Evening.m3u8"
 }
 
+if [ -n "$music" ]; then
+    music=$(realpath -m -- "$(expanded "$music")")
+    [ -d "$music" ] || fail "MUSIC=$music is not a directory; name one that is there"
+fi
+if [ -n "$player" ]; then
+    player=$(realpath -m -- "$(expanded "$player")")
+    [ -d "$player" ] || fail "PLAYER=$player is not a directory; name one that is there"
+fi
+
 if [ -z "$music" ]; then
     step 'A small library: MP3, FLAC, Ogg Vorbis, Opus and M4A, with tags and covers'
     music=$work/Music
     make_library
     (cd "$music" && find . -type f | sort)
-else
-    music=$(realpath -m -- "$(expanded "$music")")
-    [ -d "$music" ] || fail "MUSIC=$music is not a directory; name one that is there"
 fi
 
 if [ -z "$player" ]; then
@@ -83,9 +89,6 @@ if [ -z "$player" ]; then
     mkdir -p "$player/Recordings"
     ffmpeg -nostdin -loglevel error -f lavfi -i 'sine=frequency=150:duration=3' "$player/Recordings/lecture.wav"
     find "$player" -type f
-else
-    player=$(realpath -m -- "$(expanded "$player")")
-    [ -d "$player" ] || fail "PLAYER=$player is not a directory; name one that is there"
 fi
 digests "$player" >"$work/before"
 

@@ -13,6 +13,7 @@ use crate::id::Guid;
 use crate::library::{CoverLimits, OpenedTrack};
 use crate::path::DevicePath;
 use crate::presence::Arrival;
+use serde::Deserialize;
 use std::sync::Arc;
 pub use transfer::{Expect, Sent, Source, Tags, Transfer, Waiting, WriteRequest, Written};
 
@@ -67,11 +68,13 @@ impl PlaylistForm {
 }
 
 /// Which version of Samsung's playlist files a player reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum SplVersion {
     /// 1.00: paths alone.
+    #[serde(rename = "spl-1")]
     V1,
     /// 2.00: a place for sound settings behind them.
+    #[serde(rename = "spl-2")]
     V2,
 }
 

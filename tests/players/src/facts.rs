@@ -4,7 +4,7 @@
 use serde_json::Value;
 use tandem_mtp::codec::device_info::DeviceInfo;
 use tandem_mtp::codes::StorageId;
-use tandem_players::mtp::{Families, SamsungPlaylists, Traits};
+use tandem_players::mtp::{Families, Traits};
 
 /// Formats by extension, as the specification numbers them.
 const FORMATS: [(&str, &[u64]); 5] = [
@@ -77,8 +77,8 @@ pub enum Playlists {
     References,
     /// As M3U files.
     Files,
-    /// As files of Samsung's own, of this version.
-    Spl(u8),
+    /// As files of Samsung's own.
+    Spl,
     /// Not at all.
     None,
 }
@@ -93,8 +93,8 @@ pub struct Facts {
     is_android: bool,
     /// Extensions of what it plays without listing it: no answer of a player tells that.
     plays_besides: Vec<&'static str>,
-    /// Which of Samsung's playlist files it reads, and none else: no answer tells that either.
-    spl: Option<u8>,
+    /// Whether it reads Samsung's playlist files alone: no answer tells that either.
+    spl: bool,
     storages: Vec<Value>,
     /// Whether it has a property for the partner, and keeps it.
     keeps_partner: bool,
@@ -174,10 +174,7 @@ impl Facts {
                 .into_iter()
                 .filter_map(|(extension, plays)| plays.then_some(extension))
                 .collect(),
-            spl: traits.playlists.map(|files| match files {
-                SamsungPlaylists::Spl1 => 1,
-                SamsungPlaylists::Spl2 => 2,
-            }),
+            spl: traits.playlists.is_some(),
             is_android: info["vendor_extension_desc"]
                 .as_str()
                 .is_some_and(|text| text.contains("android.com")),
@@ -249,8 +246,8 @@ impl Facts {
     /// How it gets its playlists.
     #[must_use]
     pub fn playlists(&self) -> Playlists {
-        if let Some(version) = self.spl {
-            Playlists::Spl(version)
+        if self.spl {
+            Playlists::Spl
         } else if self.knows(0x9810) && self.knows(0x9811) && self.lists(&[0xBA05, 0xBA09]) {
             Playlists::References
         } else if self.lists(&[0xBA11, UNDEFINED]) {

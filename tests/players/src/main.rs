@@ -217,7 +217,7 @@ fn synchronise(candidates: &[Candidate], tracks: usize) -> usize {
                 let form = match playlists {
                     Playlists::References => "playlists as references",
                     Playlists::Files => "playlists as files",
-                    Playlists::Spl(_) => "playlists as files of Samsung's own",
+                    Playlists::Spl => "playlists as files of Samsung's own",
                     Playlists::None => "no playlists",
                 };
                 println!(

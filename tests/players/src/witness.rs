@@ -242,7 +242,7 @@ impl Search<'_> {
                 }
                 // a file's lines are looked at where its bytes are: see `resolves`
                 ([_], Playlists::Files) => {}
-                ([one], Playlists::Spl(_)) if one.format == FormatCode::UNDEFINED.0 => {}
+                ([one], Playlists::Spl) if one.format == FormatCode::UNDEFINED.0 => {}
                 (same, _) => self.wrong.push(format!("playlist `{name}` is there {} times", same.len())),
             }
             self.ours = others;

@@ -251,13 +251,7 @@ pub(crate) async fn run(
             return record_early_end(&input.parts, relationship, input.begun, Some(error), earlier).await;
         }
     };
-    let show_battery = || {
-        let level = player.battery_level();
-        observer
-            .progress
-            .send_if_modified(|progress| std::mem::replace(&mut progress.battery_level, level) != level);
-    };
-    show_battery();
+    observer.progress.send_modify(|progress| progress.battery_level = player.battery_level());
     let prepared = prepare::prepare(&input, Arc::clone(&player), Question::Run, &observer.transfer).await;
     let mut freed = None;
     let mut report = match prepared {

@@ -58,9 +58,9 @@ pub(super) fn check_kinds(file: &Path, then: &str) -> Result<()> {
 /// What a database's log has behind its name.
 const LOG: &str = "-wal";
 
-/// A database and what SQLite keeps beside it. The file itself is the last: until all the others are gone, it is what
-/// they belong to.
-const SUFFIXES: [&str; 4] = [LOG, "-shm", "-journal", ""];
+/// A database and what SQLite keeps beside it. The file itself is the first to go: without its log it would be used
+/// as it was before, and a log that is left alone is noticed.
+const SUFFIXES: [&str; 4] = ["", LOG, "-shm", "-journal"];
 
 fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();

@@ -77,7 +77,7 @@ pub struct Traits {
     /// References are announced and lead nowhere.
     pub no_references: bool,
     /// It reads playlists from Samsung's own files alone.
-    pub playlists: Option<SamsungPlaylists>,
+    pub playlists: Option<SplVersion>,
     /// Width and height of an album's picture can be told, and crash it.
     pub no_cover_dimensions: bool,
     /// Code and transaction of data containers hold junk.
@@ -90,26 +90,6 @@ pub struct Traits {
     pub answer_seconds: Option<u16>,
     /// CloseSession makes it leave the bus or hang.
     pub keep_session_open: bool,
-}
-
-/// Which of Samsung's playlist files a player reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum SamsungPlaylists {
-    /// Version 1.00.
-    #[serde(rename = "spl-1")]
-    Spl1,
-    /// Version 2.00.
-    #[serde(rename = "spl-2")]
-    Spl2,
-}
-
-impl From<SamsungPlaylists> for SplVersion {
-    fn from(files: SamsungPlaylists) -> Self {
-        match files {
-            SamsungPlaylists::Spl1 => Self::V1,
-            SamsungPlaylists::Spl2 => Self::V2,
-        }
-    }
 }
 
 impl Traits {
@@ -286,8 +266,8 @@ mod tests {
         let iaudio = families.traits_of((0x0e21, 0x0701), &device(""));
         assert!(iaudio.plays_ogg && iaudio.plays_flac && iaudio.no_property_lists);
         let samsung = |product| families.traits_of((0x04e8, product), &device(""));
-        assert_eq!(samsung(0x5118).playlists, Some(SamsungPlaylists::Spl2));
-        assert_eq!(samsung(0x511d).playlists, Some(SamsungPlaylists::Spl1));
+        assert_eq!(samsung(0x5118).playlists, Some(SplVersion::V2));
+        assert_eq!(samsung(0x511d).playlists, Some(SplVersion::V1));
         assert!(samsung(0x511d).no_property_lists, "all families that it is of count");
         assert_eq!(samsung(0x507d).playlists, None);
         assert_eq!(families.traits_of((1, 1), &device("")), Traits::default());

@@ -24,7 +24,7 @@ mod tags;
 mod times;
 mod tree;
 
-pub use families::{Families, FamilyError, SamsungPlaylists, Traits};
+pub use families::{Families, FamilyError, Traits};
 
 use battery::Gauge;
 pub(crate) use connect::connect;
@@ -266,7 +266,7 @@ async fn capabilities(
     let references =
         refers && formats::ABSTRACT_PLAYLISTS.iter().any(|format| device.playback_formats.contains(format));
     let albums = if refers { session.album_style(albums).await? } else { None };
-    let spl = session.traits.playlists.map(Into::into);
+    let spl = session.traits.playlists;
     let mut types = formats::mime_types(&device.playback_formats);
     let as_anything = device.playback_formats.contains(&FormatCode::UNDEFINED) && !types.is_empty();
     for (plays, kind) in [(session.traits.plays_ogg, "audio/ogg"), (session.traits.plays_flac, "audio/flac")]

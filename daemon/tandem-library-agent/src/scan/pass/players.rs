@@ -1,5 +1,6 @@
 //! Players that lie in a library's folder, mounted there or folders themselves, and those that one of its folders lies
-//! in: what is on one came from a library, so it is no part of it. Else each run would find what the last one has copied, and copy it again.
+//! in: what is on one came from a library, so it is no part of it. Else each run would find what the last one has copied,
+//! and copy it again.
 //!
 //! It looks at no file; what is a player is told by the listing of its folder.
 
