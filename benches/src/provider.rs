@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 15;
 const BUS_NAME: &str = "org.example.DirectoryPlayer";
 /// At least nine tenths of the folder's throughput.
 const AIM: f64 = 1.11;

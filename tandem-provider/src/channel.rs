@@ -3,7 +3,7 @@
 
 use dbus_interfaces::provider::Error;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::{Advice, OFlags, fadvise, fcntl_getfl, fcntl_setfl};
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Seek, Write};
 use std::num::NonZeroU64;
@@ -27,6 +27,12 @@ struct Channel {
 }
 
 impl Channel {
+    /// Has reading and writing return at once where they would wait; whether it does.
+    fn never_blocks(&self) -> bool {
+        let flags = fcntl_getfl(&self.file).map(|flags| flags | OFlags::NONBLOCK);
+        flags.and_then(|flags| fcntl_setfl(&self.file, flags)).is_ok()
+    }
+
     fn wait_for(&self, wanted: PollFlags) -> io::Result<()> {
         let limit = Timespec { tv_sec: PATIENCE.as_secs().cast_signed(), tv_nsec: 0 };
         loop {
@@ -70,12 +76,16 @@ pub struct Source {
     channel: Channel,
     size: u64,
     taken: u64,
+    /// Whether reading can be tried without waiting for bytes first.
+    never_blocks: bool,
     failure: Option<Error>,
 }
 
 impl Source {
     pub(crate) fn new(fd: OwnedFd, size: u64, released: Arc<PipeReader>) -> Self {
-        Self { channel: Channel { file: File::from(fd), released }, size, taken: 0, failure: None }
+        let channel = Channel { file: File::from(fd), released };
+        let never_blocks = channel.never_blocks();
+        Self { channel, size, taken: 0, never_blocks, failure: None }
     }
 
     /// How many bytes it gives.
@@ -93,7 +103,7 @@ impl Source {
         let mut piece = vec![0; PIECE.min(usize::try_from(self.size).unwrap_or(PIECE)).max(1)];
         let (mut begun, mut written) = (file.stream_position()?, file.stream_position()?);
         loop {
-            let read = self.read(&mut piece)?;
+            let read = self.fill(&mut piece)?;
             file.write_all(&piece[..read])?;
             written += read as u64;
             if written - begun >= WRITTEN_AT_ONCE || read == 0 {
@@ -105,6 +115,18 @@ impl Source {
                 return Ok(());
             }
         }
+    }
+
+    /// As many bytes as are wanted, or as are left: few large pieces cost a file system less than many small ones.
+    fn fill(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < piece.len() {
+            match self.read(&mut piece[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        Ok(filled)
     }
 
     /// Looks that all was taken and that nothing more comes.
@@ -129,10 +151,13 @@ impl Source {
     }
 
     fn next(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut wait = !self.never_blocks;
         loop {
-            self.channel.wait_for(PollFlags::IN)?;
+            if wait {
+                self.channel.wait_for(PollFlags::IN)?;
+            }
             match self.channel.file.read(buffer) {
-                Err(error) if again(&error) => {}
+                Err(error) if again(&error) => wait = true,
                 other => return other,
             }
         }
@@ -175,11 +200,10 @@ pub struct Sink {
 
 impl Sink {
     pub(crate) fn new(fd: OwnedFd, released: Arc<PipeReader>) -> Self {
+        let channel = Channel { file: File::from(fd), released };
         // a pipe that can be written takes at least 4096 bytes; as many as it has room for only when it doesn't block
-        let flags = rustix::fs::fcntl_getfl(&fd).map(|flags| flags | rustix::fs::OFlags::NONBLOCK);
-        let never_blocks = flags.and_then(|flags| rustix::fs::fcntl_setfl(&fd, flags)).is_ok();
-        let piece = if never_blocks { PIECE } else { 4096 };
-        Self { channel: Channel { file: File::from(fd), released }, piece, written: 0, failure: None }
+        let piece = if channel.never_blocks() { PIECE } else { 4096 };
+        Self { channel, piece, written: 0, failure: None }
     }
 
     pub(crate) fn written(&self) -> u64 {
@@ -243,6 +267,28 @@ mod tests {
         assert_eq!(short.read_to_string(&mut text).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         let other = Error::Failed("the device's word".to_owned());
         assert!(matches!(short.failure_or(other), Error::InvalidArgument(text) if text.contains("2 of 3")));
+    }
+
+    #[test]
+    fn a_file_gets_all_of_it_however_it_comes() {
+        let bytes: Vec<u8> = (0..3 * PIECE + 7).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let sent = bytes.clone();
+        let sending = std::thread::spawn(move || {
+            for piece in sent.chunks(10_000) {
+                (&ours).write_all(piece).unwrap();
+            }
+        });
+        let (released, _held) = io::pipe().unwrap();
+        let mut source = Source::new(theirs.into(), bytes.len() as u64, Arc::new(released));
+        let mut file = tempfile::tempfile().unwrap();
+        source.copy_to(&mut file).unwrap();
+        sending.join().unwrap();
+        assert_eq!(source.finish().unwrap(), bytes.len() as u64);
+        file.rewind().unwrap();
+        let mut written = Vec::new();
+        file.read_to_end(&mut written).unwrap();
+        assert!(written == bytes);
     }
 
     #[test]
