@@ -41,8 +41,8 @@ pub(crate) struct Node {
     pub(crate) home: String,
     /// Its lasting id.
     pub(crate) id: u64,
-    /// The title that the device was told.
-    pub(crate) title: String,
+    /// The title that the device was told, where that is known.
+    pub(crate) title: Option<String>,
 }
 
 /// All names on a device.
@@ -273,7 +273,7 @@ impl Device {
             self.check_ours(&key, "overwritten");
         }
         let owner = Owner::Tandem(self.writer);
-        let (home, title, id) = (String::new(), String::new(), self.next_id());
+        let (home, title, id) = (String::new(), Some(String::new()), self.next_id());
         if self.flavour.is_atomic() {
             self.unkept.insert(id);
         }

@@ -219,7 +219,9 @@ impl Look<'_> {
 
     /// Whether the device has the song with its bytes, or with other tags that it was told apart from them.
     fn is_as_in_library(&self, entry: &Entry, song: &Song) -> bool {
-        let is_told = |title: &str| self.device.flavour.takes_tags() && title == song.title;
+        let is_song = |title: &str| title == song.title;
+        let is_told =
+            |title: &Option<String>| self.device.flavour.takes_tags() && title.as_deref().is_none_or(is_song);
         entry.hash == hash(&song.bytes)
             || self.shelf.music_of(entry.hash) == Some(song.music)
                 && self.device.file(entry.path.as_str()).is_some_and(|node| is_told(&node.title))

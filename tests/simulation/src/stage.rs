@@ -75,7 +75,8 @@ impl Stage {
                 // shorter ones than what tells contents apart would not be of the same length
                 let may_be_in_flight = device.may_be_in_flight(&key) && device.flavour != Flavour::Exact;
                 if bytes.len() == device.tree.files[&key].bytes.len() && !may_be_in_flight {
-                    device.change(&key, Some(bytes), Some(HOUR));
+                    // by more than summer time: what tells nothing else of an edit could be told by nobody
+                    device.change(&key, Some(bytes), Some(3 * HOUR));
                 }
             }
             UserEdit::Touch(file) => {
@@ -111,6 +112,8 @@ impl Stage {
                 if let Some(mut backup) = device.backup.clone() {
                     for node in backup.files.values_mut().filter(|node| node.owner != Owner::User) {
                         node.owner = Owner::Either;
+                        // beside the same bytes and time older tags can't be seen
+                        node.title = None;
                     }
                     backup.folders.values_mut().for_each(|folder| folder.1 = None);
                     device.replace_all(backup);
@@ -172,7 +175,7 @@ impl Device {
             // or as what has become of the file that was about to be replaced
             self.excused_names.insert(key.clone());
         }
-        let (home, title, id) = (path.to_owned(), String::new(), self.next_id());
+        let (home, title, id) = (path.to_owned(), Some(String::new()), self.next_id());
         let node = Node { path: path.to_owned(), bytes, modified_ns, owner, home, id, title };
         self.tree.files.insert(key, node);
     }

@@ -79,7 +79,7 @@ impl Device {
         let (facts, persistent_id) = (self.facts(node), self.persistent_id(node));
         let key = self.key(path);
         if let Some(node) = self.tree.files.get_mut(&key) {
-            node.title = request.tags.title.to_string();
+            node.title = Some(request.tags.title.to_string());
         }
         if std::mem::take(&mut self.lies) {
             self.spoil(path);
@@ -104,7 +104,7 @@ impl Device {
         let is_told = way == Way::Whole || self.random.once_in(2);
         let node = self.tree.files.get_mut(&key).ok_or_else(|| PlayerError::NotFound(path.to_owned()))?;
         if is_told {
-            node.title = tags.title.to_string();
+            node.title = Some(tags.title.to_string());
             if gives_time {
                 node.modified_ns = now;
             }

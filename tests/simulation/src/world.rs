@@ -481,7 +481,7 @@ impl World {
         let is_gone = |entry: &Entry| device.place_of(entry).is_none();
         // what was changed and moved away can't be told from what is gone
         let is_away = |entry: &Entry| {
-            let is_other = |node: &Node| hash(&node.bytes) != entry.hash;
+            let is_other = |node: &Node| hash(&node.bytes) != entry.hash || device.facts(node) != entry.facts;
             device.file(entry.path.as_str()).is_none() && device.place_of(entry).is_none_or(is_other)
         };
         if !pending.is_empty() || present.iter().all(|entry| is_away(entry)) {

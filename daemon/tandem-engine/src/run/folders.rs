@@ -24,6 +24,17 @@ impl MadeFolders {
         if self.0.is_empty() { Vec::new() } else { vec![Correction::MadeFolders(self.0.clone())] }
     }
 
+    /// Whether this is one of them.
+    pub(crate) fn contains(&self, folder: &DevicePath) -> bool {
+        self.0.contains(folder)
+    }
+
+    /// Hands out those that files at these paths don't need.
+    pub(crate) fn without<'a>(&mut self, paths: impl Iterator<Item = &'a DevicePath>) -> Vec<DevicePath> {
+        let needed: HashSet<&str> = paths.flat_map(DevicePath::ancestors).collect();
+        self.0.extract_if(.., |folder| !needed.contains(folder.as_str())).collect()
+    }
+
     /// Forgets those that were not made after all: somebody else was faster, or no file came. What is wanted `still`, by
     /// files that were begun meanwhile, is left to those.
     pub(crate) async fn forget_others(

@@ -214,6 +214,8 @@ async fn write(
             Err(error) if error.ends_run() && error != PlayerError::Cancelled => return Err(error.into()),
             Err(error) => error,
         };
+        // that the temporary name is free has to last before it is forgotten
+        prepared.storage.settle(vec![temporary.clone()]).await?;
         let outcome = ours::failed_write(&*prepared.storage, &path, replaces.is_some(), intent).await?;
         prepared.journal.commit(vec![outcome], Vec::new()).await?;
         match failure {
@@ -282,6 +284,8 @@ async fn delete(
         Err(error) => {
             let message = format!("`{}` could not be deleted: {error}", entry.path);
             results.fail(observer, "", error.item_error(), message).await;
+            // it may have been aside, and is back for good before that is forgotten
+            prepared.storage.settle(vec![entry.path.clone()]).await?;
             Outcome::Abandoned { intent }
         }
     };

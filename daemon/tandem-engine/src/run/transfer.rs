@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tandem_model::error::{LibraryError, StoreError};
 use tandem_model::id::TrackId;
 use tandem_model::library::{Library, OpenedTrack};
-use tandem_model::manifest::{Entry, Intent, Manifest, Origin, Outcome};
+use tandem_model::manifest::{Correction, Entry, Intent, Manifest, Origin, Outcome};
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 
@@ -71,14 +71,15 @@ pub(crate) async fn carry_out(
         observer,
         results,
         outcomes: Vec::new(),
+        vain: Vec::new(),
         again: Vec::new(),
         full_above: u64::MAX,
         opened: None,
         verify,
     };
     let end = course.carry_out(steps.into()).await;
-    let outcomes = std::mem::take(&mut course.outcomes);
-    let recorded = course.prepared.journal.commit(outcomes, Vec::new()).await;
+    let (outcomes, vain) = (std::mem::take(&mut course.outcomes), course.forget_vain());
+    let recorded = course.prepared.journal.record(vain, outcomes, Vec::new()).await;
     course.observer.progress.send_modify(|progress| progress.current = None);
     end?;
     recorded?;
@@ -150,6 +151,8 @@ struct Course<'a> {
     results: &'a mut Results,
     /// Done on the device for good, not yet recorded.
     outcomes: Vec<Outcome>,
+    /// Folders that were recorded for steps that were not begun. Whoever makes them now, they are not ours.
+    vain: Vec<DevicePath>,
     /// Files that lost their name to somebody else's while they were sent: they are sent once more.
     again: Vec<Item>,
     /// The device had no space for a file of this size.
@@ -226,9 +229,11 @@ impl Course<'_> {
         let names: Vec<DevicePath> = steps.iter().map(|_| self.prepared.names.next()).collect();
         let intents = steps.iter().zip(&names).map(|(step, name)| self.intent(step, name)).collect();
         let outcomes = std::mem::take(&mut self.outcomes);
-        let numbers = self.prepared.journal.record(folders.intended(), outcomes, intents).await?;
+        let corrections = [self.forget_vain(), folders.intended()].concat();
+        let numbers = self.prepared.journal.record(corrections, outcomes, intents).await?;
         batch.folders = folders;
         let mut end = Ok(());
+        let mut begun = 0;
         for (slot, ((step, temporary), intent)) in steps.iter().zip(names).zip(numbers).enumerate() {
             if end.is_ok() && batch.undone.is_empty() && self.would_wait(step, batch) {
                 batch.undone.extend_from_slice(&steps[slot..]);
@@ -238,6 +243,7 @@ impl Course<'_> {
                 self.outcomes.push(Outcome::Abandoned { intent });
                 continue;
             }
+            begun = slot + 1;
             let following = steps.get(slot + 1).or(after);
             end = match step {
                 Step::Delete(entry) => self.delete(*entry, temporary, intent, batch).await,
@@ -260,7 +266,14 @@ impl Course<'_> {
                 }
             };
         }
+        self.vain.extend(batch.folders.without(steps[..begun].iter().filter_map(Step::written)));
         end
+    }
+
+    /// The correction for folders that were recorded in vain.
+    fn forget_vain(&mut self) -> Vec<Correction> {
+        let vain = std::mem::take(&mut self.vain);
+        if vain.is_empty() { Vec::new() } else { vec![Correction::ForgetFolders(vain)] }
     }
 
     fn intent(&self, step: &Step, name: &DevicePath) -> Intent {

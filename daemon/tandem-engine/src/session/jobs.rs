@@ -93,8 +93,8 @@ pub(crate) struct Created {
 }
 
 /// Makes a partnership: chooses the playlists, records it, then marks the device. A record whose mark could not be
-/// written is taken back. A cut between the two leaves a whole partnership: the old mark is known to have ended, and the
-/// next run puts ours in its place. The player stays open.
+/// written is taken back. A cut between the two leaves a whole partnership, and so does a record that can't be taken back:
+/// the old mark is known to have ended, and the next run puts ours in its place. The player stays open.
 pub(crate) async fn create_partnership(
     bench: Bench,
     owner: Uid,
@@ -109,7 +109,7 @@ pub(crate) async fn create_partnership(
     let (library, playlists) = chosen.map_err(stopped)??;
     // nor must a device that is locked
     let player = unless_cancelled(&transfer, bench.open()).await.map_err(stopped)??;
-    let made = async {
+    let made: Result<(), RequestError> = async {
         if bench.ledger.device(&bench.device).is_none() {
             // it couldn't be looked at when it came
             look(&bench, &*player, None).await?;
@@ -131,19 +131,25 @@ pub(crate) async fn create_partnership(
             makes_mark,
         };
         bench.ledger.change(|record| create(record, creation)).await?;
-        let marked = player.set_mark(mark).await;
-        if marked.is_ok() {
+        let Err(unmarked) = player.set_mark(mark).await else {
             settle_ended(&bench, &*player).await;
-        } else {
-            let take_back = |record: &mut Partnerships| {
-                take_back(record, &bench.device, &before, makes_mark);
+            return Ok(());
+        };
+        let take_back = |record: &mut Partnerships| {
+            take_back(record, &bench.device, &before, makes_mark);
+            Ok(())
+        };
+        match bench.ledger.change(take_back).await {
+            Ok(()) => Err(unmarked.into()),
+            Err(kept) => {
+                // what is recorded is made, and nobody is told otherwise
+                warn!("the device has no mark, which the next run sets ({unmarked}); its partnership stays: {kept}");
                 Ok(())
-            };
-            bench.ledger.change(take_back).await?;
+            }
         }
-        Ok::<(), RequestError>(marked?)
-    };
-    if let Err(error) = made.await {
+    }
+    .await;
+    if let Err(error) = made {
         release(&*player).await;
         return Err(error);
     }

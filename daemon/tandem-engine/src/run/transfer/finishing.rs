@@ -189,6 +189,7 @@ impl Course<'_> {
     /// nothing is: the next run looks at each file.
     pub(super) async fn take_in(&mut self, finished: Finished, begun: &MadeFolders) -> Result<(), RunError> {
         let Finished { files, outcomes, folders, made, is_lost } = finished;
+        self.vain.retain(|folder| !folders.contains(folder));
         let files = files?;
         self.outcomes.extend(outcomes);
         let mut end = Ok(());

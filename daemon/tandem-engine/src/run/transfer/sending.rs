@@ -73,6 +73,8 @@ impl Course<'_> {
             }
             Err(error) if error.ends_run() => Err(error.into()),
             Err(error) => {
+                // it may have been aside, and is back for good before that is forgotten
+                batch.touched.push(entry.path.clone());
                 batch.outcomes.push(Outcome::Abandoned { intent });
                 let media = match &entry.origin {
                     Origin::Track(uri) => uri.0.to_string(),
