@@ -220,6 +220,10 @@ async fn what_counts_as_done_was_kept_by_the_device() {
     storage.object(&path("Music/A/a.mp3")).delete(now, path(TEMPORARY)).await.unwrap();
     storage.flush().await.unwrap();
     assert_eq!(unkept(), 0, "what was deleted");
+    let flushes = device.lock().unwrap().flushes;
+    assert!(storage.object(&path("Music/A/a.mp3")).facts().await.unwrap().is_none());
+    storage.flush().await.unwrap();
+    assert_eq!(device.lock().unwrap().flushes, flushes, "nothing was done since");
     check(&device.lock().unwrap(), "nothing");
 }
 

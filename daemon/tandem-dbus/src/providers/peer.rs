@@ -8,11 +8,11 @@ use super::link::{Limit, Link, QUICK, SLOW};
 use super::tree::Known;
 use dbus_interfaces::provider::{DEVICE, OBJECT, STORAGE};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
 use tandem_model::player::ahead::Ahead;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use zbus::OwnedObjectPath;
 use zbus::wire::DynamicDeserialize;
@@ -25,6 +25,28 @@ const FLUSH: (&str, &str) = (DEVICE, "Flush");
 const RENAME_ALL: (&str, &str) = (DEVICE, "RenameAll");
 const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 
+/// Members that change nothing which would have to be kept.
+const QUESTIONS: [&str; 9] = [
+    "EnumStorage",
+    "EnumStorageWithMetadata",
+    "FindStorage",
+    "GetAll",
+    "GetParent",
+    "GetProperty",
+    "GetSpecifiedMetadata",
+    "Introspect",
+    "ReadOnClearChannel",
+];
+
+/// Counts a call that may have changed something when it ends, however that is.
+struct Change<'a>(&'a AtomicU64);
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// A provider's side of an open device.
 pub(super) struct Peer {
     pub(super) link: Link,
@@ -33,6 +55,10 @@ pub(super) struct Peer {
     pub(super) device: OwnedObjectPath,
     /// Whether the device keeps what was answered for only with the next `Flush`.
     pub(super) keeps_later: AtomicBool,
+    /// Calls that may have changed something.
+    changes: AtomicU64,
+    /// How many of them had ended when the device was last told to keep them, if it does.
+    kept: Mutex<Option<u64>>,
     /// Whether it renames several files by one call.
     pub(super) renames_all: AtomicBool,
     /// One for each transfer that may be unanswered.
@@ -50,6 +76,8 @@ impl Peer {
             root,
             device,
             keeps_later,
+            changes: AtomicU64::default(),
+            kept: Mutex::default(),
             renames_all,
             transfers: Arc::new(Semaphore::new(MOST_UNANSWERED)),
             ahead: Arc::default(),
@@ -74,6 +102,8 @@ impl Peer {
         B: serde::Serialize + zbus::DynamicType,
         R: for<'d> DynamicDeserialize<'d>,
     {
+        let is_question = QUESTIONS.contains(&member.1) || member == FLUSH;
+        let _change = (!is_question).then(|| Change(&self.changes));
         self.link.call(object, member, body, limit).await
     }
 
@@ -102,8 +132,15 @@ impl Peer {
         if !self.keeps_later.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let flushed = self.call(&self.device, FLUSH, &(), SLOW).await;
-        flushed.map_err(|fault| fault.told("having the device keep what was sent", "the device"))
+        // whoever comes meanwhile waits: what it did may be what is being kept
+        let mut kept = self.kept.lock().await;
+        let changes = self.changes.load(Ordering::Relaxed);
+        if *kept != Some(changes) {
+            let flushed = self.call::<_, ()>(&self.device, FLUSH, &(), SLOW).await;
+            flushed.map_err(|fault| fault.told("having the device keep what was sent", "the device"))?;
+            *kept = Some(changes);
+        }
+        Ok(())
     }
 
     /// What an object says that it has; nothing where it can't be introspected.

@@ -71,6 +71,7 @@ impl Device {
         match member {
             "EnumStorage" => Ok(Answer::Objects(vec![STORAGE_NODE])),
             "Flush" if self.keeps_later => {
+                self.flushes += 1;
                 self.unkept = 0;
                 self.unkept_bytes.clear();
                 Ok(Answer::Nothing)
