@@ -9,7 +9,7 @@ use super::ours::{self, can_be, clear};
 use super::temporary::short_name;
 use std::sync::Arc;
 use tandem_model::library::{Library, Resolved};
-use tandem_model::manifest::{Entry, EntryState, Intent, Origin, Outcome};
+use tandem_model::manifest::{Correction, Entry, EntryState, Intent, Origin, Outcome};
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 use tandem_model::player::{ObjectFacts, Storage, Transfer};
@@ -58,6 +58,11 @@ pub(crate) async fn recover(
         transfer: Arc::new(Transfer::default()),
         paths: Vec::with_capacity(pending.len()),
     };
+    let written = |(_, what): &(i64, Intent)| match what {
+        Intent::Write { path, .. } => Some(path.clone()),
+        Intent::Delete { .. } | Intent::UpdateMetadata { .. } => None,
+    };
+    let written: Vec<DevicePath> = pending.iter().filter_map(written).collect();
     for (intent, what) in pending {
         let known = |id: i64| entries.iter().find(|entry| entry.id == id);
         let what = under_its_name(storage, what).await?;
@@ -79,8 +84,12 @@ pub(crate) async fn recover(
             Intent::UpdateMetadata { entry, .. } => recovery.updated(intent, known(entry)).await?,
         });
     }
+    // folders that were recorded for these files and aren't there: whoever makes them now, they are not ours
+    let missing = if written.is_empty() { Vec::new() } else { storage.missing_folders(written).await? };
+    recovery.paths.extend_from_slice(&missing);
     storage.settle(recovery.paths).await?;
-    journal.commit(outcomes, Vec::new()).await?;
+    let corrections = if missing.is_empty() { Vec::new() } else { vec![Correction::ForgetFolders(missing)] };
+    journal.record(corrections, outcomes, Vec::new()).await?;
     Ok(true)
 }
 
