@@ -108,6 +108,8 @@ pub struct Capabilities {
     pub albums: Option<AlbumStyle>,
     /// Whether the device itself keeps the user's name for it.
     pub holds_friendly_name: bool,
+    /// Whether no two files on it may have the same name, whatever folders they are in.
+    pub unique_file_names: bool,
 }
 
 /// Space on a storage, in bytes.

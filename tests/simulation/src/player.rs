@@ -173,6 +173,7 @@ fn capabilities(flavour: Flavour) -> Capabilities {
         }),
         albums: None,
         holds_friendly_name: false,
+        unique_file_names: false,
     }
 }
 

@@ -213,6 +213,7 @@ impl Session {
             playlists: formats::playlist_style(references, listed, playlists),
             albums: None,
             holds_friendly_name,
+            unique_file_names: false,
             formats: types,
         })
     }

@@ -255,7 +255,7 @@ fn place(
     if writes.is_empty() {
         return Vec::new();
     }
-    let mut namer = Namer::new(input.entries.iter().map(|entry| &entry.path));
+    let mut namer = Namer::for_tracks(input.entries.iter().map(|entry| &entry.path), input.capabilities);
     let cluster = input.space.cluster.max(1);
     let freed: u64 =
         deletions.iter().map(|deletion| taken(input.entries[deletion.entry].facts.size, input.space)).sum();

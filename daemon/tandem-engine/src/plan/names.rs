@@ -90,17 +90,31 @@ pub(crate) fn numbered(path: &DevicePath, number: u32) -> DevicePath {
 /// Hands out paths that differ from all that are taken, and uses one spelling for each folder.
 pub(crate) struct Namer {
     taken: HashSet<String>,
+    /// Names alone, where no two files may share one.
+    names: Option<HashSet<String>>,
     folders: HashMap<String, String>,
     /// The last track's artist and album as they are tagged, and its folder: the next one is mostly of the same album.
     last: Option<([String; 2], String)>,
 }
 
 impl Namer {
-    /// A namer that knows these paths as taken.
+    /// A namer for a folder's files that knows these paths as taken.
     pub(crate) fn new<'a>(taken: impl Iterator<Item = &'a DevicePath>) -> Self {
-        let mut namer = Self { taken: HashSet::new(), folders: HashMap::new(), last: None };
+        Self::with_names(None, taken)
+    }
+
+    /// A namer for the tracks on a player that knows these paths as taken.
+    pub(crate) fn for_tracks<'a>(
+        taken: impl Iterator<Item = &'a DevicePath>,
+        capabilities: &Capabilities,
+    ) -> Self {
+        Self::with_names(capabilities.unique_file_names.then(HashSet::new), taken)
+    }
+
+    fn with_names<'a>(names: Option<HashSet<String>>, taken: impl Iterator<Item = &'a DevicePath>) -> Self {
+        let mut namer = Self { taken: HashSet::new(), names, folders: HashMap::new(), last: None };
         for path in taken {
-            namer.taken.insert(fold(path.as_str()));
+            namer.take(path);
             for folder in path.ancestors() {
                 namer.folders.entry(fold(folder)).or_insert_with(|| folder.to_owned());
             }
@@ -131,18 +145,28 @@ impl Namer {
         folder
     }
 
+    /// Takes a path, unless it is taken.
+    fn take(&mut self, path: &DevicePath) -> bool {
+        let folded = fold(path.as_str());
+        match &mut self.names {
+            Some(_) if self.taken.contains(&folded) => false,
+            Some(names) => names.insert(fold(path.name())) && self.taken.insert(folded),
+            None => self.taken.insert(folded),
+        }
+    }
+
     /// A path for this name in that folder (empty: the root), numbered if the name is taken.
     pub(crate) fn claim(&mut self, folder: &str, name: &str) -> DevicePath {
         let separator = if folder.is_empty() { "" } else { "/" };
         let plain = DevicePath::parse(&format!("{folder}{separator}{name}"))
             .expect("legal names hold no slash and are neither empty nor dots, and folders are made of such");
-        if self.taken.insert(fold(plain.as_str())) {
+        if self.take(&plain) {
             return plain;
         }
         let mut number = 2;
         loop {
             let path = numbered(&plain, number);
-            if self.taken.insert(fold(path.as_str())) {
+            if self.take(&path) {
                 return path;
             }
             number += 1;
@@ -224,6 +248,17 @@ mod tests {
         assert_eq!(namer.claim("music", "song.mp3").as_str(), "music/song (3).mp3");
         assert_eq!(namer.claim("", "\u{c9}.mp3").as_str(), "\u{c9}.mp3");
         assert_eq!(namer.claim("", "e\u{301}.mp3").as_str(), "e\u{301} (2).mp3");
+    }
+
+    #[test]
+    fn where_names_are_unique_folders_do_not_tell_them_apart() {
+        let there = [DevicePath::parse("Music/A/One/Intro.mp3").unwrap()];
+        let capabilities =
+            Capabilities { unique_file_names: true, ..crate::plan::properties::capabilities() };
+        let mut namer = Namer::for_tracks(there.iter(), &capabilities);
+        assert_eq!(namer.claim("Music/A/Two", "intro.mp3").as_str(), "Music/A/Two/intro (2).mp3");
+        assert_eq!(namer.claim("Music/B", "Intro.mp3").as_str(), "Music/B/Intro (3).mp3");
+        assert_eq!(namer.claim("Music/B", "Other.mp3").as_str(), "Music/B/Other.mp3");
     }
 
     proptest! {

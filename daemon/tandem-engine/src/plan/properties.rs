@@ -71,6 +71,7 @@ pub(crate) fn capabilities() -> Capabilities {
         }),
         albums: None,
         holds_friendly_name: false,
+        unique_file_names: false,
     }
 }
 

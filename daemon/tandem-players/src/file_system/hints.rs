@@ -116,6 +116,7 @@ impl Hints {
             playlists: self.playlist_style(),
             albums: None,
             holds_friendly_name: false,
+            unique_file_names: false,
         }
     }
 

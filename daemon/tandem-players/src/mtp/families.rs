@@ -78,6 +78,8 @@ pub struct Traits {
     pub no_references: bool,
     /// It reads playlists from Samsung's own files alone.
     pub playlists: Option<SplVersion>,
+    /// No two files on it may have the same name, whatever folders they are in.
+    pub unique_file_names: bool,
     /// Width and height of an album's picture can be told, and crash it.
     pub no_cover_dimensions: bool,
     /// Code and transaction of data containers hold junk.
@@ -105,6 +107,7 @@ impl Traits {
             plays_flac: self.plays_flac || other.plays_flac,
             no_references: self.no_references || other.no_references,
             playlists: other.playlists.or(self.playlists),
+            unique_file_names: self.unique_file_names || other.unique_file_names,
             no_cover_dimensions: self.no_cover_dimensions || other.no_cover_dimensions,
             ignore_data_headers: self.ignore_data_headers || other.ignore_data_headers,
             no_battery_level: self.no_battery_level || other.no_battery_level,
@@ -270,6 +273,7 @@ mod tests {
         assert_eq!(samsung(0x511d).playlists, Some(SplVersion::V1));
         assert!(samsung(0x511d).no_property_lists, "all families that it is of count");
         assert_eq!(samsung(0x507d).playlists, None);
+        assert!(samsung(0x5121).unique_file_names && !samsung(0x511d).unique_file_names);
         assert_eq!(families.traits_of((1, 1), &device("")), Traits::default());
     }
 

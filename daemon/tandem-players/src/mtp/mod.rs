@@ -290,6 +290,7 @@ async fn capabilities(
         albums,
         holds_friendly_name: session.has_property(FRIENDLY_NAME)
             && session.initiator.supports(OperationCode::SET_DEVICE_PROP_VALUE),
+        unique_file_names: session.traits.unique_file_names,
     };
     Ok((capabilities, ours))
 }
