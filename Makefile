@@ -197,7 +197,7 @@ in_vm = as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
 packages_bench = $(packages_build) dbus rsync
 
 .PHONY: bench
-bench: ## speed and memory against other tools, as a table (BENCH= names some of: start scan step copy provider engine mtp; TMPDIR= where)
+bench: ## speed and memory against other tools, as a table (BENCH= names some of: start scan step copy provider engine answers mtp; TMPDIR= where)
 	@$(call install_packages,$(packages_bench))
 	@$(MAKE) --no-print-directory build PROFILE=release
 	$(CARGO) build --locked --release -p benches

@@ -3,6 +3,7 @@
 //!
 //! `make bench` builds and runs it; `TMPDIR` says on which file system. Names of measures after it select some of them.
 
+mod answers;
 mod copy;
 mod engine;
 mod figures;
@@ -47,6 +48,9 @@ async fn main() {
     }
     if is_wanted("engine") {
         engine::measure(&mut table).await;
+    }
+    if is_wanted("answers") {
+        answers::measure(&mut table).await;
     }
     if is_wanted("mtp") {
         mtp::measure(&mut table, TRACKS).await;
