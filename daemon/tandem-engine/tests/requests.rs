@@ -8,9 +8,12 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::{OWNER, World};
+use tandem_model::device::Status;
 use tandem_model::error::RequestError;
 use tandem_model::event::EngineEvent;
-use tandem_model::id::{DeviceId, PlaylistId};
+use tandem_model::id::{DeviceId, Guid, PlaylistId};
+use tandem_model::partnership::PartnershipStore;
+use tandem_model::presence::Presence;
 use tokio::time::timeout;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -184,4 +187,44 @@ async fn a_mark_that_was_there_before_stays_with_its_file() {
     world.engine.delete_partnership(&device, true).await.unwrap();
     world.wait_for(|event| matches!(event, EngineEvent::DeletePartnershipComplete { .. })).await;
     assert!(world.player("player").join("WMPInfo.xml").exists());
+}
+
+#[tokio::test]
+async fn a_device_that_could_not_be_looked_at_is_before_it_is_called_partnered() {
+    let (world, device) = partnered().await;
+    let mut world = world.restart().await;
+    let folder = world.player("player");
+    let kept = world.player("kept");
+    std::fs::rename(&folder, &kept).unwrap();
+    world.presence(Presence::Arrived(world.arrival("player"))).await;
+    world.wait_for(|event| matches!(event, EngineEvent::Connected(_))).await;
+    let playlists = || Some(vec![PlaylistId("P".to_owned())]);
+    let is_made = |event: &EngineEvent| matches!(event, EngineEvent::CreatePartnershipComplete { .. });
+    // as long as it can't be looked at, nobody knows whose it is
+    world.engine.create_partnership(&device, OWNER, playlists()).await.unwrap();
+    let made = world.wait_for(is_made).await;
+    assert!(matches!(&made, EngineEvent::CreatePartnershipComplete { result: Err(_), .. }), "{made:?}");
+    // another computer has taken it meanwhile
+    std::fs::rename(&kept, &folder).unwrap();
+    let before = world.engine.snapshot(&device).unwrap().partnership;
+    let record = tandem_store::PartnershipFile::new(world.dir.path().join("state")).load().unwrap();
+    let mark = format!(
+        "<DeviceInfo>\r\n    <WMP DeviceID=\"{}\" RelationshipID=\"{}\"/>\r\n</DeviceInfo>\r\n",
+        record.devices[0].guid,
+        Guid(77)
+    );
+    std::fs::File::create(folder.join("WMPInfo.xml"))
+        .and_then(|mut file| std::io::Write::write_all(&mut file, mark.as_bytes()))
+        .unwrap();
+    world.seen.clear();
+    world.engine.create_partnership(&device, OWNER, playlists()).await.unwrap();
+    let made = world.wait_for(is_made).await;
+    assert!(matches!(&made, EngineEvent::CreatePartnershipComplete { result: Ok(()), .. }), "{made:?}");
+    let statuses = world.seen.iter().filter_map(|event| match event {
+        EngineEvent::StatusChanged(_, status) => Some(*status),
+        _ => None,
+    });
+    assert_eq!(statuses.collect::<Vec<_>>(), [Status::PartnershipAnother, Status::PartnershipExists]);
+    assert_eq!(world.engine.snapshot(&device).unwrap().partnership, before);
+    world.sync(&device).await;
 }

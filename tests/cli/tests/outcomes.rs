@@ -166,3 +166,28 @@ async fn a_preview_of_a_run_that_would_stop_says_so() {
     assert!(ended.stderr.contains("`tandemctl --session set Sansa AllowMassDeletion True`"), "{ended:?}");
     assert!(ended.stdout.contains("Once that is allowed: 1 to copy") && ended.stdout.contains(" 0 left out"));
 }
+
+/// What the daemon says of a device that it has not looked at yet is the record's word, and may be out of date.
+#[tokio::test]
+async fn a_device_that_was_not_looked_at_yet_is_not_called_partnered() {
+    let away = || Device::new("a", "Sansa").partnered(1).with("Connected", false);
+    let fake = one(away()).await;
+    let looked_at = [
+        Step::Set("Connected", true.into()),
+        Step::Set("Status", "partnership-another".into()),
+        Step::Reply,
+        Step::Partnered(true, "", ""),
+    ];
+    fake.script("a", "CreatePartnership", &looked_at);
+    let ended = fake.ctl(&["--json", "partner", "Sansa"]).await;
+    assert_eq!((ended.code, &ended.json()["created"]), (0, &json!(true)), "{ended:?}");
+
+    // it is being looked at, and turns out to be partnered
+    let fake = one(away()).await;
+    let being_looked_at =
+        [Step::Set("Connected", true.into()), Step::Refuse("Initializing", "Sansa is being set up")];
+    fake.script("a", "CreatePartnership", &being_looked_at);
+    let ended = fake.ctl(&["--json", "partner", "Sansa"]).await;
+    assert_eq!((ended.code, &ended.json()["created"]), (0, &json!(false)), "{ended:?}");
+    assert_eq!(fake.calls().len(), 2, "{:?}", fake.calls());
+}

@@ -112,6 +112,8 @@ pub(super) struct Session {
     tasks: JoinSet<Done>,
     /// The task of the job that holds the device.
     job: Option<tokio::task::Id>,
+    /// The device was looked at since it came: what is told of it isn't the record's word alone.
+    looked: bool,
     /// The user wants to take the device away: nothing begins by itself until it comes again.
     ejected: bool,
     watched: Option<Watched>,
@@ -158,6 +160,7 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, context: Context, snapshot: Snapsho
         kept_until: None,
         tasks: JoinSet::new(),
         job: None,
+        looked: false,
         ejected: false,
         watched: None,
         course: Course::default(),

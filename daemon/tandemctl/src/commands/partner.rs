@@ -9,8 +9,15 @@ use crate::output::text::shell_word;
 use crate::select::select;
 use serde_json::json;
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zbus::{ObjectPath, Variant};
+
+/// The status of a device that is partnered with the caller's library.
+const PARTNERED: &str = "partnership-exists";
+
+/// How long a device may take to be found by a daemon that was just started, and how often it is asked.
+const FINDING: Duration = Duration::from_secs(2);
+const ASKED_AGAIN: Duration = Duration::from_millis(200);
 
 /// How long after its acceptance the outcome is asked for, if none was announced. Another program may have made the
 /// same partnership in the meantime, and then none will be.
@@ -37,7 +44,9 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let client = &context.client;
     let device = client.find_device(&args.device.device).await?;
     let proxy = client.device_proxy(&device).await?;
-    if proxy.get_status().await? == "partnership-exists" {
+    // until a device was looked at, only the record says whose it is, and another computer may have taken it since
+    let is_recorded = device.status == PARTNERED;
+    if is_recorded && device.connected {
         check_assigned(context, &device, &args.playlists).await?;
         return report(context, &device, false).await;
     }
@@ -47,7 +56,26 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
 
     let mut interrupt = Interrupt::listen()?;
     let mut events = Events::subscribe(client).await?;
-    events.during(client.ask(&device, "CreatePartnership", &(options,))).await?;
+    let found_until = Instant::now() + FINDING;
+    loop {
+        let asked = events.during(client.ask(&device, "CreatePartnership", &(&options,))).await;
+        let is_away =
+            is_recorded && matches!(&asked, Err(Error::Refused { word, .. }) if word == "NotConnected");
+        if !is_away {
+            asked?;
+            break;
+        }
+        if Instant::now() >= found_until {
+            check_assigned(context, &device, &args.playlists).await?;
+            return report(context, &device, false).await;
+        }
+        tokio::time::sleep(ASKED_AGAIN).await;
+    }
+    if is_recorded && client.device(device.path.clone()).await?.status == PARTNERED {
+        // it was looked at meanwhile, and nothing was to be made
+        check_assigned(context, &device, &args.playlists).await?;
+        return report(context, &device, false).await;
+    }
     loop {
         tokio::select! {
             notice = events.next() => {
@@ -60,7 +88,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
                 return Err(Error::Interrupted(format!("interrupted; `{}` is still being partnered", device.label())));
             }
             () = tokio::time::sleep(PATIENCE) => {
-                if events.during(proxy.get_status()).await? == "partnership-exists" {
+                if events.during(proxy.get_status()).await? == PARTNERED {
                     break;
                 }
             }
@@ -129,12 +157,13 @@ fn outcome(device: &Device, notice: Notice) -> Option<Result<(), Error>> {
 async fn report(context: &Context, device: &Device, created: bool) -> Result<Exit, Error> {
     let device = context.client.device(device.path.clone()).await?;
     let index = device.partnership_index;
+    let by_record = if device.connected { "" } else { ", as far as is known while it is not connected" };
     let line = match (created, index) {
         (true, Some(index)) => {
             format!("{} is partnered with your library, as number {index}.", device.label())
         }
         (true, None) => format!("{} is partnered with your library.", device.label()),
-        (false, _) => format!("{} is partnered with your library already.", device.label()),
+        (false, _) => format!("{} is partnered with your library already{by_record}.", device.label()),
     };
     context
         .output

@@ -28,7 +28,8 @@ impl Session {
                 answer(reply, Ok(self.partnership().is_some() || self.is_creating()));
             }
             Command::CreatePartnership { owner, playlists, reply } => {
-                answer(reply, self.create_partnership(owner, playlists));
+                let accepted = self.create_partnership(owner, playlists).await;
+                answer(reply, accepted);
             }
             Command::DeletePartnership { remove_content, reply } => {
                 self.delete_partnership(remove_content, reply).await;
@@ -105,7 +106,7 @@ impl Session {
 
     async fn arrived(&mut self, arrival: Arrival) {
         self.arrival = Some(arrival);
-        self.ejected = false;
+        (self.looked, self.ejected) = (false, false);
         self.retries = Retries::default();
         self.happen(Event::Arrived).await;
     }
@@ -138,7 +139,7 @@ impl Session {
             .await;
     }
 
-    fn create_partnership(
+    async fn create_partnership(
         &mut self,
         owner: Uid,
         playlists: Option<Vec<PlaylistId>>,
@@ -150,7 +151,7 @@ impl Session {
             Err(RequestError::SyncInProgress(_)) if ours => return Ok(()),
             admitted => admitted?,
         }
-        if ours {
+        if ours && self.looked {
             return Ok(());
         }
         let trial = Creation {
@@ -167,6 +168,10 @@ impl Session {
         self.admit_to_line()?;
         self.ejected = false;
         self.wait(Waiting::Create { owner, playlists });
+        if !self.looked {
+            // the record alone doesn't know whose it is by now
+            self.happen(Event::LookAgain).await;
+        }
         Ok(())
     }
 

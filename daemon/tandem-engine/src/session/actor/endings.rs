@@ -121,6 +121,7 @@ impl Session {
         let partnership = self.partnership();
         let verify = self.context.parts.options.verify;
         let failure = found.as_ref().err().cloned();
+        self.looked = failure.is_none();
         let status = match &found {
             Ok(found) => found.status,
             Err(RequestError::ManualDevice(..)) => Status::ManualDevice,
@@ -237,6 +238,7 @@ impl Session {
             result = Err(RequestError::NotConnected(self.publisher.snapshot().friendly_name.clone()));
         }
         if result.is_ok() {
+            self.looked = true;
             let known = self.context.ledger.device(&self.device);
             let partnership = self.partnership();
             let verify = self.context.parts.options.verify;

@@ -160,8 +160,12 @@ impl Session {
             match (waiting, self.partnership()) {
                 (Waiting::Create { owner, .. }, Some(now)) if self.has_partnership_of(owner, &now) => {
                     let device = self.device.clone();
-                    let event = EngineEvent::CreatePartnershipComplete { device, result: Ok(()) };
-                    self.publisher.announce(event).await;
+                    let name = &self.publisher.snapshot().friendly_name;
+                    let unseen = || {
+                        format!("{name} can't be looked at, so it isn't known whose it is; plug it in again")
+                    };
+                    let result = if self.looked { Ok(()) } else { Err(RequestError::Failed(unseen())) };
+                    self.publisher.announce(EngineEvent::CreatePartnershipComplete { device, result }).await;
                 }
                 (Waiting::Delete { partnership, remove, reply }, now) => {
                     match now.filter(|now| now.owner == partnership.owner) {
