@@ -2,13 +2,13 @@
 //! tells it. It looks at names on the device and changes nothing.
 
 use crate::plan::albums::{self, AlbumChanges};
-use crate::plan::names::numbered;
+use crate::plan::names::{TakenNames, numbered};
 use crate::plan::playlists::Place;
 use crate::plan::{Deletion, LeftOut, MetadataUpdate, TrackWrite, guard, round_up, taken};
 use crate::run::error::RunError;
-use crate::run::playlists::{self, PlaylistChanges, PlaylistFile};
+use crate::run::playlists::{self, LeftList, PlaylistChanges, PlaylistFile};
 use crate::run::prepare::Prepared;
-use crate::run::transfer::{NAME_TRIES, on_device};
+use crate::run::transfer::{NAME_TRIES, on_device, used_names};
 use std::collections::{HashMap, HashSet};
 use tandem_model::manifest::{Entry, EntryState, Origin};
 use tandem_model::path::DevicePath;
@@ -48,7 +48,7 @@ impl Action {
 pub struct PreviewItem {
     /// What would be done.
     pub action: Action,
-    /// The media's URI; empty for a playlist or an album.
+    /// The media's URI; empty for a playlist or an album, but one that stays as the user has changed it.
     pub media: String,
     /// Where on the device; empty for what is left out. Without media either, it is the whole run that would stop.
     pub destination: String,
@@ -125,9 +125,11 @@ async fn foresee(prepared: &Prepared) -> Result<Foreseen, RunError> {
         None => PlaylistChanges::default(),
     };
     let albums = albums::changes(library, entries, can.albums.as_ref(), &places, &prepared.covers);
+    // lists are named when the tracks have their names, and albums after them
     let fresh = playlists.fresh.iter().filter(|file| file.replaces.is_none()).map(|file| &file.path);
+    names.look(storage, fresh.cloned().collect()).await?;
     let objects = albums.fresh.iter().filter(|album| album.replaces.is_none()).map(|album| &album.path);
-    names.look(storage, fresh.chain(objects).cloned().collect()).await?;
+    names.look(storage, objects.cloned().collect()).await?;
     Ok(Foreseen { names, playlists, albums })
 }
 
@@ -236,7 +238,14 @@ fn playlist_items(changes: &PlaylistChanges, names: &Names) -> Vec<PreviewItem> 
         let reason = format!("the playlist `{}`", file.playlist.name);
         fresh_list(names, &file.path, file.replaces.is_some(), file.bytes.len() as u64, reason)
     });
-    stale.chain(fresh).collect()
+    let left = changes.left.iter().map(|LeftList { media, message }| PreviewItem {
+        action: Action::Skip,
+        media: media.clone(),
+        destination: String::new(),
+        size: 0,
+        reason: message.clone(),
+    });
+    stale.chain(fresh).chain(left).collect()
 }
 
 /// A playlist or an album that would go.
@@ -266,7 +275,7 @@ struct Names {
     /// Of files of ours, which are deleted or replaced before.
     ours: HashSet<DevicePath>,
     /// Planned, recorded, or given here.
-    used: HashSet<DevicePath>,
+    used: TakenNames,
     /// For planned names that are taken; `None` where all names like it are.
     other: HashMap<DevicePath, Option<DevicePath>>,
 }
@@ -274,17 +283,16 @@ struct Names {
 impl Names {
     fn of(prepared: &Prepared) -> Self {
         let present = |entry: &&Entry| entry.state == EntryState::Present;
-        let recorded = prepared.entries.iter().map(|entry| entry.path.clone());
-        let planned = prepared.plan.writes.iter().map(|write| write.path.clone());
         Self {
             ours: prepared.entries.iter().filter(present).map(|entry| entry.path.clone()).collect(),
-            used: recorded.chain(planned).collect(),
+            used: used_names(prepared),
             other: HashMap::new(),
         }
     }
 
     /// Looks which of these names are taken, and finds others for them.
     async fn look(&mut self, storage: &dyn Storage, wanted: Vec<DevicePath>) -> Result<(), RunError> {
+        self.used.extend(&wanted);
         let facts = storage.facts(wanted.clone()).await?;
         for (wanted, facts) in wanted.into_iter().zip(facts) {
             if facts.is_none() || self.ours.contains(&wanted) {
@@ -294,7 +302,7 @@ impl Names {
             for number in 2..=NAME_TRIES {
                 let path = numbered(&wanted, number);
                 if !self.used.contains(&path) && storage.object(&path).facts().await?.is_none() {
-                    self.used.insert(path.clone());
+                    self.used.insert(&path);
                     free = Some(path);
                     break;
                 }

@@ -153,3 +153,34 @@ async fn what_lies_under_a_numbered_name_is_found_behind_the_users_file() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_away_for_a_run_and_is_back_as_it_was_is_ours_again() {
+    let mut world = World::new().await;
+    for name in ["a.mp3", "b.mp3", "c.mp3"] {
+        world.add_file(name, name.as_bytes());
+    }
+    world.library.set("P", &["a.mp3", "b.mp3", "c.mp3"]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    let folder = world.player("player").join("Music/Ann/Live");
+    let away = world.dir.path().join("away");
+    std::fs::create_dir(&away).unwrap();
+    let names = ["a.mp3", "b.mp3"];
+    let to_and_from = |from: &Path, to: &Path| {
+        names.iter().for_each(|name| std::fs::rename(from.join(name), to.join(name)).unwrap());
+    };
+    to_and_from(&folder, &away);
+    world.sync(&device).await;
+    assert!(world.engine.snapshot(&device).unwrap().has_skipped_files);
+    to_and_from(&away, &folder);
+    // another one that has only the name stays the user's
+    put(&folder.join("b.mp3"), b"mine!");
+    world.sync(&device).await;
+    assert_eq!(world.engine.snapshot(&device).unwrap().last_sync.item_count, 2);
+    world.library.set("P", &["c.mp3"]);
+    world.sync(&device).await;
+    let tree = world.tree("player");
+    assert!(!tree.contains_key("Music/Ann/Live/a.mp3"));
+    assert_eq!(tree["Music/Ann/Live/b.mp3"], b"mine!");
+}

@@ -11,7 +11,9 @@ use std::io::Write;
 use std::path::Path;
 use support::{OWNER, World};
 use tandem_engine::{Action, PreviewItem, Setting};
+use tandem_model::error::ItemError;
 use tandem_model::id::{DeviceId, MediaUri};
+use tandem_model::manifest::ItemResult;
 
 const FOLDER: &str = "Music/Ann/Live";
 
@@ -165,4 +167,62 @@ async fn a_preview_without_a_record_says_that_files_may_be_adopted() {
     let preview = world.engine.preview(&device).await.unwrap();
     let reason = &of(&preview, &world.library.uri("a.mp3")).reason;
     assert!(reason.contains("if it is exactly this one, it is taken for ours again"), "{reason}");
+}
+
+#[tokio::test]
+async fn names_that_a_player_may_take_for_one_are_never_given_twice() {
+    let (mut world, device) = in_step(&named(&["a.mp3"])).await;
+    for file in ["Song.mp3", "SONG.MP3"] {
+        world.add_file(file, file.as_bytes());
+    }
+    put(&world.player("player").join(FOLDER).join("Song.mp3"), b"the user's own");
+    put(&world.player("player").join("Playlists/Q.m3u8"), b"#the user's own list\n");
+    world.library.set("P", &["a.mp3", "Song.mp3", "SONG.MP3"]);
+    let (index, _) = world.engine.snapshot(&device).unwrap().partnership.unwrap();
+    for (playlist, priority) in [("Q", 2), ("q (2)", 3)] {
+        world.library.set(playlist, &["a.mp3"]);
+        let playlist = tandem_model::id::PlaylistId(playlist.to_owned());
+        world.engine.assign(OWNER, index, playlist, priority).await.unwrap();
+    }
+    let before: BTreeSet<String> = world.tree("player").into_keys().collect();
+    let preview = world.engine.preview(&device).await.unwrap();
+    let planned = preview.iter().filter(|item| item.action == Action::Copy);
+    let planned: BTreeSet<String> = planned.map(|item| item.destination.clone()).collect();
+    world.sync(&device).await;
+    let after: BTreeSet<String> = world.tree("player").into_keys().collect();
+    let written: BTreeSet<String> = after.difference(&before).cloned().collect();
+    assert_eq!(written, planned);
+    let wanted = ["SONG (2).MP3", "Song (3).mp3"].map(|name| format!("{FOLDER}/{name}"));
+    let lists = ["Q (3).m3u8", "q (2).m3u8"].map(|name| format!("Playlists/{name}"));
+    assert_eq!(written, wanted.into_iter().chain(lists).collect());
+}
+
+#[tokio::test]
+async fn a_playlist_that_the_user_changed_stays_his_and_is_told_of() {
+    let (mut world, device) = in_step(&named(&["a.mp3", "b.mp3"])).await;
+    let list = world.player("player").join("Playlists/P.m3u8");
+    put(&list, b"#my own order\n");
+    let is_told = |text: &str| {
+        text.starts_with("left as it is on the device: you changed the playlist `P`")
+            && text.contains("set IncludeSkippedFiles")
+    };
+    for _ in 0..2 {
+        let preview = world.engine.preview(&device).await.unwrap();
+        let item = preview.iter().find(|item| is_told(&item.reason)).unwrap();
+        assert_eq!((item.action, &*item.media, &*item.destination), (Action::Skip, "playlist:P", ""));
+        world.sync(&device).await;
+        let results = world.engine.results(&device).await.unwrap();
+        let is_row = |row: &ItemResult| row.media == "playlist:P" && is_told(&row.message);
+        assert!(
+            results.iter().any(|row| row.error == Some(ItemError::Cancelled) && is_row(row)),
+            "{results:?}"
+        );
+        assert_eq!(world.engine.snapshot(&device).unwrap().last_sync.error_count, 0);
+    }
+    world.engine.set(&device, Setting::IncludeSkippedFiles).await.unwrap();
+    world.sync(&device).await;
+    assert_eq!(std::fs::read(&list).unwrap(), b"#my own order\n");
+    assert!(world.tree("player").contains_key("Playlists/P (2).m3u8"), "the library's lies beside it");
+    let results = world.engine.results(&device).await.unwrap();
+    assert!(!results.iter().any(|row| is_told(&row.message)), "{results:?}");
 }

@@ -349,7 +349,7 @@ pub trait Device {
     ///
     /// # Arguments
     ///
-    /// * `items` - For each item: `action` (`s`: `copy`, `replace`, `delete`, `update-metadata` or `skip`), `media` (`s`, URI, empty for a playlist or an album), `destination` (`s`, a path on the device; empty for a skip), `size` (`t`, bytes) and `reason` (`s`).
+    /// * `items` - For each item: `action` (`s`: `copy`, `replace`, `delete`, `update-metadata` or `skip`), `media` (`s`, URI, empty for a playlist or an album; `playlist:` and its name, percent-encoded, for a playlist that is left as the user changed it on the device), `destination` (`s`, a path on the device; empty for a skip), `size` (`t`, bytes) and `reason` (`s`).
     fn preview(&self) -> zbus::Result<Vec<std::collections::HashMap<String, zbus::OwnedVariant>>>;
 
     /// GetSyncResults method
@@ -358,7 +358,7 @@ pub trait Device {
     ///
     /// # Arguments
     ///
-    /// * `results` - For each item: media URI (empty for the whole run); `synchronized`, or an item error as in `DeviceSyncError` (`cancelled` with media: the user deleted or changed it on the device, so it is left as it is there); message. A run that was stopped or refused has a row for the whole run: what is `synchronized` then is on the device, and other items were not tried. One that ended with the daemon, for it was killed or the power failed, has that row with `interrupted`.
+    /// * `results` - For each item: media URI (empty for the whole run); `synchronized`, or an item error as in `DeviceSyncError` (`cancelled` with media: the user deleted or changed it on the device, so it is left as it is there; a playlist is named `playlist:` and its name, percent-encoded); message. A run that was stopped or refused has a row for the whole run: what is `synchronized` then is on the device, and other items were not tried. One that ended with the daemon, for it was killed or the power failed, has that row with `interrupted`.
     fn get_sync_results(&self) -> zbus::Result<Vec<(String, String, String)>>;
 
     /// GetSyncHistory method

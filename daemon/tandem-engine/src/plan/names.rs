@@ -87,6 +87,36 @@ pub(crate) fn numbered(path: &DevicePath, number: u32) -> DevicePath {
     numbered.unwrap_or_else(|| path.clone())
 }
 
+/// Names that are taken, of which two that a device may take for one count as one.
+#[derive(Debug, Default)]
+pub(crate) struct TakenNames(HashSet<String>);
+
+impl TakenNames {
+    /// Whether this name, or one that may be taken for it, is taken.
+    pub(crate) fn contains(&self, path: &DevicePath) -> bool {
+        self.0.contains(&fold(path.as_str()))
+    }
+
+    /// Takes a name; tells whether nobody had it.
+    pub(crate) fn insert(&mut self, path: &DevicePath) -> bool {
+        self.0.insert(fold(path.as_str()))
+    }
+}
+
+impl<'a> Extend<&'a DevicePath> for TakenNames {
+    fn extend<T: IntoIterator<Item = &'a DevicePath>>(&mut self, paths: T) {
+        self.0.extend(paths.into_iter().map(|path| fold(path.as_str())));
+    }
+}
+
+impl<'a> FromIterator<&'a DevicePath> for TakenNames {
+    fn from_iter<T: IntoIterator<Item = &'a DevicePath>>(paths: T) -> Self {
+        let mut taken = Self::default();
+        taken.extend(paths);
+        taken
+    }
+}
+
 /// Hands out paths that differ from all that are taken, and uses one spelling for each folder.
 pub(crate) struct Namer {
     taken: HashSet<String>,

@@ -11,7 +11,7 @@ use super::temporary::TemporaryNames;
 use super::transfer::NAME_TRIES;
 use crate::plan::Plan;
 use crate::plan::albums::{self, AlbumObject, CoverStamps};
-use crate::plan::names::numbered;
+use crate::plan::names::{TakenNames, numbered};
 use crate::plan::playlists::Place;
 use foldhash::{HashMap, HashSet};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl Adoption<'_> {
         let library = planned.library;
         let mut places: HashMap<u32, DevicePath> =
             planned.plan.writes.into_iter().map(|write| (write.track, write.path)).collect();
-        let mut adopted = self.tracks(&library, &places, HashSet::default()).await?;
+        let mut adopted = self.tracks(&library, &places, TakenNames::default()).await?;
         let found: HashMap<&Origin, &DevicePath> =
             adopted.iter().map(|(candidate, _)| (&candidate.origin, &candidate.path)).collect();
         for (track, place) in &mut places {
@@ -124,7 +124,7 @@ impl Adoption<'_> {
     ) -> Result<bool, RunError> {
         let fresh = plan.writes.iter().filter(|write| write.replaces.is_none() && !write.delete_first);
         let places = fresh.map(|write| (write.track, write.path.clone())).collect();
-        let recorded = entries.iter().map(|entry| entry.path.clone()).collect();
+        let recorded = entries.iter().map(|entry| &entry.path).collect();
         let correction = |(candidate, hashes): Adopted| {
             let Candidate { origin, path, facts, size, modified_ns } = candidate;
             Correction::Found { origin, path, facts, size, modified_ns, hash: hashes.whole }
@@ -144,13 +144,13 @@ impl Adoption<'_> {
         &self,
         library: &Resolved,
         places: &HashMap<u32, DevicePath>,
-        recorded: HashSet<DevicePath>,
+        recorded: TakenNames,
     ) -> Result<Vec<Adopted>, RunError> {
         let mut wanted: Vec<(u32, DevicePath)> =
             places.iter().map(|(&track, path)| (track, path.clone())).collect();
         wanted.sort();
         let mut used = recorded;
-        used.extend(places.values().cloned());
+        used.extend(places.values());
         let (mut adopted, mut others) = self.under_names(library, wanted.clone(), Vec::new()).await?;
         for number in 2..=NAME_TRIES {
             wanted.retain(|(track, _)| others.contains(track));
@@ -162,7 +162,7 @@ impl Adoption<'_> {
                 wanted.iter().map(next).partition(|(_, path)| used.contains(path));
             (adopted, others) = self.under_names(library, free, adopted).await?;
             others.extend(taken.into_iter().map(|(track, _)| track));
-            used.extend(adopted.iter().map(|(candidate, _)| candidate.path.clone()));
+            used.extend(adopted.iter().map(|(candidate, _)| &candidate.path));
         }
         Ok(adopted)
     }

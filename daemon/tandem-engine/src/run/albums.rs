@@ -9,8 +9,7 @@ use super::prepare::Prepared;
 use super::transfer::{NAME_TRIES, on_device};
 use super::{Observer, Results};
 use crate::plan::albums::{AlbumChanges, AlbumObject, CoverStamps, changes, representatives};
-use crate::plan::names::numbered;
-use foldhash::{HashSet, HashSetExt};
+use crate::plan::names::{TakenNames, numbered};
 use std::sync::Arc;
 use tandem_model::error::{ItemError, LibraryError, PlayerError};
 use tandem_model::id::TrackId;
@@ -58,12 +57,14 @@ pub(crate) async fn carry_out(
     let places = on_device(prepared);
     let AlbumChanges { stale, fresh } =
         changes(&prepared.library, &prepared.entries, style, &places, &prepared.covers);
+    let recorded = prepared.entries.iter().map(|entry| &entry.path);
+    let used = recorded.chain(fresh.iter().map(|object| &object.path)).collect();
     let steps: Vec<Step> =
         stale.into_iter().map(Step::Delete).chain(fresh.into_iter().map(Step::Write)).collect();
     if steps.is_empty() {
         return Ok(());
     }
-    let mut course = Course { prepared, owner, now, observer, results, outcomes: Vec::new() };
+    let mut course = Course { prepared, owner, now, observer, results, outcomes: Vec::new(), used };
     let end = course.carry_out(steps).await;
     let outcomes = std::mem::take(&mut course.outcomes);
     let recorded = prepared.journal.commit(outcomes, Vec::new()).await;
@@ -80,6 +81,8 @@ struct Course<'a> {
     results: &'a mut Results,
     /// Done on the device for good, not yet recorded.
     outcomes: Vec<Outcome>,
+    /// Names that are recorded, or wanted by an object.
+    used: TakenNames,
 }
 
 /// A step of a group with what was recorded of it.
@@ -145,7 +148,6 @@ impl Course<'_> {
     /// Finds names that nobody else has for new objects, before they are recorded. One for which there is none is told of.
     async fn with_places(&mut self, group: Vec<Step>) -> Result<Vec<(Step, DevicePath)>, RunError> {
         let mut named = Vec::with_capacity(group.len());
-        let mut used: HashSet<DevicePath> = HashSet::new();
         for step in group {
             let object = match step {
                 Step::Delete(entry) => {
@@ -155,9 +157,9 @@ impl Course<'_> {
                 }
                 Step::Write(object) => object,
             };
-            match self.free_name(&object, &used).await? {
+            match self.free_name(&object).await? {
                 Some(place) => {
-                    used.insert(place.clone());
+                    self.used.insert(&place);
                     named.push((Step::Write(object), place));
                 }
                 None => {
@@ -169,20 +171,16 @@ impl Course<'_> {
         Ok(named)
     }
 
-    async fn free_name(
-        &self,
-        object: &AlbumObject,
-        used: &HashSet<DevicePath>,
-    ) -> Result<Option<DevicePath>, RunError> {
+    async fn free_name(&self, object: &AlbumObject) -> Result<Option<DevicePath>, RunError> {
         if object.replaces.is_some() {
             return Ok(Some(object.path.clone()));
         }
-        let mut place = object.path.clone();
-        for number in 2..=NAME_TRIES {
-            if !used.contains(&place) && self.prepared.storage.object(&place).facts().await?.is_none() {
+        let numbers = (2..=NAME_TRIES).map(|number| numbered(&object.path, number));
+        let others = numbers.filter(|path| !self.used.contains(path));
+        for place in std::iter::once(object.path.clone()).chain(others) {
+            if self.prepared.storage.object(&place).facts().await?.is_none() {
                 return Ok(Some(place));
             }
-            place = numbered(&object.path, number);
         }
         Ok(None)
     }

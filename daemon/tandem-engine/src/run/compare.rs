@@ -3,6 +3,7 @@
 
 use super::error::RunError;
 use super::ours::can_be;
+use crate::plan::names::TakenNames;
 use foldhash::{HashMap, HashSet};
 use tandem_model::library::Resolved;
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
@@ -46,20 +47,28 @@ pub(super) struct Compared {
 
 /// Holds the manifest against the device. Files of ours that are gone were deleted by the user and are skipped from
 /// now on; if all are gone, the device was restored or formatted, and they are forgotten. Files that are others now
-/// are the user's.
+/// are the user's. What was gone and is back exactly as it was put there (it lay behind a link or a mount) is ours again.
 pub(super) async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<Compared, RunError> {
-    let is_there = |entry: &Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
-    let there: Vec<(usize, &Entry)> =
-        entries.iter().enumerate().filter(|(_, entry)| is_there(entry)).collect();
-    let facts = storage.facts(there.iter().map(|(_, entry)| entry.path.clone()).collect()).await?;
-    let ours = || there.iter().zip(&facts).filter(|((_, entry), _)| entry.state == EntryState::Present);
+    let is_there = |entry: &&Entry| matches!(entry.state, EntryState::Present | EntryState::Foreign);
+    let known: Vec<(usize, &Entry)> =
+        entries.iter().enumerate().filter(|(_, entry)| entry.state != EntryState::Disowned).collect();
+    let facts = storage.facts(known.iter().map(|(_, entry)| entry.path.clone()).collect()).await?;
+    // made when a file is back, which is rare
+    let mut taken = None;
+    let names = || entries.iter().filter(is_there).map(|entry| &entry.path).collect::<TakenNames>();
+    let ours = || known.iter().zip(&facts).filter(|((_, entry), _)| entry.state == EntryState::Present);
     let missing: Vec<usize> =
         ours().filter(|(_, now)| now.is_none()).map(|((position, _), _)| *position).collect();
     let restored = !missing.is_empty() && missing.len() == ours().count();
     let mut corrections = Vec::new();
-    for ((_, entry), now) in there.iter().zip(&facts) {
+    for ((_, entry), now) in known.iter().zip(&facts) {
         let is_track = matches!(entry.origin, Origin::Track(_));
         match now {
+            now if entry.state == EntryState::Skipped => {
+                if *now == Some(entry.facts) && taken.get_or_insert_with(names).insert(&entry.path) {
+                    corrections.push(Correction::State { entry: entry.id, state: EntryState::Present });
+                }
+            }
             Some(now) if *now == entry.facts => {}
             // the bytes of what is the user's are looked at when it is found again
             Some(now) if entry.state == EntryState::Present && can_be(storage, entry.facts, *now) => {}

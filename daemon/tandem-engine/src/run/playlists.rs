@@ -6,16 +6,16 @@ use super::ours;
 use super::prepare::Prepared;
 use super::transfer::on_device;
 use super::{Observer, Results};
-use crate::plan::names::{Namer, legal_name, numbered};
+use crate::plan::names::{Namer, TakenNames, legal_name, numbered};
 use crate::plan::playlists::{Place, hash, render};
 use foldhash::{HashMap, HashSet, HashSetExt};
 use std::sync::Arc;
 use tandem_model::error::{ItemError, PlayerError};
 use tandem_model::library::Resolved;
-use tandem_model::manifest::{Entry, EntryState, Intent, Origin, Outcome};
+use tandem_model::manifest::{Entry, EntryState, Intent, ItemResult, Origin, Outcome};
 use tandem_model::media::ResolvedPlaylist;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, PlaylistStyle, Source, Tags, WriteRequest};
+use tandem_model::player::{Expect, PlaylistStyle, Source, Tags, WriteRequest, Written};
 
 /// Names that are tried when others have the wanted one.
 const NAME_TRIES: u32 = 100;
@@ -27,6 +27,40 @@ pub(crate) struct PlaylistChanges {
     pub(crate) stale: Vec<Entry>,
     /// Files to write.
     pub(crate) fresh: Vec<PlaylistFile>,
+    /// Files that the user has changed, and that are his now.
+    pub(crate) left: Vec<LeftList>,
+}
+
+/// A playlist file that stays as the user has it.
+pub(crate) struct LeftList {
+    /// What stands for it where tracks have their URIs.
+    pub(crate) media: String,
+    /// Why, for the user.
+    pub(crate) message: String,
+}
+
+impl LeftList {
+    fn of(playlist: &ResolvedPlaylist, path: &DevicePath) -> Self {
+        let message = format!(
+            "left as it is on the device: you changed the playlist `{}` there (`{path}`); set IncludeSkippedFiles to have \
+             the library's version beside it",
+            playlist.name
+        );
+        Self { media: uri(&playlist.name), message }
+    }
+}
+
+/// `playlist:` and the name, percent-encoded.
+fn uri(name: &str) -> String {
+    let mut uri = "playlist:".to_owned();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            uri += &format!("%{byte:02X}");
+        }
+    }
+    uri
 }
 
 /// A playlist file that is to be written.
@@ -51,7 +85,10 @@ pub(crate) fn changes(
     for playlist in library.playlists.iter().filter(|playlist| seen.insert(&playlist.id)) {
         let entry =
             entries.iter().find(|entry| matches!(&entry.origin, Origin::Playlist(id) if *id == playlist.id));
-        if entry.is_some_and(|entry| entry.state != EntryState::Present) {
+        let is_left = |entry: &&Entry| entry.state != EntryState::Present;
+        let left = entry.filter(is_left).map(|entry| LeftList::of(playlist, &entry.path));
+        if left.is_some() {
+            changes.left.extend(left);
             continue;
         }
         let place = |track: &u32| places.get(track).map(|place| (&library.tracks[*track as usize], place));
@@ -94,20 +131,26 @@ pub(crate) async fn carry_out(
     let places = on_device(prepared);
     // a list of references is not kept as it was sent
     let verify = verify && !style.is_by_reference();
-    let PlaylistChanges { stale, fresh } = changes(&prepared.library, &prepared.entries, style, &places);
+    let PlaylistChanges { stale, fresh, left } =
+        changes(&prepared.library, &prepared.entries, style, &places);
+    let row = |LeftList { media, message }| ItemResult { media, error: Some(ItemError::Cancelled), message };
+    results.rows.extend(left.into_iter().map(row));
     let mut left = Vec::new();
     for entry in stale {
         if !delete(prepared, &entry, observer, results).await? {
             left.push(entry.origin);
         }
     }
+    let recorded = prepared.entries.iter().map(|entry| &entry.path);
+    let used: TakenNames = recorded.chain(fresh.iter().map(|file| &file.path)).collect();
+    let mut course = Course { prepared, now, observer, results, verify, used };
     // a list that couldn't go, or has turned out to be the user's, is the only one
     let is_alone = |file: &PlaylistFile| !left.contains(&Origin::Playlist(file.playlist.id.clone()));
     for file in fresh.into_iter().filter(is_alone) {
-        if observer.transfer.is_cancelled() {
+        if course.observer.transfer.is_cancelled() {
             return Err(RunError::cancelled());
         }
-        write(prepared, file, now, observer, results, verify).await?;
+        course.write(file).await?;
     }
     Ok(())
 }
@@ -133,125 +176,156 @@ fn claim(namer: &mut Namer, playlist: &ResolvedPlaylist, style: &PlaylistStyle) 
     namer.claim(folder, &file_name(playlist, style))
 }
 
-async fn write(
-    prepared: &mut Prepared,
-    file: PlaylistFile,
+/// What the writing of lists shares.
+struct Course<'a> {
+    prepared: &'a mut Prepared,
     now: u64,
-    observer: &Observer,
-    results: &mut Results,
+    observer: &'a Observer,
+    results: &'a mut Results,
+    /// What is written is read back and compared.
     verify: bool,
-) -> Result<(), RunError> {
-    let PlaylistFile { playlist, path: wanted, replaces, bytes } = file;
-    let mut expect = Expect::Nothing;
-    if let Some(entry) = &replaces {
-        match ours::facts_now(&*prepared.storage, entry, &observer.transfer).await {
-            Ok(now) => expect = Expect::This(now),
-            Err(error) if error.ends_run() => return Err(error.into()),
-            Err(error) => {
-                if let PlayerError::Changed(_) = &error {
-                    ours::disown(&prepared.journal, entry).await?;
+    /// Names that are recorded, or wanted by a list.
+    used: TakenNames,
+}
+
+impl Course<'_> {
+    /// Writes one list, under a numbered name while somebody else's file has the wanted one.
+    async fn write(&mut self, file: PlaylistFile) -> Result<(), RunError> {
+        let PlaylistFile { playlist, path: wanted, replaces, bytes } = file;
+        let mut expect = Expect::Nothing;
+        if let Some(entry) = &replaces {
+            match ours::facts_now(&*self.prepared.storage, entry, &self.observer.transfer).await {
+                Ok(now) => expect = Expect::This(now),
+                Err(error) if error.ends_run() => return Err(error.into()),
+                Err(error) => {
+                    if let PlayerError::Changed(_) = &error {
+                        ours::disown(&self.prepared.journal, entry).await?;
+                    }
+                    self.fail(error.item_error(), not_written(&playlist, &error)).await;
+                    return Ok(());
                 }
-                results.fail(observer, "", error.item_error(), not_written(&playlist, &error)).await;
-                return Ok(());
             }
         }
-    }
-    let bytes: Arc<[u8]> = bytes.into();
-    let modified_ns = i64::try_from(now.saturating_mul(1_000_000_000)).unwrap_or(i64::MAX);
-    let mut path = wanted.clone();
-    let folders = MadeFolders::for_files(prepared, vec![wanted.clone()]).await?;
-    let temporary = prepared.names.next();
-    for number in 2..=NAME_TRIES {
-        // no intent may name a file that isn't ours: after a cut, what is found under a recorded name counts as sent
-        if replaces.is_none() && prepared.storage.object(&path).facts().await?.is_some() {
-            path = numbered(&wanted, number);
-            continue;
+        let bytes: Arc<[u8]> = bytes.into();
+        let folders = MadeFolders::for_files(self.prepared, vec![wanted.clone()]).await?;
+        let temporary = self.prepared.names.next();
+        let tries = if replaces.is_some() { 1 } else { NAME_TRIES };
+        let others = (2..=tries).map(|number| numbered(&wanted, number));
+        for path in std::iter::once(wanted.clone()).chain(others) {
+            // no intent may name a file that isn't ours: after a cut, what is found under a recorded name counts as sent
+            let is_taken = path != wanted && self.used.contains(&path);
+            if is_taken || replaces.is_none() && self.is_there(&path).await? {
+                continue;
+            }
+            let request = WriteRequest {
+                path,
+                temporary: temporary.clone(),
+                expect,
+                size: bytes.len() as u64,
+                modified_ns: i64::try_from(self.now.saturating_mul(1_000_000_000)).unwrap_or(i64::MAX),
+                source: Source::Bytes(Arc::clone(&bytes)),
+                tags: Tags::default(),
+                cover: None,
+            };
+            match self.attempt(request, &playlist, replaces.as_ref(), &folders).await? {
+                Ok(made) => {
+                    folders.forget_others(self.prepared, &made, &MadeFolders::default()).await?;
+                    self.results.changed = true;
+                    return Ok(());
+                }
+                Err(PlayerError::Exists(_)) if replaces.is_none() => {}
+                Err(error) => {
+                    self.fail(error.item_error(), not_written(&playlist, &error)).await;
+                    return Ok(());
+                }
+            }
         }
+        let message = format!(
+            "the playlist `{}` could not be written: all names like `{wanted}` are taken",
+            playlist.name
+        );
+        self.fail(ItemError::NameRejected, message).await;
+        Ok(())
+    }
+
+    async fn fail(&mut self, error: ItemError, message: String) {
+        self.results.fail(self.observer, "", error, message).await;
+    }
+
+    async fn is_there(&self, path: &DevicePath) -> Result<bool, RunError> {
+        Ok(self.prepared.storage.object(path).facts().await?.is_some())
+    }
+
+    /// Writes a list under one name, recorded before and after; tells which folders were made for it. The inner error is of
+    /// this name alone.
+    async fn attempt(
+        &mut self,
+        request: WriteRequest,
+        playlist: &ResolvedPlaylist,
+        replaces: Option<&Entry>,
+        folders: &MadeFolders,
+    ) -> Result<Result<Vec<DevicePath>, PlayerError>, RunError> {
+        let (path, temporary) = (request.path.clone(), request.temporary.clone());
         let intent = Intent::Write {
             origin: Origin::Playlist(playlist.id.clone()),
             path: path.clone(),
             temporary: temporary.clone(),
-            size: bytes.len() as u64,
-            modified_ns,
-            replaces: replaces.as_ref().map(|entry| entry.id),
+            size: request.size,
+            modified_ns: request.modified_ns,
+            replaces: replaces.map(|entry| entry.id),
         };
-        let numbers = prepared.journal.record(folders.intended(), Vec::new(), vec![intent]).await?;
-        let Some(&intent) = numbers.first() else { return Ok(()) };
-        let request = WriteRequest {
-            path: path.clone(),
-            temporary: temporary.clone(),
-            expect,
-            size: bytes.len() as u64,
-            modified_ns,
-            source: Source::Bytes(Arc::clone(&bytes)),
-            tags: Tags::default(),
-            cover: None,
-        };
-        let before = observer.transfer.bytes();
-        let written = prepared.storage.write(request, &observer.transfer).await;
-        observer.transfer.set(before);
+        let numbers = self.prepared.journal.record(folders.intended(), Vec::new(), vec![intent]).await?;
+        let Some(&intent) = numbers.first() else { return Ok(Ok(Vec::new())) };
+        let before = self.observer.transfer.bytes();
+        let written = self.prepared.storage.write(request, &self.observer.transfer).await;
+        self.observer.transfer.set(before);
         let failure = match written {
-            Ok(written) => {
-                prepared.storage.settle(vec![path.clone()]).await?;
-                let hash = if verify {
-                    read_back(prepared, &playlist, &path, written.hash, observer, results).await?
-                } else {
-                    written.hash
-                };
-                let outcome = Outcome::Written {
-                    intent,
-                    persistent_id: written.persistent_id,
-                    facts: written.facts,
-                    hash,
-                    audio_hash: None,
-                };
-                prepared.journal.commit(vec![outcome], Vec::new()).await?;
-                folders.forget_others(prepared, &written.made_folders, &MadeFolders::default()).await?;
-                results.changed = true;
-                return Ok(());
-            }
+            Ok(written) => return self.written(intent, playlist, &path, written).await.map(Ok),
             // what may be left under the temporary name is settled by the next run
             Err(error) if error.ends_run() && error != PlayerError::Cancelled => return Err(error.into()),
             Err(error) => error,
         };
         // that the temporary name is free has to last before it is forgotten
-        prepared.storage.settle(vec![temporary.clone()]).await?;
-        let outcome = ours::failed_write(&*prepared.storage, &path, replaces.is_some(), intent).await?;
-        prepared.journal.commit(vec![outcome], Vec::new()).await?;
-        match failure {
-            PlayerError::Exists(_) if replaces.is_none() => path = numbered(&wanted, number),
-            error if error.ends_run() => return Err(error.into()),
-            error => {
-                results.fail(observer, "", error.item_error(), not_written(&playlist, &error)).await;
-                return Ok(());
-            }
-        }
+        self.prepared.storage.settle(vec![temporary]).await?;
+        let outcome = ours::failed_write(&*self.prepared.storage, &path, replaces.is_some(), intent).await?;
+        self.prepared.journal.commit(vec![outcome], Vec::new()).await?;
+        if failure.ends_run() { Err(failure.into()) } else { Ok(Err(failure)) }
     }
-    let message =
-        format!("the playlist `{}` could not be written: all names like `{wanted}` are taken", playlist.name);
-    results.fail(observer, "", ItemError::NameRejected, message).await;
-    Ok(())
-}
 
-/// The hash of what the device has instead of what was sent, which is told of, and none of what can't be read; with another
-/// hash than its text has, the list is written again by the next run.
-async fn read_back(
-    prepared: &Prepared,
-    playlist: &ResolvedPlaylist,
-    path: &DevicePath,
-    sent: u128,
-    observer: &Observer,
-    results: &mut Results,
-) -> Result<u128, RunError> {
-    let (found, error) = match prepared.storage.object(path).hash(&observer.transfer).await {
-        Ok(found) if found == sent => return Ok(sent),
-        Ok(found) => (found, PlayerError::VerifyFailed(path.as_str().to_owned())),
-        Err(error) if error.ends_run() => return Err(error.into()),
-        Err(error) => (0, error),
-    };
-    results.verify_failed |= matches!(error, PlayerError::VerifyFailed(_));
-    results.fail(observer, "", error.item_error(), not_written(playlist, &error)).await;
-    Ok(found)
+    /// Has the device keep a list that was written, and records it.
+    async fn written(
+        &mut self,
+        intent: i64,
+        playlist: &ResolvedPlaylist,
+        path: &DevicePath,
+        written: Written,
+    ) -> Result<Vec<DevicePath>, RunError> {
+        self.prepared.storage.settle(vec![path.clone()]).await?;
+        let Written { facts, hash, persistent_id, made_folders } = written;
+        let hash = if self.verify { self.read_back(playlist, path, hash).await? } else { hash };
+        let outcome = Outcome::Written { intent, persistent_id, facts, hash, audio_hash: None };
+        self.prepared.journal.commit(vec![outcome], Vec::new()).await?;
+        Ok(made_folders)
+    }
+
+    /// The hash of what the device has instead of what was sent, which is told of, and none of what can't be read; with
+    /// another hash than its text has, the list is written again by the next run.
+    async fn read_back(
+        &mut self,
+        playlist: &ResolvedPlaylist,
+        path: &DevicePath,
+        sent: u128,
+    ) -> Result<u128, RunError> {
+        let (found, error) = match self.prepared.storage.object(path).hash(&self.observer.transfer).await {
+            Ok(found) if found == sent => return Ok(sent),
+            Ok(found) => (found, PlayerError::VerifyFailed(path.as_str().to_owned())),
+            Err(error) if error.ends_run() => return Err(error.into()),
+            Err(error) => (0, error),
+        };
+        self.results.verify_failed |= matches!(error, PlayerError::VerifyFailed(_));
+        self.fail(error.item_error(), not_written(playlist, &error)).await;
+        Ok(found)
+    }
 }
 
 fn not_written(playlist: &ResolvedPlaylist, error: &PlayerError) -> String {

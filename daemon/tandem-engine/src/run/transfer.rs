@@ -11,10 +11,12 @@ use super::folders::MadeFolders;
 use super::prepare::Prepared;
 use super::{Observer, Results};
 use crate::plan::entries::TrackEntries;
+use crate::plan::names::TakenNames;
 use crate::plan::playlists::Place;
 use crate::plan::{MetadataUpdate, TrackWrite};
 use finishing::{Batch, finish};
 use foldhash::HashMap;
+pub(crate) use naming::used_names;
 use sending::Item;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -74,6 +76,7 @@ pub(crate) async fn carry_out(
         vain: Vec::new(),
         again: Vec::new(),
         full_above: u64::MAX,
+        used: None,
         opened: None,
         verify,
     };
@@ -157,6 +160,8 @@ struct Course<'a> {
     again: Vec<Item>,
     /// The device had no space for a file of this size.
     full_above: u64,
+    /// Names that others can't have; made when one is needed, which is rare.
+    used: Option<TakenNames>,
     /// The next source, opened while the one before it was written.
     opened: Option<(TrackId, Result<OpenedTrack, LibraryError>)>,
     /// What is sent is read back and compared.

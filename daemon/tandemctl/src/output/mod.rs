@@ -70,6 +70,10 @@ pub(crate) fn with_advice(message: &str) -> String {
             "`tandemctl set DEVICE IncludeSkippedFiles \"\"` copies it again",
         ),
         (
+            "set IncludeSkippedFiles to have the library's version beside it",
+            "`tandemctl set DEVICE IncludeSkippedFiles \"\"` puts the library's version beside it",
+        ),
+        (
             "transfer it to have the library's version beside it",
             "`tandemctl transfer DEVICE FILE` puts the library's version beside it",
         ),

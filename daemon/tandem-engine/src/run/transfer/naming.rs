@@ -1,8 +1,9 @@
 //! Names for new files: another one where somebody else's file has the wanted one. It writes nothing.
 
 use super::{Course, NAME_TRIES, Step};
-use crate::plan::names::numbered;
+use crate::plan::names::{TakenNames, numbered};
 use crate::run::error::RunError;
+use crate::run::prepare::Prepared;
 use tandem_model::error::ItemError;
 use tandem_model::manifest::EntryState;
 use tandem_model::path::DevicePath;
@@ -43,21 +44,27 @@ impl Course<'_> {
 
     /// The next numbered name that neither this run nor anybody else uses; none when too many are taken.
     pub(super) async fn free_name(
-        &self,
+        &mut self,
         wanted: &DevicePath,
         number: &mut u32,
     ) -> Result<Option<DevicePath>, RunError> {
+        let used = self.used.get_or_insert_with(|| used_names(self.prepared));
         while *number <= NAME_TRIES {
             let path = numbered(wanted, *number);
             *number += 1;
-            let planned = self.prepared.plan.writes.iter().any(|write| write.path == path);
-            let recorded = self.prepared.entries.iter().any(|entry| entry.path == path);
-            if !planned && !recorded && self.prepared.storage.object(&path).facts().await?.is_none() {
+            if !used.contains(&path) && self.prepared.storage.object(&path).facts().await?.is_none() {
+                used.insert(&path);
                 return Ok(Some(path));
             }
         }
         Ok(None)
     }
+}
+
+/// Names that are recorded or planned for tracks.
+pub(crate) fn used_names(prepared: &Prepared) -> TakenNames {
+    let recorded = prepared.entries.iter().map(|entry| &entry.path);
+    recorded.chain(prepared.plan.writes.iter().map(|write| &write.path)).collect()
 }
 
 /// What the user is told when all names are taken.
