@@ -45,6 +45,22 @@ fn what_has_the_same_bytes_is_not_copied_again() {
 }
 
 #[test]
+fn what_lies_on_a_full_player_already_is_not_copied_beside_itself() {
+    for flavour in [Flavour::Exact, Flavour::Fat] {
+        let add = |number: u8| Event::Library(LibraryEdit::Add { playlist: number % 2, size: 700 });
+        let mut events: Vec<Event> = (0..9).map(add).collect();
+        events.extend((0..9).map(|song| Event::User(UserEdit::Copy(song))));
+        events.push(Event::Run(Vec::new()));
+        // the songs, and room for a few of them beside
+        let outcome = played(&History { flavour, clusters: 26, seed: 1, events }, Stores::Memory);
+        assert!(outcome.violations.is_empty(), "{flavour:?}: {:#?}", outcome.violations);
+        let run = outcome.names.split(|name| name.starts_with('\n')).nth(1).unwrap();
+        let written = run.iter().filter(|name| ["write", "send"].contains(name)).count();
+        assert_eq!(written, 2, "only the playlists are written: {run:?}");
+    }
+}
+
+#[test]
 fn new_tags_are_told_where_that_is_enough_and_other_music_is_copied() {
     for flavour in Flavour::ALL {
         for longer in [false, true] {

@@ -4,6 +4,7 @@
 //! The mapping from a track to its path is remembered in the manifest; nothing here has to be invertible.
 
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use std::collections::hash_map::Entry;
 use tandem_model::media::Track;
 use tandem_model::path::DevicePath;
 use tandem_model::player::Capabilities;
@@ -202,6 +203,23 @@ impl Namer {
             number += 1;
         }
     }
+}
+
+/// Where each track goes if nothing else is on the device; none of tracks that would have one name.
+pub(crate) fn own_places(tracks: &[Track], capabilities: &Capabilities) -> HashMap<u32, DevicePath> {
+    let mut places = HashMap::new();
+    let mut owners: HashMap<String, u32> = HashMap::new();
+    for (track, position) in tracks.iter().zip(0..) {
+        let path = Namer::new(std::iter::empty()).place(track, capabilities);
+        match owners.entry(fold(path.as_str())) {
+            Entry::Occupied(first) => drop(places.remove(first.get())),
+            Entry::Vacant(free) => {
+                free.insert(position);
+                places.insert(position, path);
+            }
+        }
+    }
+    places
 }
 
 /// Whose folder a track goes into.

@@ -5,8 +5,9 @@
 use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::journal::Journal;
+use super::planned::{Scope, plan_aside};
 use super::playlists::{self, PlaylistFile};
-use super::prepare::{Scope, plan_aside};
+use super::prepare::Prepared;
 use super::temporary::TemporaryNames;
 use super::transfer::NAME_TRIES;
 use crate::plan::Plan;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use tandem_model::formats::playlist_items;
 use tandem_model::id::TrackId;
 use tandem_model::library::{Library, Resolved, TrackHashes};
-use tandem_model::manifest::{Correction, Entry, Intent, Origin, Outcome};
+use tandem_model::manifest::{Correction, Entry, Intent, Manifest, Origin, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Capabilities, ObjectFacts, Space, Storage, Transfer};
 
@@ -33,6 +34,10 @@ pub(crate) struct Adoption<'a> {
     pub(crate) storage: &'a dyn Storage,
     pub(crate) owner: &'a dyn Library,
     pub(crate) cancel: &'a Transfer,
+    /// The tracks that were looked for, and under which names.
+    looked: HashSet<(u32, DevicePath)>,
+    /// Found as the user's, of tracks that ours give way of: to be recorded when those are gone.
+    later: Vec<Correction>,
 }
 
 /// A file that may be adopted: something of its size has its name.
@@ -74,7 +79,40 @@ fn lists(library: &Resolved, capabilities: &Capabilities, places: &HashMap<u32, 
     playlists.chain(albums.fresh.into_iter().map(album)).collect()
 }
 
-impl Adoption<'_> {
+/// Records as the user's what was found in the place of files that gave way, where those are gone now.
+pub(super) async fn record_his(prepared: &mut Prepared) -> Result<(), RunError> {
+    let mut his = std::mem::take(&mut prepared.his_later);
+    let recorded: HashSet<&Origin> = prepared.entries.iter().map(|entry| &entry.origin).collect();
+    his.retain(|correction| found(correction).is_some_and(|(origin, _)| !recorded.contains(origin)));
+    if his.is_empty() {
+        return Ok(());
+    }
+    let correct = move |manifest: &mut dyn Manifest| {
+        manifest.correct(&his)?;
+        manifest.entries()
+    };
+    prepared.entries = prepared.journal.with(correct).await?;
+    Ok(())
+}
+
+/// Of what track a file of the user's was found, and where.
+fn found(correction: &Correction) -> Option<(&Origin, &DevicePath)> {
+    match correction {
+        Correction::Found { origin, path, .. } => Some((origin, path)),
+        _ => None,
+    }
+}
+
+impl<'a> Adoption<'a> {
+    pub(crate) fn new(
+        journal: &'a Journal,
+        storage: &'a dyn Storage,
+        owner: &'a dyn Library,
+        cancel: &'a Transfer,
+    ) -> Self {
+        Self { journal, storage, owner, cancel, looked: HashSet::default(), later: Vec::new() }
+    }
+
     /// Records what is on the device exactly as it would be written there. Gives the library back, and tells how many
     /// files it was. They are recorded together: a cut before that leaves the record as lost as it was.
     pub(crate) async fn adopt(
@@ -93,7 +131,7 @@ impl Adoption<'_> {
         let library = planned.library;
         let mut places: HashMap<u32, DevicePath> =
             planned.plan.writes.into_iter().map(|write| (write.track, write.path)).collect();
-        let mut adopted = self.tracks(&library, &places, TakenNames::default()).await?;
+        let mut adopted = self.tracks(&library, &places, &mut TakenNames::default()).await?;
         let found: HashMap<&Origin, &DevicePath> =
             adopted.iter().map(|(candidate, _)| (&candidate.origin, &candidate.path)).collect();
         for (track, place) in &mut places {
@@ -114,42 +152,66 @@ impl Adoption<'_> {
         Ok((library, count))
     }
 
-    /// Records the user's files that are exactly what this plan would copy, as his, in one step: at no time do they count
-    /// as ours. Tells whether there were any.
+    /// Records the user's files that are exactly what this plan would copy, or what has no space and would lie there (`unfit`),
+    /// as his, in one step: at no time do they count as ours. Tells whether there were any. What was looked for before is not
+    /// again.
     pub(crate) async fn find_his(
-        &self,
+        &mut self,
         library: &Resolved,
         entries: &[Entry],
         plan: &Plan,
+        unfit: Vec<(u32, DevicePath)>,
     ) -> Result<bool, RunError> {
         let fresh = plan.writes.iter().filter(|write| write.replaces.is_none() && !write.delete_first);
-        let places = fresh.map(|write| (write.track, write.path.clone())).collect();
-        let recorded = entries.iter().map(|entry| &entry.path).collect();
+        let fresh = fresh.map(|write| (write.track, write.path.clone()));
+        let places = fresh.filter(|place| self.looked.insert(place.clone())).collect();
+        let planned = plan.writes.iter().map(|write| &write.path);
+        let later = self.later.iter().filter_map(found).map(|(_, path)| path);
+        let mut used: TakenNames =
+            entries.iter().map(|entry| &entry.path).chain(planned).chain(later).collect();
+        let mut adopted = self.tracks(library, &places, &mut used).await?;
+        let unfit = unfit.into_iter().filter(|(_, path)| !used.contains(path));
+        let unfit: Vec<_> = unfit.filter(|place| self.looked.insert(place.clone())).collect();
+        if !unfit.is_empty() {
+            (adopted, _) = self.under_names(library, unfit, adopted).await?;
+        }
         let correction = |(candidate, hashes): Adopted| {
             let Candidate { origin, path, facts, size, modified_ns } = candidate;
             Correction::Found { origin, path, facts, size, modified_ns, hash: hashes.whole }
         };
-        let found: Vec<Correction> =
-            self.tracks(library, &places, recorded).await?.into_iter().map(correction).collect();
-        if found.is_empty() {
+        let recorded: HashSet<&Origin> = entries.iter().map(|entry| &entry.origin).collect();
+        let is_recorded = |(candidate, _): &Adopted| recorded.contains(&candidate.origin);
+        let (later, now): (Vec<_>, Vec<_>) = adopted.into_iter().partition(is_recorded);
+        self.later.extend(later.into_iter().map(correction));
+        let now: Vec<Correction> = now.into_iter().map(correction).collect();
+        if now.is_empty() {
             return Ok(false);
         }
-        self.journal.with(move |manifest| manifest.correct(&found)).await?;
+        self.journal.with(move |manifest| manifest.correct(&now)).await?;
         Ok(true)
     }
 
+    /// Tracks of which the user's file counts as there as soon as ours has given way.
+    pub(crate) fn will_be_his(&self) -> HashSet<&Origin> {
+        self.later.iter().filter_map(found).map(|(origin, _)| origin).collect()
+    }
+
+    /// What is to be recorded when what gives way is gone.
+    pub(crate) fn into_later(self) -> Vec<Correction> {
+        self.later
+    }
+
     /// The files that are exactly these tracks, under their names or, where others have those, under numbered ones. Names that
-    /// are `recorded` or wanted are no other track's.
+    /// are `used` or wanted are no other track's.
     async fn tracks(
         &self,
         library: &Resolved,
         places: &HashMap<u32, DevicePath>,
-        recorded: TakenNames,
+        used: &mut TakenNames,
     ) -> Result<Vec<Adopted>, RunError> {
         let mut wanted: Vec<(u32, DevicePath)> =
             places.iter().map(|(&track, path)| (track, path.clone())).collect();
         wanted.sort();
-        let mut used = recorded;
         used.extend(places.values());
         let (mut adopted, mut others) = self.under_names(library, wanted.clone(), Vec::new()).await?;
         for number in 2..=NAME_TRIES {

@@ -11,6 +11,7 @@ mod folders;
 pub(crate) mod interrupted;
 pub(crate) mod journal;
 mod ours;
+mod planned;
 pub(crate) mod playlists;
 pub(crate) mod prepare;
 mod recover;
@@ -325,6 +326,7 @@ async fn carry_out(
     }
     observer.progress.send_modify(|progress| progress.total = prepared.plan.bytes);
     transfer::carry_out(prepared, &*input.library, observer, results, input.verify).await?;
+    adopt::record_his(prepared).await?;
     let now = input.parts.clock.now();
     playlists::carry_out(prepared, now, observer, results, input.verify).await?;
     albums::carry_out(prepared, &*input.library, now, observer, results).await?;

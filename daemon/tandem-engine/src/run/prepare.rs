@@ -9,28 +9,24 @@ use super::compare::{compare, moved, outdated};
 use super::error::RunError;
 use super::interrupted;
 use super::journal::Journal;
+use super::planned::{Planned, Scope, plan_beside_his};
 use super::recover::{self, Sources};
 use super::temporary::TemporaryNames;
 use crate::plan::albums::CoverStamps;
 use crate::plan::changes::Candidate;
-use crate::plan::{self, Plan, PlanInput, changes};
+use crate::plan::{Plan, changes};
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use std::hash::Hasher;
 use std::sync::Arc;
-use std::time::Instant;
-use tandem_model::error::ItemError;
 use tandem_model::id::{Guid, MediaUri, PlaylistId};
 use tandem_model::library::{Library, Resolved, TrackHashes};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
 use tandem_model::partnership::Partnership;
-use tandem_model::player::{Capabilities, Mark, Player, Space, Storage, Transfer};
+use tandem_model::player::{Mark, Player, Space, Storage, Transfer};
 use tandem_model::presence::Locator;
-use tracing::debug;
 
 /// Tracks whose bytes are looked at between two looks at the wish to stop.
 const HASHED_TOGETHER: usize = 8;
-/// Tracks and entries that are planned within a millisecond.
-const QUICKLY_PLANNED: usize = 200;
 
 /// What the preparation is for.
 pub(crate) enum Question {
@@ -64,6 +60,8 @@ pub(crate) struct Prepared {
     pub(crate) lost: bool,
     /// What the user is told when the manifest was lost.
     pub(crate) lost_record: Option<String>,
+    /// Files of the user's that count as there as soon as ours of the same tracks have given way.
+    pub(crate) his_later: Vec<Correction>,
 }
 
 /// Prepares a run over an open device.
@@ -112,7 +110,7 @@ async fn prepare_recorded(
     let capabilities = player.capabilities().clone();
     let names = TemporaryNames::new(&input.parts.new_guid);
     let mut lost_record = None;
-    let adoption = Adoption { journal: &journal, storage: &*storage, owner: &*input.library, cancel };
+    let mut adoption = Adoption::new(&journal, &*storage, &*input.library, cancel);
     if lost && for_run {
         let adopted;
         (library, adopted) = adoption.adopt(library, &capabilities, &names).await?;
@@ -132,12 +130,8 @@ async fn prepare_recorded(
     let space = storage.space().await?;
     let percent_reserved = input.partnership.percent_space_reserved;
     let scope = Scope { space, percent_reserved, retagged };
-    let mut planned = plan_aside(library, entries, scope.clone(), capabilities.clone()).await?;
-    if for_run && adoption.find_his(&planned.library, &planned.entries, &planned.plan).await? {
-        let entries = journal.with(|manifest| manifest.entries()).await?;
-        planned = plan_aside(planned.library, entries, scope, capabilities).await?;
-    }
-    let Planned { plan, fingerprint, library, entries } = planned;
+    let planned = plan_beside_his(library, entries, scope, capabilities, &mut adoption, for_run).await?;
+    let (Planned { plan, fingerprint, library, entries }, his_later) = (planned, adoption.into_later());
     let covers = cover_stamps(&*input.library, &library, player.capabilities(), cancel).await?;
     let prepared = Prepared {
         player,
@@ -153,56 +147,9 @@ async fn prepare_recorded(
         untidy: recovered,
         lost,
         lost_record,
+        his_later,
     };
     Ok(prepared)
-}
-
-/// A plan, and what it was made from.
-pub(crate) struct Planned {
-    pub(crate) plan: Plan,
-    pub(crate) fingerprint: u64,
-    pub(crate) library: Resolved,
-    pub(crate) entries: Vec<Entry>,
-}
-
-/// What a plan is made from besides the library, the manifest and what the player can do.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Scope {
-    pub(crate) space: Space,
-    pub(crate) percent_reserved: u8,
-    /// Tracks of which only the tags have changed.
-    pub(crate) retagged: HashSet<u32>,
-}
-
-/// Plans, on a thread of its own if that takes a while, for the bus shares this one.
-pub(crate) async fn plan_aside(
-    library: Resolved,
-    entries: Vec<Entry>,
-    scope: Scope,
-    capabilities: Capabilities,
-) -> Result<Planned, RunError> {
-    let is_quick = library.tracks.len() + entries.len() <= QUICKLY_PLANNED;
-    let plan = move || {
-        let input = PlanInput {
-            library: &library,
-            entries: &entries,
-            space: scope.space,
-            percent_reserved: scope.percent_reserved,
-            retagged: &scope.retagged,
-            capabilities: &capabilities,
-        };
-        let begun = Instant::now();
-        let plan = plan::build(&input);
-        debug!(tracks = library.tracks.len(), microseconds = begun.elapsed().as_micros(), "planned");
-        Planned { plan, fingerprint: fingerprint(&library), library, entries }
-    };
-    if is_quick {
-        return Ok(plan());
-    }
-    tokio::task::spawn_blocking(plan).await.map_err(|failure| RunError {
-        error: ItemError::DeviceWriteFailed,
-        message: format!("no plan could be made: {failure}"),
-    })
 }
 
 fn lost_message(adopted: usize) -> String {
