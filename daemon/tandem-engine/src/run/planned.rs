@@ -24,6 +24,8 @@ pub(crate) struct Planned {
     pub(crate) fingerprint: u64,
     pub(crate) library: Resolved,
     pub(crate) entries: Vec<Entry>,
+    /// What has no space, with the place where it would lie.
+    unfit: Vec<(u32, DevicePath)>,
 }
 
 /// What a plan is made from besides the library, the manifest and what the player can do.
@@ -54,8 +56,9 @@ pub(crate) async fn plan_aside(
         };
         let begun = Instant::now();
         let plan = plan::build(&input);
+        let unfit = unfit(&plan, &input);
         debug!(tracks = library.tracks.len(), microseconds = begun.elapsed().as_micros(), "planned");
-        Planned { plan, fingerprint: fingerprint(&library), library, entries }
+        Planned { plan, fingerprint: fingerprint(&library), library, entries, unfit }
     };
     if is_quick {
         return Ok(plan());
@@ -79,7 +82,7 @@ pub(super) async fn plan_beside_his(
 ) -> Result<Planned, RunError> {
     let mut planned = plan_aside(library, entries, scope.clone(), capabilities.clone()).await?;
     loop {
-        let unfit = unfit(&planned, &capabilities);
+        let unfit = std::mem::take(&mut planned.unfit);
         if !for_run {
             tell_what_may_be_his(&mut planned, &unfit, adoption.storage).await?;
             return Ok(planned);
@@ -97,15 +100,15 @@ pub(super) async fn plan_beside_his(
 
 /// What has no space, with the place where it would lie: one that no other track of the library would have and nothing of ours
 /// has, so that what is found there in one run is not found by the next alone.
-fn unfit(planned: &Planned, capabilities: &Capabilities) -> Vec<(u32, DevicePath)> {
-    let Planned { plan, library, entries, .. } = planned;
+fn unfit(plan: &Plan, input: &PlanInput<'_>) -> Vec<(u32, DevicePath)> {
     let is_unfit = |left: &&plan::LeftOut| left.error == Some(ItemError::NoFit);
     if !plan.left_out.iter().any(|left| is_unfit(&left)) {
         return Vec::new();
     }
-    let ours = entries.iter().map(|entry| &entry.path).chain(plan.writes.iter().map(|write| &write.path));
+    let ours =
+        input.entries.iter().map(|entry| &entry.path).chain(plan.writes.iter().map(|write| &write.path));
     let ours: TakenNames = ours.collect();
-    let mut places = own_places(&library.tracks, capabilities);
+    let mut places = own_places(&input.library.tracks, input.capabilities);
     let unfit = plan.left_out.iter().filter(is_unfit);
     let place = |left: &plan::LeftOut| Some((left.track, places.remove(&left.track)?));
     unfit.filter_map(place).filter(|(_, path)| !ours.contains(path)).collect()

@@ -131,7 +131,7 @@ async fn prepare_recorded(
     let percent_reserved = input.partnership.percent_space_reserved;
     let scope = Scope { space, percent_reserved, retagged };
     let planned = plan_beside_his(library, entries, scope, capabilities, &mut adoption, for_run).await?;
-    let (Planned { plan, fingerprint, library, entries }, his_later) = (planned, adoption.into_later());
+    let (Planned { plan, fingerprint, library, entries, .. }, his_later) = (planned, adoption.into_later());
     let covers = cover_stamps(&*input.library, &library, player.capabilities(), cancel).await?;
     let prepared = Prepared {
         player,
