@@ -184,6 +184,7 @@ class Provider:
     async def answer(self, message):
         try:
             signature, body = await self.result(message)
+            SignatureTree(signature).verify(body)  # or nobody would be answered
             reply = Message.new_method_return(message, signature, body)
         except Refused as refused:
             reply = Message.new_error(message, refused.name, str(refused))

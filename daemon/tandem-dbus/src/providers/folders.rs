@@ -77,7 +77,7 @@ impl Session {
             };
             self.tree.forget(folder.as_str());
             if self.children(folder.as_str()).await.map_err(told)?.is_empty() {
-                self.delete_object(folder.as_str(), &there).await?;
+                self.delete_listed(folder.as_str(), &there).await?;
             }
         }
         Ok(())

@@ -228,6 +228,32 @@ async fn what_counts_as_done_was_kept_by_the_device() {
 }
 
 #[tokio::test]
+async fn what_a_listing_mixes_up_is_not_deleted() {
+    let remains = "0123456789abcdef0123456789abcdef.part";
+    let bus = PrivateBus::start();
+    let device = fake_device();
+    {
+        let mut device = device.lock().unwrap();
+        // what a name is listed with is the object before it
+        device.put("users.txt", b"the user's");
+        device.put("Empty/gone.mp3", b"");
+        device.remove("Empty/gone.mp3");
+        device.put("users too.txt", b"the user's");
+        device.put(remains, b"of a cut");
+        device.mixes_up = true;
+    }
+    let before = device.lock().unwrap().files();
+    let fake = Fake::enter(&bus, &device).await;
+    let player = fake.open(&bus).await.unwrap();
+    let storage = player.storage();
+    let removed = storage.remove_empty_folders(vec![path("Empty")]).await;
+    assert!(matches!(removed, Err(PlayerError::Other(_))), "{removed:?}");
+    let discarded = storage.object(&path(remains)).discard().await;
+    assert!(matches!(discarded, Err(PlayerError::Other(_))), "{discarded:?}");
+    assert_eq!(device.lock().unwrap().files(), before);
+}
+
+#[tokio::test]
 async fn a_mark_that_the_provider_does_not_keep_is_in_a_file() {
     let bus = PrivateBus::start();
     let device = fake_device();

@@ -8,8 +8,6 @@ use super::fault::Fault;
 use crate::BusKind;
 use futures_util::StreamExt;
 use serde::Serialize;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -86,13 +84,13 @@ impl ProviderBus {
 #[derive(Debug, Clone)]
 pub(super) struct Standing {
     gone: CancellationToken,
-    hung: Arc<AtomicBool>,
+    hung: CancellationToken,
 }
 
 impl Standing {
     /// Whether it is gone, or was given up.
     pub(super) fn is_lost(&self) -> bool {
-        self.gone.is_cancelled() || self.hung.load(Ordering::Relaxed)
+        self.gone.is_cancelled() || self.hung.is_cancelled()
     }
 }
 
@@ -135,7 +133,7 @@ impl Link {
         };
         let gone = CancellationToken::new();
         let watch = tokio::spawn(watch(changes, owner.clone(), gone.clone()));
-        let standing = Standing { gone, hung: Arc::default() };
+        let standing = Standing { gone, hung: CancellationToken::new() };
         Ok(Self { connection, owner, standing, limits, _watch: AbortOnDropHandle::new(watch) })
     }
 
@@ -152,9 +150,6 @@ impl Link {
         B: Serialize + DynamicType,
         R: for<'d> DynamicDeserialize<'d>,
     {
-        if self.standing.hung.load(Ordering::Relaxed) {
-            return Err(Fault::Late);
-        }
         let call = async {
             let destination = Some(BusName::from(self.owner.as_ref()));
             self.connection.call_method(destination, path, Some(interface), member, body).await
@@ -162,6 +157,7 @@ impl Link {
         let answer: Message = tokio::select! {
             biased;
             () = self.standing.gone.cancelled() => return Err(Fault::Gone),
+            () = self.standing.hung.cancelled() => return Err(Fault::Late),
             answer = tokio::time::timeout(self.limits.of(limit), call) => {
                 answer.map_err(|_| self.give_up())?.map_err(|error| Fault::of(&error))?
             }
@@ -182,9 +178,9 @@ impl Link {
         self.owner.as_str()
     }
 
-    /// Notes that the provider doesn't answer.
+    /// Notes that the provider doesn't answer; what else it was asked isn't waited for either.
     pub(super) fn give_up(&self) -> Fault {
-        self.standing.hung.store(true, Ordering::Relaxed);
+        self.standing.hung.cancel();
         Fault::Late
     }
 

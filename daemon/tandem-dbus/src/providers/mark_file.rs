@@ -80,7 +80,7 @@ impl Session {
             Err(error) => {
                 tracing::warn!("{NAME} on the device is set aside: {error}");
                 if let Some(there) = there.take() {
-                    self.set_aside(&there.known).await?;
+                    self.set_aside(&there).await?;
                 }
                 wmp_info::merge(None, mark).map_err(|error| failed(&error))?
             }
@@ -127,8 +127,9 @@ impl Session {
         Ok(Some(MarkFile { path, known, text }))
     }
 
-    async fn set_aside(&mut self, known: &Known) -> Result<(), PlayerError> {
+    async fn set_aside(&mut self, damaged: &MarkFile) -> Result<(), PlayerError> {
         let told = |fault: Fault| fault.told("setting a file aside", NAME);
+        let Some(known) = self.as_listed(damaged.path.as_str(), &damaged.known).await? else { return Ok(()) };
         for number in 1..=MOST_DAMAGED {
             let aside =
                 if number == 1 { format!("{NAME}.damaged") } else { format!("{NAME}.damaged.{number}") };

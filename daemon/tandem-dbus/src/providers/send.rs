@@ -210,7 +210,7 @@ impl Session {
             return Ok(());
         }
         match self.find(at).await.map_err(|fault| fault.told("looking", at))? {
-            Some(made) if !made.is_folder => self.delete_object(at, &made).await,
+            Some(made) if !made.is_folder => self.delete_listed(at, &made).await,
             _ => Ok(()),
         }
     }

@@ -117,6 +117,24 @@ async fn another_process_announces_nothing_in_a_providers_name() {
 }
 
 #[tokio::test]
+async fn what_strangers_send_costs_a_provider_nothing() {
+    let mut stage = Stage::new();
+    let fake = stage.register().await;
+    announce(&mut stage, &fake, "own").await;
+    let stranger = stage.bus.connect().await;
+    let names = zbus::fdo::DBusProxy::new(&stranger).await.unwrap().list_names().await.unwrap();
+    for name in names.iter().filter(|name| name.starts_with(':')) {
+        let name = Some(name.as_str());
+        for _ in 0..400 {
+            stranger.emit_signal(name, ROOT, PROVIDER, "DeviceRemoved", &"own").await.unwrap();
+        }
+    }
+    // a departure would be told before
+    let next = announce(&mut stage, &fake, "own too").await;
+    assert!(next.key.ends_with(":own too"), "{}", next.key);
+}
+
+#[tokio::test]
 async fn a_flood_costs_the_one_who_sends_it_its_devices_and_nobody_else_anything() {
     let mut stage = Stage::new();
     let (flooding, other) = (stage.register().await, stage.register().await);

@@ -197,7 +197,34 @@ impl Session {
         }
     }
 
-    /// Deletes an object, and sees that it is gone: whatever the provider answered.
+    /// What a listing said to be at a path, as the provider tells of the object itself: a listing may have given it another
+    /// one's name. `None` when it has no such object any more.
+    pub(super) async fn as_listed(
+        &mut self,
+        path: &str,
+        listed: &Known,
+    ) -> Result<Option<Known>, PlayerError> {
+        let told = |fault: Fault| fault.told("looking", path);
+        let Some(now) = self.peer.entry(&listed.object).await.map_err(told)? else {
+            self.tree.forget(parent(path));
+            return Ok(None);
+        };
+        if now.name == name(path) && now.is_folder == listed.is_folder {
+            return Ok(Some(known(listed.object.clone(), now)));
+        }
+        self.tree.forget(parent(path));
+        Err(told(Fault::Lie(format!("`{path}` as `{}`, which is another object", listed.object.as_str()))))
+    }
+
+    /// Deletes what a listing said to be at a path, if it is that.
+    pub(super) async fn delete_listed(&mut self, path: &str, listed: &Known) -> Result<(), PlayerError> {
+        match self.as_listed(path, listed).await? {
+            Some(now) => self.delete_object(path, &now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes an object that was looked at, and sees that it is gone: whatever the provider answered.
     pub(super) async fn delete_object(&mut self, path: &str, there: &Known) -> Result<(), PlayerError> {
         let told = |fault: Fault| fault.told("deleting", path);
         let member = (OBJECT, "Delete");

@@ -276,7 +276,7 @@ impl Session {
             Some((_, known)) if known.is_folder => {
                 Err(PlayerError::Other(format!("`{path}` on the device is a folder")))
             }
-            Some((at, known)) => self.delete_object(at.as_str(), &known).await,
+            Some((at, known)) => self.delete_listed(at.as_str(), &known).await,
         }
     }
 
@@ -285,6 +285,7 @@ impl Session {
         let told = |fault: Fault| fault.told("giving a file its name back", to.as_str());
         let found = self.seek(path).await?.filter(|(_, known)| !known.is_folder);
         let (at, known) = found.ok_or_else(|| not_found(path))?;
+        let known = self.as_listed(at.as_str(), &known).await?.ok_or_else(|| not_found(path))?;
         let mut free = None;
         for number in 1..=NAME_TRIES {
             let name = if number == 1 { Some(to.clone()) } else { numbered(to, number) };

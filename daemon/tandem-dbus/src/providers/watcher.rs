@@ -116,7 +116,7 @@ impl Watcher {
         let mut budget = Budget::new();
         while let Some(message) = messages.next().await {
             let message = message?;
-            if message.message_type() != zbus::message::Type::Signal {
+            if message.message_type() != zbus::message::Type::Signal || !self.is_meant(&message) {
                 continue;
             }
             if !budget.spend() {
@@ -127,6 +127,13 @@ impl Watcher {
             }
         }
         Ok(End::Over)
+    }
+
+    /// Whether a message is of the bus or of the provider: what others send costs it nothing.
+    fn is_meant(&self, message: &Message) -> bool {
+        let header = message.header();
+        let sender = header.sender().map(UniqueName::as_str);
+        sender == Some(DBUS) || sender.is_some() && sender == self.owner.as_deref()
     }
 
     /// Takes a signal; an error when nobody wants to know any more.

@@ -53,6 +53,8 @@ pub(in crate::providers) struct Device {
     pub(in crate::providers) alone: Option<&'static str>,
     /// Whether a power cut undoes what was done since the last `Flush`.
     pub(in crate::providers) keeps_later: bool,
+    /// Whether a listing gives each object what the one after it has.
+    pub(in crate::providers) mixes_up: bool,
     /// How often it was told to keep everything.
     pub(in crate::providers) flushes: u32,
     /// Changes that a power cut would undo.
@@ -97,6 +99,7 @@ impl Default for Device {
             is_full: false,
             alone: None,
             keeps_later: true,
+            mixes_up: false,
             flushes: 0,
             unkept: 0,
             unkept_bytes: BTreeSet::new(),

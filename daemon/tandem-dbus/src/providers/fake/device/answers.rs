@@ -124,7 +124,11 @@ impl Device {
                     self.make(number, &format!("deeper {new}"), true, 0).ok();
                 }
                 let children = page(self.children(number), (first, count));
-                Ok(Answer::Entries(children.into_iter().map(|child| (child, self.metadata(child))).collect()))
+                let mut told: Vec<_> = children.iter().map(|child| self.metadata(*child)).collect();
+                if self.mixes_up && !told.is_empty() {
+                    told.rotate_left(1);
+                }
+                Ok(Answer::Entries(children.into_iter().zip(told).collect()))
             }
             "GetSpecifiedMetadata" => Ok(Answer::Properties(self.metadata(number))),
             "CreateStorageWithMetadata" => {
