@@ -9,21 +9,28 @@ use std::fs::File;
 use std::path::Path;
 use support::World;
 use tandem_model::event::EngineEvent;
+use tandem_model::id::DeviceId;
 
 fn put(path: &Path, bytes: &[u8]) {
     File::create(path).and_then(|mut file| std::io::Write::write_all(&mut file, bytes)).unwrap();
 }
 
+/// A player that holds these tracks, and a playlist of them.
+async fn in_step(names: &[&str]) -> (World, DeviceId) {
+    let mut world = World::new().await;
+    for name in names {
+        world.add_file(name, name.as_bytes());
+    }
+    world.library.set("P", names);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    (world, device)
+}
+
 #[tokio::test]
 async fn identical_files_are_adopted_others_stay_foreign_and_the_user_is_told() {
     for damaged in [false, true] {
-        let mut world = World::new().await;
-        for name in ["a.mp3", "b.mp3", "c.mp3"] {
-            world.add_file(name, name.as_bytes());
-        }
-        world.library.set("P", &["a.mp3", "b.mp3", "c.mp3"]);
-        let device = world.plug("player").await;
-        world.partner(&device, &["P"]).await;
+        let (world, device) = in_step(&["a.mp3", "b.mp3", "c.mp3"]).await;
         let before = world.tree("player");
         let folder = world.player("player").join("Music/Ann/Live");
         let manifests = world.dir.path().join("state/manifests");
@@ -156,13 +163,7 @@ async fn what_lies_under_a_numbered_name_is_found_behind_the_users_file() {
 
 #[tokio::test]
 async fn what_was_away_for_a_run_and_is_back_as_it_was_is_ours_again() {
-    let mut world = World::new().await;
-    for name in ["a.mp3", "b.mp3", "c.mp3"] {
-        world.add_file(name, name.as_bytes());
-    }
-    world.library.set("P", &["a.mp3", "b.mp3", "c.mp3"]);
-    let device = world.plug("player").await;
-    world.partner(&device, &["P"]).await;
+    let (mut world, device) = in_step(&["a.mp3", "b.mp3", "c.mp3"]).await;
     let folder = world.player("player").join("Music/Ann/Live");
     let away = world.dir.path().join("away");
     std::fs::create_dir(&away).unwrap();

@@ -7,10 +7,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use tandem_model::error::LibraryError;
-use tandem_model::id::MediaUri;
+use tandem_model::id::{MediaUri, percent_encode};
 
 const PREFIX: &str = "file://";
-const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// The URI of an absolute path.
 #[must_use]
@@ -18,15 +17,7 @@ pub fn encode(path: &Path) -> MediaUri {
     let bytes = path.as_os_str().as_bytes();
     let mut text = String::with_capacity(PREFIX.len() + bytes.len() + bytes.len() / 4);
     text.push_str(PREFIX);
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {
-            text.push(char::from(byte));
-        } else {
-            text.push('%');
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
+    percent_encode(bytes, b"/", &mut text);
     MediaUri(text.into())
 }
 

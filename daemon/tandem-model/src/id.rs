@@ -45,6 +45,20 @@ impl fmt::Display for MediaUri {
     }
 }
 
+/// Adds bytes to a URI: what is neither unreserved nor among `kept` is percent-encoded (RFC 3986, 2.1 and 2.3).
+pub fn percent_encode(bytes: &[u8], kept: &[u8], uri: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            uri.push('%');
+            uri.push(char::from(HEX[usize::from(byte >> 4)]));
+            uri.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
 /// A GUID as WMP writes it: upper-case hexadecimal in braces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Guid(pub u128);
@@ -168,6 +182,16 @@ impl From<PartnershipIndex> for u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_reserved_or_no_ascii_is_percent_encoded() {
+        let encoded = |kept: &[u8]| {
+            let mut uri = String::from("x:");
+            percent_encode("a/\u{e9} ~%".as_bytes(), kept, &mut uri);
+            uri
+        };
+        assert_eq!((encoded(b""), encoded(b"/")), ("x:a%2F%C3%A9%20~%25".into(), "x:a/%C3%A9%20~%25".into()));
+    }
     use proptest::prelude::*;
 
     #[test]

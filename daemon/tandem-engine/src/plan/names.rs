@@ -120,7 +120,7 @@ impl<'a> FromIterator<&'a DevicePath> for TakenNames {
 
 /// Hands out paths that differ from all that are taken, and uses one spelling for each folder.
 pub(crate) struct Namer {
-    taken: HashSet<String>,
+    taken: TakenNames,
     /// Names alone, where no two files may share one.
     names: Option<HashSet<String>>,
     folders: HashMap<String, String>,
@@ -143,7 +143,7 @@ impl Namer {
     }
 
     fn with_names<'a>(names: Option<HashSet<String>>, taken: impl Iterator<Item = &'a DevicePath>) -> Self {
-        let mut namer = Self { taken: HashSet::new(), names, folders: HashMap::new(), last: None };
+        let mut namer = Self { taken: TakenNames::default(), names, folders: HashMap::new(), last: None };
         for path in taken {
             namer.take(path);
             for folder in path.ancestors() {
@@ -178,12 +178,9 @@ impl Namer {
 
     /// Takes a path, unless it is taken.
     fn take(&mut self, path: &DevicePath) -> bool {
-        let folded = fold(path.as_str());
-        match &mut self.names {
-            Some(_) if self.taken.contains(&folded) => false,
-            Some(names) => names.insert(fold(path.name())) && self.taken.insert(folded),
-            None => self.taken.insert(folded),
-        }
+        // a path that is taken has a name that is
+        let is_new = self.names.as_mut().is_none_or(|names| names.insert(fold(path.name())));
+        is_new && self.taken.insert(path)
     }
 
     /// A path for this name in that folder (empty: the root), numbered if the name is taken.

@@ -11,6 +11,7 @@ use crate::plan::playlists::{Place, hash, render};
 use foldhash::{HashMap, HashSet, HashSetExt};
 use std::sync::Arc;
 use tandem_model::error::{ItemError, PlayerError};
+use tandem_model::id::percent_encode;
 use tandem_model::library::Resolved;
 use tandem_model::manifest::{Entry, EntryState, Intent, ItemResult, Origin, Outcome};
 use tandem_model::media::ResolvedPlaylist;
@@ -53,13 +54,7 @@ impl LeftList {
 /// `playlist:` and the name, percent-encoded.
 fn uri(name: &str) -> String {
     let mut uri = "playlist:".to_owned();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            uri += &format!("%{byte:02X}");
-        }
-    }
+    percent_encode(name.as_bytes(), &[], &mut uri);
     uri
 }
 
