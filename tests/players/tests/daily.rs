@@ -133,6 +133,26 @@ fn an_album_follows_its_tracks_and_its_picture_and_what_the_user_makes_of_it_is_
 }
 
 #[test]
+fn a_picture_that_has_no_space_comes_with_the_next_run() {
+    runtime().block_on(async {
+        let mut scene = in_step("art-and-albums").await;
+        for after in 20..56_u8 {
+            scene.stage.shelf.set_cover(0, &[b'a', after]);
+            let begun = scene.stage.player().transactions();
+            scene.stage.player().plan(Planned::after(Fault::StoreFull, after.into()));
+            // whether it is told depends on what was refused
+            drop(scene.stage.sync().await);
+            let struck = scene.stage.player().transactions() - begun > u64::from(after);
+            scene.stage.forget_failures();
+            scene.stage.sync().await.unwrap();
+            if struck {
+                scene.check(&PLAYLISTS).await.unwrap_or_else(|error| panic!("after {after}: {error}"));
+            }
+        }
+    });
+}
+
+#[test]
 fn a_locked_phone_is_waited_for_and_synchronised_when_it_is_unlocked() {
     runtime().block_on(async {
         for name in ["phone-locked", "phone-with-lists"] {

@@ -71,7 +71,7 @@ pub struct WriteRequest {
 pub struct Written {
     /// What the device tells of it now.
     pub facts: ObjectFacts,
-    /// XXH3-128 of the bytes that were sent.
+    /// XXH3-128 of the bytes that were sent; 0 for an album whose picture has no space now, so that it is written again.
     pub hash: u128,
     /// The device's lasting id of it; the path where it has no other.
     pub persistent_id: String,

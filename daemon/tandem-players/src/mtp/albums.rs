@@ -5,6 +5,7 @@
 use super::error::Fail;
 use super::formats::ABSTRACT_ALBUM;
 use super::session::{Session, ask};
+use tandem_model::error::PlayerError;
 use tandem_model::library::{Cover, CoverLimits};
 use tandem_model::path::DevicePath;
 use tandem_model::player::AlbumStyle;
@@ -99,14 +100,16 @@ impl Session {
         self.unless_lost(asked)
     }
 
-    /// Gives an album its picture. One that the player refuses, it goes without.
-    pub(super) async fn tell_cover(&mut self, album: ObjectHandle, cover: &Cover) -> Result<(), Fail> {
+    /// Gives an album its picture, and tells whether that is settled: one that the player refuses, the album goes without, but
+    /// for one that only had no space.
+    pub(super) async fn tell_cover(&mut self, album: ObjectHandle, cover: &Cover) -> Result<bool, Fail> {
         let data = Value::U8Array(cover.jpeg.clone());
         let property = Property::REPRESENTATIVE_SAMPLE_DATA;
         let set = ask!(self, "sending a cover", self.initiator.set_object_property(album, property, &data));
+        let has_space = !matches!(set, Err(Fail::Player(PlayerError::Full)));
         if self.unless_lost(set)?.is_none() {
-            tracing::debug!("the device doesn't take the cover of an album");
-            return Ok(());
+            tracing::debug!(has_space, "the device doesn't take the cover of an album");
+            return Ok(has_space);
         }
         let number = |property| match property {
             Property::REPRESENTATIVE_SAMPLE_FORMAT => i128::from(FormatCode::EXIF_JPEG.0),
@@ -124,7 +127,7 @@ impl Session {
                 tracing::debug!("the device doesn't take {property} of a cover");
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -77,9 +77,9 @@ impl Session {
             None => self.announced_references(request, kind, place).await?,
         };
         match self.fill_references(request, kind, handle, &tracks).await {
-            Ok(known) => {
+            Ok((known, is_whole)) => {
                 self.tree.put(request.path.as_str(), known);
-                Ok((known, source.hash()))
+                Ok((known, if is_whole { source.hash() } else { 0 }))
             }
             Err(error) => {
                 if old.is_none() {
@@ -107,24 +107,27 @@ impl Session {
         self.announced(&announcement, &request.path, request.path.as_str()).await
     }
 
-    /// Has an object refer to these, and tells what is told of it; as the device tells of it then.
+    /// Has an object refer to these, and tells what is told of it; as the device tells of it then, and whether nothing is
+    /// missing for want of space.
     async fn fill_references(
         &mut self,
         request: &WriteRequest,
         kind: Referring,
         handle: ObjectHandle,
         tracks: &[ObjectHandle],
-    ) -> Result<Known, Fail> {
+    ) -> Result<(Known, bool), Fail> {
         let doing = "telling what belongs to a playlist or an album";
         ask!(self, doing, self.initiator.set_object_references(handle, tracks))?;
+        let mut is_whole = true;
         if kind == Referring::Album {
             self.tell_tags(handle, ABSTRACT_ALBUM, &request.tags).await?;
             if let Some(cover) = &request.cover {
-                self.tell_cover(handle, cover).await?;
+                is_whole = self.tell_cover(handle, cover).await?;
             }
         }
         let known = self.look(handle).await?;
-        known.ok_or_else(|| PlayerError::VerifyFailed(request.path.as_str().to_owned()).into())
+        let known = known.ok_or_else(|| PlayerError::VerifyFailed(request.path.as_str().to_owned()))?;
+        Ok((known, is_whole))
     }
 
     /// Whether what is at a path refers to exactly these files.
