@@ -44,6 +44,8 @@ pub(crate) struct Look<'a> {
     pub(crate) entries: &'a [Entry],
     /// What was agreed.
     pub(crate) terms: &'a Terms,
+    /// What is told of what had no space.
+    pub(crate) unfit: &'a [String],
 }
 
 /// What must be true at any time: whatever is recorded as there is there, and nothing is taken for deleted or changed that
@@ -244,6 +246,15 @@ impl Look<'_> {
         self.shelf.there().filter(move |song| song.playlists[playlist])
     }
 
+    /// Whether a playlist is told to have no space, and there is hardly any: the user's files may take all of it, and count as
+    /// what the playlist names.
+    fn has_no_room(&self, playlist: usize) -> bool {
+        let lines = self.items(playlist).count() as u64;
+        let needed = (lines * 160).div_ceil(CLUSTER) + 2;
+        let name = format!("the playlist `{}`", self.shelf.names[playlist]);
+        self.device.space().free < needed * CLUSTER && self.unfit.iter().any(|told| told.contains(&name))
+    }
+
     /// Each assigned playlist is there and names what is there, in its order; no other is.
     fn playlists(&self, placed: &BTreeMap<i64, String>, wrong: &mut Vec<String>) {
         let assigned = self.terms.playlists();
@@ -253,7 +264,7 @@ impl Look<'_> {
             let wanted: Vec<&String> = self.items(playlist).filter_map(|song| placed.get(&song.id)).collect();
             match entry {
                 Some(entry) if entry.state != EntryState::Present => {}
-                None if wanted.is_empty() => {}
+                None if wanted.is_empty() || self.has_no_room(playlist) => {}
                 None => wrong.push(format!("playlist {playlist} is missing")),
                 Some(entry) if wanted.is_empty() => {
                     wrong.push(format!("`{}` is there and empty", entry.path));
@@ -262,7 +273,8 @@ impl Look<'_> {
                     let path = entry.path.as_str();
                     let named = named_by(self.device, path);
                     let is_users = self.device.file(path).is_some_and(|node| hash(&node.bytes) != entry.hash);
-                    if !is_users && named != wanted.into_iter().cloned().collect::<Vec<_>>() {
+                    let is_old = named != wanted.into_iter().cloned().collect::<Vec<_>>();
+                    if !is_users && is_old && !self.has_no_room(playlist) {
                         wrong.push(format!("`{path}` names {named:?}"));
                     }
                     if !name_of(path).starts_with(&self.shelf.names[playlist]) {

@@ -614,9 +614,12 @@ impl World {
         if !pending.is_empty() {
             self.wrong(format!("after the run {} steps are in flight", pending.len()));
         }
+        let unfit = self.rows().into_iter().filter(|(error, _)| *error == ItemError::NoFit);
+        let unfit: Vec<String> = unfit.map(|(_, message)| message).collect();
         let device = self.stage.device();
         let shelf = self.stage.library.shelf();
-        let look = Look { device: &device, shelf: &shelf, entries: &entries, terms: &self.terms[self.now] };
+        let terms = &self.terms[self.now];
+        let look = Look { device: &device, shelf: &shelf, entries: &entries, terms, unfit: &unfit };
         self.outcome.violations.extend(look.wrong());
         self.outcome.skipped = entries.iter().filter(|entry| entry.state == EntryState::Skipped).count();
     }

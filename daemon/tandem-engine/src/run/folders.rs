@@ -24,6 +24,11 @@ impl MadeFolders {
         if self.0.is_empty() { Vec::new() } else { vec![Correction::MadeFolders(self.0.clone())] }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether this is one of them.
     pub(crate) fn contains(&self, folder: &DevicePath) -> bool {
         self.0.contains(folder)

@@ -8,6 +8,7 @@ use super::transfer::on_device;
 use super::{Observer, Results};
 use crate::plan::names::{Namer, TakenNames, legal_name, numbered};
 use crate::plan::playlists::{Place, hash, render};
+use crate::plan::round_up;
 use foldhash::{HashMap, HashSet, HashSetExt};
 use std::sync::Arc;
 use tandem_model::error::{ItemError, PlayerError};
@@ -16,7 +17,7 @@ use tandem_model::library::Resolved;
 use tandem_model::manifest::{Entry, EntryState, Intent, ItemResult, Origin, Outcome};
 use tandem_model::media::ResolvedPlaylist;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, PlaylistStyle, Source, Tags, WriteRequest, Written};
+use tandem_model::player::{Expect, PlaylistStyle, Source, Space, Tags, WriteRequest, Written};
 
 /// Names that are tried when others have the wanted one.
 const NAME_TRIES: u32 = 100;
@@ -229,6 +230,10 @@ impl Course<'_> {
                     return Ok(());
                 }
                 Err(PlayerError::Exists(_)) if replaces.is_none() => {}
+                Err(PlayerError::Full) if self.has_no_room(bytes.len(), &folders).await? => {
+                    self.leave_out(&playlist);
+                    return Ok(());
+                }
                 Err(error) => {
                     self.fail(error.item_error(), not_written(&playlist, &error)).await;
                     return Ok(());
@@ -245,6 +250,29 @@ impl Course<'_> {
 
     async fn fail(&mut self, error: ItemError, message: String) {
         self.results.fail(self.observer, "", error, message).await;
+    }
+
+    /// Whether the storage's space tells that a list of this many bytes has none: the user's own files may fill a player on
+    /// which they count as what a list names.
+    async fn has_no_room(&self, bytes: usize, folders: &MadeFolders) -> Result<bool, RunError> {
+        let Space { free, cluster, .. } = self.prepared.storage.space().await?;
+        let cluster = cluster.max(1);
+        // its folder grows by the entry
+        let folders = (folders.len() as u64 + 1).saturating_mul(cluster);
+        Ok(free < round_up(bytes as u64, cluster).saturating_add(folders))
+    }
+
+    /// Nothing has failed where there is no room, and trying again makes none.
+    fn leave_out(&mut self, playlist: &ResolvedPlaylist) {
+        let message = format!(
+            "no space is left for the playlist `{}`; the tracks that it names are there: free some space on the device",
+            playlist.name
+        );
+        self.results.rows.push(ItemResult {
+            media: uri(&playlist.name),
+            error: Some(ItemError::NoFit),
+            message,
+        });
     }
 
     async fn is_there(&self, path: &DevicePath) -> Result<bool, RunError> {

@@ -11,6 +11,9 @@ use tandem_model::error::ItemError;
 use tandem_model::event::EngineEvent;
 use tandem_model::manifest::EntryState;
 
+/// How a run tells of a playlist that has no space.
+const LIST_WITHOUT_ROOM: &str = "no space is left for the playlist";
+
 /// What a run does to the files of a player.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Deeds {
@@ -86,6 +89,10 @@ impl World {
         let rows = self.rows();
         if rows.iter().any(|(_, message)| message.ends_with(CHANGED)) {
             // only a look at the bytes tells what looks like ours
+            return;
+        }
+        if rows.iter().any(|(_, message)| message.contains(LIST_WITHOUT_ROOM)) {
+            // a plan makes room for tracks; whether a list has some is seen when it is written
             return;
         }
         let promised = Deeds::promised(&preview);
