@@ -390,3 +390,19 @@ fn a_player_that_leaves_dates_out_of_account_is_in_step_all_the_same() {
         assert!(matches!(outcome, Outcome::Passed { .. }), "{name}: {outcome:?}");
     }
 }
+
+#[test]
+fn dates_are_the_same_however_they_are_told_where_a_player_does_not_say_what_objects_have() {
+    let pool = Pool::new(TRACKS + 1);
+    let lacks = [0x9801, 0x9802, 0x9807, 0x9808];
+    let mut value: serde_json::Value = serde_json::from_str(own("classic")).unwrap();
+    let operations = value["device_info"]["operations"].as_array_mut().unwrap();
+    operations.retain(|operation| !lacks.contains(&operation.as_u64().unwrap()));
+    // of a film it lists no properties, so the first run, which looks everywhere, doesn't go by lists
+    value["formats"].as_array_mut().unwrap().insert(0, serde_json::json!({ "code": 0xB982 }));
+    let directory = kit::MusicLibrary::new();
+    let (text, path) = (value.to_string(), directory.path("profile.json"));
+    kit::write_file(&path, text.as_bytes());
+    let outcome = runtime().block_on(reference(path.to_str().unwrap(), &text, &pool, TRACKS));
+    assert!(matches!(outcome, Outcome::Passed { .. }), "{outcome:?}");
+}

@@ -176,7 +176,9 @@ impl Session {
             return Ok(times::from_text(&info.modified));
         }
         let property = Property::DATE_MODIFIED;
-        if !self.ability(info.format).await?.properties.contains(&property) {
+        let ability = self.ability(info.format).await?;
+        // a device that doesn't say what objects have may tell dates in its lists all the same
+        if !ability.properties.is_empty() && !ability.properties.contains(&property) {
             return Ok(0);
         }
         let asked = ask!(
