@@ -23,7 +23,8 @@ async fn is_same(
     entry: &Entry,
     transfer: &Arc<Transfer>,
 ) -> Result<bool, PlayerError> {
-    if now == entry.facts {
+    // of nothing there are no bytes to look at: a list of references has none
+    if now == entry.facts || now.size == 0 && can_be(storage, entry.facts, now) {
         return Ok(true);
     }
     Ok(can_be(storage, entry.facts, now) && storage.object(path).hash(transfer).await? == entry.hash)

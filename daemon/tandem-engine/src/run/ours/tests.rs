@@ -83,7 +83,12 @@ impl Object for TheFile {
 
 /// Whether a file counts as ours whose time is off by so many seconds, and how often it was read to tell.
 async fn judged(exact: bool, off: i64, same_bytes: bool) -> (bool, u32) {
-    let facts = ObjectFacts { modified_ns: RECORDED.modified_ns + off * SECOND, ..RECORDED };
+    judged_of(RECORDED, exact, off, same_bytes).await
+}
+
+/// The same of a file that was recorded so.
+async fn judged_of(recorded: ObjectFacts, exact: bool, off: i64, same_bytes: bool) -> (bool, u32) {
+    let facts = ObjectFacts { modified_ns: recorded.modified_ns + off * SECOND, ..recorded };
     let read = Arc::default();
     let storage = OneFile { exact, facts, hash: if same_bytes { 7 } else { 8 }, read: Arc::clone(&read) };
     let entry = Entry {
@@ -91,7 +96,7 @@ async fn judged(exact: bool, off: i64, same_bytes: bool) -> (bool, u32) {
         origin: Origin::Track(MediaUri("file:///a.mp3".into())),
         path: DevicePath::parse("a.mp3").unwrap(),
         persistent_id: "".into(),
-        facts: RECORDED,
+        facts: recorded,
         source_size: 5,
         source_modified_ns: 0,
         hash: 7,
@@ -114,4 +119,14 @@ async fn equal_facts_are_ours_unread_and_shifted_ones_only_with_equal_bytes() {
         assert_eq!(judged(false, off, false).await, (false, 1));
         assert_eq!(judged(true, off, true).await, (false, 0), "exact times don't shift");
     }
+}
+
+#[tokio::test]
+async fn a_list_of_references_has_no_bytes_to_tell_by() {
+    let list = ObjectFacts { size: 0, ..RECORDED };
+    for off in [0, 1, 3600] {
+        assert_eq!(judged_of(list, false, off, false).await, (true, 0), "{off} seconds");
+    }
+    assert_eq!(judged_of(list, false, 600, false).await, (false, 0), "no rounding explains ten minutes");
+    assert_eq!(judged_of(list, true, 3600, false).await, (false, 0), "exact times don't shift");
 }
