@@ -37,6 +37,15 @@ async fn in_step(name: &str) -> Scene {
     scene
 }
 
+/// A player of this profile takes the whole reference synchronisation.
+fn ends_in_step(profile: &serde_json::Value, pool: &Arc<Pool>) {
+    let directory = kit::MusicLibrary::new();
+    let (text, path) = (profile.to_string(), directory.path("profile.json"));
+    kit::write_file(&path, text.as_bytes());
+    let outcome = runtime().block_on(reference(path.to_str().unwrap(), &text, pool, TRACKS));
+    assert!(matches!(outcome, Outcome::Passed { .. }), "{}: {outcome:?}", profile["class"]);
+}
+
 fn handle(player: &SimulatedPlayer, ending: &str) -> ObjectHandle {
     player.objects().iter().find(|object| object.path.ends_with(ending)).unwrap().handle
 }
@@ -107,6 +116,11 @@ fn an_album_follows_its_tracks_and_its_picture_and_what_the_user_makes_of_it_is_
         assert_eq!(width, Some(Value::U32(90)));
         // another picture alone: the object stays the one that it was
         scene.stage.shelf.set_cover(0, b"another");
+        scene.stage.sync().await.unwrap();
+        scene.check(&PLAYLISTS).await.unwrap();
+        assert_eq!(album(&scene).unwrap().handle, first.handle);
+        // without a picture it has none, and is still the one that it was
+        scene.stage.shelf.remove_cover(0);
         scene.stage.sync().await.unwrap();
         scene.check(&PLAYLISTS).await.unwrap();
         assert_eq!(album(&scene).unwrap().handle, first.handle);
@@ -383,11 +397,7 @@ fn a_player_that_leaves_dates_out_of_account_is_in_step_all_the_same() {
     for name in ["classic", "classic-no-lists", "phone"] {
         let mut value: serde_json::Value = serde_json::from_str(own(name)).unwrap();
         value["habits"].as_array_mut().unwrap().push(serde_json::json!("ignores-dates"));
-        let directory = kit::MusicLibrary::new();
-        let (text, path) = (value.to_string(), directory.path("profile.json"));
-        kit::write_file(&path, text.as_bytes());
-        let outcome = runtime().block_on(reference(path.to_str().unwrap(), &text, &pool, TRACKS));
-        assert!(matches!(outcome, Outcome::Passed { .. }), "{name}: {outcome:?}");
+        ends_in_step(&value, &pool);
     }
 }
 
@@ -400,9 +410,16 @@ fn dates_are_the_same_however_they_are_told_where_a_player_does_not_say_what_obj
     operations.retain(|operation| !lacks.contains(&operation.as_u64().unwrap()));
     // of a film it lists no properties, so the first run, which looks everywhere, doesn't go by lists
     value["formats"].as_array_mut().unwrap().insert(0, serde_json::json!({ "code": 0xB982 }));
-    let directory = kit::MusicLibrary::new();
-    let (text, path) = (value.to_string(), directory.path("profile.json"));
-    kit::write_file(&path, text.as_bytes());
-    let outcome = runtime().block_on(reference(path.to_str().unwrap(), &text, &pool, TRACKS));
-    assert!(matches!(outcome, Outcome::Passed { .. }), "{outcome:?}");
+    ends_in_step(&value, &pool);
+}
+
+#[test]
+fn a_player_that_wants_a_session_first_and_fills_headers_with_junk_is_in_step() {
+    let pool = Pool::new(TRACKS + 1);
+    for name in ["classic", "phone"] {
+        let mut value: serde_json::Value = serde_json::from_str(own(name)).unwrap();
+        let habits = value["habits"].as_array_mut().unwrap();
+        habits.extend(["junk-data-headers", "session-first"].map(|habit| serde_json::json!(habit)));
+        ends_in_step(&value, &pool);
+    }
 }

@@ -124,16 +124,12 @@ fn takes_music(device: &DeviceInfo) -> Result<(), PlayerError> {
     Ok(())
 }
 
-/// What the device is. Some tell that in a session alone, though the standard has it told without one.
+/// What the device is. What was left over in the pipes may spoil the first answer.
 async fn introduce(initiator: &mut Initiator) -> Result<DeviceInfo, Fail> {
-    let error = match told_of_itself(initiator).await {
-        Ok(device) => return Ok(device),
-        Err(error) => error,
-    };
-    if error.kind() == ErrorKind::SessionLost {
-        ask!((), "opening a session", initiator.open_session())?;
+    if let Ok(device) = told_of_itself(initiator).await {
+        return Ok(device);
     }
-    ask!((), "opening the device", initiator.get_device_info())
+    ask!((), "opening the device", told_of_itself(initiator))
 }
 
 /// What the device tells of itself. Some fill code and transaction of their data's headers with junk. So may what was left
@@ -143,21 +139,32 @@ async fn told_of_itself(initiator: &mut Initiator) -> Result<DeviceInfo, Error> 
     let lenient = Options { ignore_data_headers: true, ..strict };
     let disordered =
         |error: &Error| matches!(error, Error::OutOfOrder { .. } | Error::WrongTransaction { .. });
-    match initiator.get_device_info().await {
+    match device_info(initiator).await {
         Err(error) if disordered(&error) && strict != lenient => {}
         answer => return answer,
     }
     initiator.set_options(lenient);
-    let drained = initiator.get_device_info().await;
+    let drained = device_info(initiator).await;
     initiator.set_options(strict);
     drained?;
-    match initiator.get_device_info().await {
+    match device_info(initiator).await {
         Err(error) if disordered(&error) => {}
         answer => return answer,
     }
     tracing::info!("headers of the device's data hold junk: their length and kind alone are believed");
     initiator.set_options(lenient);
-    initiator.get_device_info().await
+    device_info(initiator).await
+}
+
+/// DeviceInfo, from a device that may tell it in a session alone, though the standard has it told without one.
+async fn device_info(initiator: &mut Initiator) -> Result<DeviceInfo, Error> {
+    match initiator.get_device_info().await {
+        Err(error) if error.kind() == ErrorKind::SessionLost => {
+            initiator.open_session().await?;
+            initiator.get_device_info().await
+        }
+        answer => answer,
+    }
 }
 
 fn options(traits: Traits) -> Options {
