@@ -246,7 +246,7 @@ impl Facts {
     /// How it gets its playlists.
     #[must_use]
     pub fn playlists(&self) -> Playlists {
-        if self.spl {
+        if self.spl && self.lists(&[UNDEFINED]) {
             Playlists::Spl
         } else if self.knows(0x9810) && self.knows(0x9811) && self.lists(&[0xBA05, 0xBA09]) {
             Playlists::References

@@ -172,6 +172,11 @@ impl Shelf {
         }
     }
 
+    /// Takes an album's picture away.
+    pub fn remove_cover(&self, album: usize) {
+        self.content().covers.remove(&album);
+    }
+
     /// Another picture lies beside this album's tracks.
     pub fn set_cover(&self, album: usize, content: &[u8]) {
         self.content().covers.insert(album, picture(content));

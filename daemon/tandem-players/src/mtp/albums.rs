@@ -129,6 +129,22 @@ impl Session {
         }
         Ok(true)
     }
+
+    /// Takes away the picture that an album may have.
+    pub(super) async fn clear_cover(&mut self, album: ObjectHandle) -> Result<(), Fail> {
+        let property = Property::REPRESENTATIVE_SAMPLE_DATA;
+        let settable = self.initiator.supports(OperationCode::SET_OBJECT_PROP_VALUE);
+        if !settable || !self.ability(ABSTRACT_ALBUM).await?.properties.contains(&property) {
+            return Ok(());
+        }
+        let nothing = Value::U8Array(Vec::new());
+        let set =
+            ask!(self, "removing a cover", self.initiator.set_object_property(album, property, &nothing));
+        if self.unless_lost(set)?.is_none() {
+            tracing::debug!("the device keeps the cover of an album");
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -42,9 +42,11 @@ pub(crate) fn playlist_style(
     listed: &[FormatCode],
     folder: Option<DevicePath>,
 ) -> Option<PlaylistStyle> {
-    match spl {
+    let listed = codes(listed);
+    // there is no format of their own
+    match spl.filter(|_| listed.contains(&formats::UNDEFINED)) {
         Some(version) => Some(formats::spl_style(version, folder)),
-        None => formats::playlist_style(references, &codes(listed), folder),
+        None => formats::playlist_style(references, &listed, folder),
     }
 }
 
@@ -60,8 +62,10 @@ mod tests {
 
     #[test]
     fn a_player_that_reads_samsungs_files_alone_gets_no_references() {
-        let style = |spl| playlist_style(spl, true, &[FormatCode::M3U], None).unwrap().extension;
-        assert_eq!((style(Some(SplVersion::V2)), style(None)), ("spl", "pla"));
+        let style = |spl, listed| playlist_style(spl, true, &[listed], None).unwrap().extension;
+        let spl = Some(SplVersion::V2);
+        assert_eq!((style(spl, FormatCode::UNDEFINED), style(None, FormatCode::UNDEFINED)), ("spl", "pla"));
+        assert_eq!(style(spl, FormatCode::WMA), "pla", "it lists no format that such a file could have");
     }
 
     #[test]

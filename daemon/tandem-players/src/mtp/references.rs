@@ -11,7 +11,7 @@ use super::tags::sayable;
 use super::tree::Known;
 use tandem_model::error::PlayerError;
 use tandem_model::path::DevicePath;
-use tandem_model::player::WriteRequest;
+use tandem_model::player::{Expect, WriteRequest};
 use tandem_mtp::codes::{FormatCode, ObjectHandle, OperationCode};
 use tandem_mtp::initiator::Parent;
 
@@ -121,8 +121,10 @@ impl Session {
         let mut is_whole = true;
         if kind == Referring::Album {
             self.tell_tags(handle, ABSTRACT_ALBUM, &request.tags).await?;
-            if let Some(cover) = &request.cover {
-                is_whole = self.tell_cover(handle, cover).await?;
+            match &request.cover {
+                Some(cover) => is_whole = self.tell_cover(handle, cover).await?,
+                None if request.expect != Expect::Nothing => self.clear_cover(handle).await?,
+                None => {}
             }
         }
         let known = self.look(handle).await?;
