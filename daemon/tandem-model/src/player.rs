@@ -184,6 +184,10 @@ pub trait Player: Send + Sync {
         Box::pin(async { false })
     }
 
+    /// From now on this tells when the job that has the device is to end. Calls that may hang are then waited for a moment at
+    /// most, and count as calls that were late: what came of them isn't known.
+    fn heed(&self, _transfer: &Arc<Transfer>) {}
+
     /// Flushes and lets go of the device. Nothing may be called after it.
     fn close(&self, close: Close) -> BoxFuture<'_, Result<(), PlayerError>>;
 }

@@ -86,6 +86,20 @@ impl Stage {
         tracks: &[usize],
         plan: Option<(u64, Harm)>,
     ) -> Self {
+        Self::patient(example, pool, tracks, plan, PATIENCE).await
+    }
+
+    /// The same, with this limit on the provider's calls.
+    ///
+    /// # Panics
+    /// As `start`.
+    pub async fn patient(
+        example: Example,
+        pool: &Arc<Pool>,
+        tracks: &[usize],
+        plan: Option<(u64, Harm)>,
+        patience: Duration,
+    ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let dir = TempDir::with_prefix("tandem-provided-").expect("the temporary directory can be written");
         let player = dir.path().join("player");
@@ -101,7 +115,7 @@ impl Stage {
         let place = player.clone();
         let process = Arc::new(Process::new(example.bus_name, move || (example.command)(&place)));
         let providers =
-            ServiceProviders::at(bus.address(), vec![dir.path().join("providers.d")]).within(PATIENCE);
+            ServiceProviders::at(bus.address(), vec![dir.path().join("providers.d")]).within(patience);
         let (presence, arrivals) = mpsc::channel(16);
         let stop = CancellationToken::new();
         let shelf = Arc::new(Shelf::new(Arc::clone(pool), tracks.iter().copied()));
@@ -239,8 +253,7 @@ impl Stage {
             if self.hear().await {
                 continue;
             }
-            let snapshot = self.engine.snapshot(&self.device);
-            let runs = snapshot.is_some_and(|snapshot| snapshot.sync_state == SyncState::Synchronizing);
+            let runs = self.runs();
             match self.check(!runs) {
                 Ok(()) if !runs => return Ok(()),
                 Err(wrong) if Instant::now() > end || silences >= ENOUGH && self.calls() > calls => {
@@ -249,6 +262,38 @@ impl Stage {
                 _ => silences = if runs { 0 } else { silences + 1 },
             }
         }
+    }
+
+    /// Waits until the provider was called so often; whether it was before nothing was on its way any more.
+    pub async fn reaches(&mut self, calls: u64) -> bool {
+        let mut silences = 0;
+        while self.calls() < calls && silences < ENOUGH {
+            silences = if self.hear().await || self.runs() { 0 } else { silences + 1 };
+        }
+        self.calls() >= calls
+    }
+
+    /// Whether a run is under way, or ends.
+    fn runs(&self) -> bool {
+        let snapshot = self.engine.snapshot(&self.device);
+        snapshot.is_some_and(|snapshot| snapshot.sync_state == SyncState::Synchronizing)
+    }
+
+    /// Stops the run, and waits until it has ended.
+    ///
+    /// # Panics
+    /// When the engine takes no such wish.
+    pub async fn stop(&mut self) {
+        self.engine.stop_sync(&self.device).await.expect("a run can be stopped");
+        while self.runs() {
+            self.hear().await;
+        }
+    }
+
+    /// What failed since the player was plugged in, or since it last came to be in step.
+    #[must_use]
+    pub fn failures(&self) -> &[String] {
+        &self.failures
     }
 
     /// Has the provider serve without harm, plugs the player in again, and synchronises.

@@ -2,6 +2,7 @@
 //! blocks, and with a provider that works again all can be put in order.
 
 mod missing;
+mod stopping;
 mod together;
 
 use super::fake::{Device, Fake, Harm};
@@ -55,7 +56,7 @@ fn request(at: &str, bytes: &[u8], expect: Expect) -> WriteRequest {
 }
 
 async fn write(player: &dyn Player, request: WriteRequest) -> Result<Written, PlayerError> {
-    player.storage().write(request, &Arc::new(Transfer::default())).await
+    player.storage().write(request, &Arc::default()).await
 }
 
 fn fake_device() -> Arc<Mutex<Device>> {
@@ -64,30 +65,35 @@ fn fake_device() -> Arc<Mutex<Device>> {
     Arc::new(Mutex::new(device))
 }
 
-/// A first file, a second in its place, a playlist, a deletion: all kinds of calls.
 async fn work(fake: &Fake, bus: &PrivateBus) -> Result<(), PlayerError> {
-    let player = fake.open(bus).await?;
+    work_on(&*fake.open(bus).await?, &Arc::default()).await
+}
+
+/// A first file, a second in its place, a playlist, a deletion: all kinds of calls.
+async fn work_on(player: &dyn Player, transfer: &Arc<Transfer>) -> Result<(), PlayerError> {
     player.set_mark(Mark { device: Guid(1), relationship: Guid(2) }).await?;
-    let first = write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await?;
-    write(&*player, request("Music/A/a.mp3", b"second", Expect::This(first.facts))).await?;
-    write(&*player, request("Playlists/l.pla", b"../Music/A/a.mp3\n", Expect::Nothing)).await?;
-    let kept = write(&*player, request("Music/A/b.mp3", b"goes", Expect::Nothing)).await?;
-    let object = player.storage().object(&path("Music/A/b.mp3"));
-    if object.hash(&Arc::new(Transfer::default())).await? != xxh3_128(b"goes") {
+    let storage = player.storage();
+    let write = |request| storage.write(request, transfer);
+    let first = write(request("Music/A/a.mp3", b"first", Expect::Nothing)).await?;
+    write(request("Music/A/a.mp3", b"second", Expect::This(first.facts))).await?;
+    write(request("Playlists/l.pla", b"../Music/A/a.mp3\n", Expect::Nothing)).await?;
+    let kept = write(request("Music/A/b.mp3", b"goes", Expect::Nothing)).await?;
+    let object = storage.object(&path("Music/A/b.mp3"));
+    if object.hash(transfer).await? != xxh3_128(b"goes") {
         return Err(PlayerError::VerifyFailed("Music/A/b.mp3".to_owned()));
     }
     object.delete(kept.facts, path(TEMPORARY)).await?;
-    send_together(&*player).await?;
+    send_together(player, transfer).await?;
     player.close(Close::Release).await
 }
 
 /// Two files, the second sent before the first is finished.
-async fn send_together(player: &dyn Player) -> Result<(), PlayerError> {
-    let (storage, transfer, mut sent) = (player.storage(), Arc::new(Transfer::default()), Vec::new());
+async fn send_together(player: &dyn Player, transfer: &Arc<Transfer>) -> Result<(), PlayerError> {
+    let (storage, mut sent) = (player.storage(), Vec::new());
     let mut failed = None;
     for (at, temporary, bytes) in AHEAD {
         let request = WriteRequest { temporary: path(temporary), ..request(at, bytes, Expect::Nothing) };
-        match storage.send(request, &transfer).await {
+        match storage.send(request, transfer).await {
             Ok(one) => sent.push(one),
             Err(error) => failed = failed.or(Some(error)),
         }
@@ -212,7 +218,7 @@ async fn what_counts_as_done_was_kept_by_the_device() {
     let storage = player.storage();
     let first = write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await.unwrap();
     write(&*player, request("Music/A/a.mp3", b"second", Expect::This(first.facts))).await.unwrap();
-    send_together(&*player).await.unwrap();
+    send_together(&*player, &Arc::default()).await.unwrap();
     assert!(unkept() > 0, "names are kept together");
     storage.settle(vec![path("Music/A/a.mp3")]).await.unwrap();
     assert_eq!(unkept(), 0, "what was written");

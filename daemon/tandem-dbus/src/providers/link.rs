@@ -8,7 +8,9 @@ use super::fault::Fault;
 use crate::BusKind;
 use futures_util::StreamExt;
 use serde::Serialize;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tandem_model::player::Transfer;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use zbus::fdo::DBusProxy;
@@ -57,6 +59,11 @@ impl Limits {
 /// How long a provider may take to start.
 const ACTIVATION: Duration = Duration::from_secs(30);
 
+/// How long answers are waited for when the job is to end, all of them together: it has to end within two seconds.
+const GRACE: Duration = Duration::from_millis(1500);
+/// How often the wish to end is looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
 const DBUS: &str = "org.freedesktop.DBus";
 
 /// Where providers are.
@@ -85,11 +92,13 @@ impl ProviderBus {
 pub(super) struct Standing {
     gone: CancellationToken,
     hung: CancellationToken,
+    /// It isn't waited for any more, whatever it does.
+    unwanted: CancellationToken,
 }
 
 impl Standing {
-    /// Whether it is gone, or was given up.
-    pub(super) fn is_lost(&self) -> bool {
+    /// Whether it has ended or hangs.
+    pub(super) fn has_failed(&self) -> bool {
         self.gone.is_cancelled() || self.hung.is_cancelled()
     }
 }
@@ -102,6 +111,8 @@ pub(super) struct Link {
     standing: Standing,
     limits: Limits,
     _watch: AbortOnDropHandle<()>,
+    /// Waits until the job is to end.
+    heeding: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 impl Link {
@@ -133,8 +144,23 @@ impl Link {
         };
         let gone = CancellationToken::new();
         let watch = tokio::spawn(watch(changes, owner.clone(), gone.clone()));
-        let standing = Standing { gone, hung: CancellationToken::new() };
-        Ok(Self { connection, owner, standing, limits, _watch: AbortOnDropHandle::new(watch) })
+        let standing = Standing { gone, hung: CancellationToken::new(), unwanted: CancellationToken::new() };
+        let (_watch, heeding) = (AbortOnDropHandle::new(watch), Mutex::default());
+        Ok(Self { connection, owner, standing, limits, _watch, heeding })
+    }
+
+    /// From now on nothing is waited for longer than a moment once this transfer is to end.
+    pub(super) fn heed(&self, transfer: &Arc<Transfer>) {
+        let (transfer, unwanted) = (Arc::clone(transfer), self.standing.unwanted.clone());
+        let heeding = tokio::spawn(async move {
+            while !transfer.is_cancelled() {
+                tokio::time::sleep(LOOK).await;
+            }
+            tokio::time::sleep(GRACE).await;
+            unwanted.cancel();
+        });
+        let mut place = self.heeding.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(AbortOnDropHandle::new(heeding));
     }
 
     /// Calls the provider, and reads its answer as `R`. One that was late once is not asked again: what it
@@ -158,6 +184,7 @@ impl Link {
             biased;
             () = self.standing.gone.cancelled() => return Err(Fault::Gone),
             () = self.standing.hung.cancelled() => return Err(Fault::Late),
+            () = self.standing.unwanted.cancelled() => return Err(Fault::Late),
             answer = tokio::time::timeout(self.limits.of(limit), call) => {
                 answer.map_err(|_| self.give_up())?.map_err(|error| Fault::of(&error))?
             }
@@ -184,9 +211,18 @@ impl Link {
         Fault::Late
     }
 
-    /// Whether the provider is gone, or was given up.
+    /// Why nothing is asked any more, if that is so: the provider is gone, or isn't waited for.
+    pub(super) fn loss(&self) -> Option<Fault> {
+        let Standing { gone, hung, unwanted } = &self.standing;
+        if gone.is_cancelled() {
+            return Some(Fault::Gone);
+        }
+        (hung.is_cancelled() || unwanted.is_cancelled()).then_some(Fault::Late)
+    }
+
+    /// Whether nothing is asked any more.
     pub(super) fn is_lost(&self) -> bool {
-        self.standing.is_lost()
+        self.loss().is_some()
     }
 
     /// What has become of the provider, for whoever outlives the link.

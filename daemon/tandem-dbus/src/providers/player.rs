@@ -11,7 +11,7 @@ use super::mark;
 use super::memory::Slot;
 use super::offer::Offer;
 use super::opening::{FORMATS_SUPPORTED, create_device};
-use super::peer::introspect;
+use super::peer::{Peer, introspect};
 use super::registry::{self, Registry};
 use super::session::{Session, Shared, with_session};
 use super::storage::RemoteStorage;
@@ -22,7 +22,7 @@ use tandem_model::BoxFuture;
 use tandem_model::device::DeviceDescription;
 use tandem_model::error::PlayerError;
 use tandem_model::id::Guid;
-use tandem_model::player::{Capabilities, Close, Mark, Player, Storage};
+use tandem_model::player::{Capabilities, Close, Mark, Player, Storage, Transfer};
 use tandem_model::presence::ProviderDevice;
 use zbus::{OwnedVariant, Variant};
 
@@ -34,6 +34,7 @@ const MOST_IN_PROPERTY: usize = 255;
 /// An open device.
 pub(super) struct RemotePlayer {
     shared: Shared,
+    peer: Arc<Peer>,
     description: DeviceDescription,
     capabilities: Capabilities,
     storage: Arc<RemoteStorage>,
@@ -71,10 +72,19 @@ impl RemotePlayer {
                 let updates_metadata = session.parameters.use_metadata_views;
                 let _opening = Opening::new(registry, device, offer, &session.peer.link);
                 let ahead = Arc::clone(&session.peer.ahead);
-                let battery_level = session.battery_level;
+                let (battery_level, peer) = (session.battery_level, Arc::clone(&session.peer));
                 let shared = Shared::new(session);
                 let storage = Arc::new(RemoteStorage::new(shared.clone(), id, updates_metadata, ahead));
-                Ok(Self { shared, description, capabilities, storage, keeps_mark, battery_level, _opening })
+                Ok(Self {
+                    shared,
+                    peer,
+                    description,
+                    capabilities,
+                    storage,
+                    keeps_mark,
+                    battery_level,
+                    _opening,
+                })
             }
             Err(error) => {
                 let released = session.release().await;
@@ -125,7 +135,7 @@ impl Opening {
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        self.registry.closed(&self.device, self.standing.is_lost());
+        self.registry.closed(&self.device, self.standing.has_failed());
     }
 }
 
@@ -202,6 +212,11 @@ impl Player for RemotePlayer {
 
     fn battery_level(&self) -> Option<u8> {
         self.battery_level
+    }
+
+    fn heed(&self, transfer: &Arc<Transfer>) {
+        // whoever has the session may be the one that waits
+        self.peer.link.heed(transfer);
     }
 
     fn mark(&self) -> BoxFuture<'_, Result<Option<Mark>, PlayerError>> {

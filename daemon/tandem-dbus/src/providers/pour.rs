@@ -191,8 +191,10 @@ where
             }
             // until then the file is in use
             match answer.take(peer).await {
-                // it took no more, and says why
-                Err(fault) if error == PlayerError::Removed => Err(Failed::Fault(fault)),
+                // it took no more, and says why; or what it has of the file isn't known
+                Err(fault) if error == PlayerError::Removed || peer.link.is_lost() => {
+                    Err(Failed::Fault(fault))
+                }
                 _ => Err(Failed::Other(error)),
             }
         }

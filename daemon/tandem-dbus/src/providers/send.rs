@@ -206,7 +206,8 @@ impl Session {
     /// Deletes what was made under a temporary name without a proper answer: nobody else has such a name.
     pub(super) async fn drop_unanswered(&mut self, at: &str) -> Result<(), PlayerError> {
         self.tree.forget(parent(at));
-        if self.peer.link.is_lost() || !is_temporary(super::tree::name(at)) {
+        self.check_asked(at)?;
+        if !is_temporary(super::tree::name(at)) {
             return Ok(());
         }
         match self.find(at).await.map_err(|fault| fault.told("looking", at))? {
@@ -270,8 +271,13 @@ impl Session {
         }
     }
 
-    /// Deletes what was made of a file of our own, whichever of its two names it has by now. Where the
-    /// provider doesn't answer, the next run does.
+    /// Whether the provider is still asked. Where it isn't, what it has of a file isn't known, whatever else went
+    /// wrong with that: the next run finds out.
+    fn check_asked(&self, at: &str) -> Result<(), PlayerError> {
+        self.peer.link.loss().map_or(Ok(()), |fault| Err(fault.told("writing a file", at)))
+    }
+
+    /// Deletes what was made of a file of our own, whichever of its two names it has by now.
     pub(super) async fn drop_remains(
         &mut self,
         object: &OwnedObjectPath,
@@ -279,9 +285,7 @@ impl Session {
     ) -> Result<(), PlayerError> {
         self.tree.forget(parent(at));
         for name in [at, path.as_str()] {
-            if self.peer.link.is_lost() {
-                return Ok(());
-            }
+            self.check_asked(at)?;
             let looked = self.peer.look(object, super::tree::name(name)).await;
             if let Some(remains) = looked.map_err(|fault| fault.told("looking", at))? {
                 return self.delete_object(name, &remains).await;

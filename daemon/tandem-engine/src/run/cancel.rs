@@ -2,6 +2,7 @@
 
 use super::error::RunError;
 use std::time::Duration;
+use tandem_model::error::ItemError;
 use tandem_model::player::Transfer;
 
 /// How often the wish to stop is looked for while something is awaited.
@@ -26,9 +27,25 @@ pub(crate) async fn unless_cancelled<T>(
     }
 }
 
+/// What ended a run: one that was stopped doesn't wait any more, so that nothing of it was late.
+pub(crate) fn unless_stopped(transfer: &Transfer, error: RunError) -> RunError {
+    if transfer.is_cancelled() && error.error == ItemError::TimedOut { RunError::cancelled() } else { error }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tandem_model::error::PlayerError;
+
+    #[test]
+    fn what_is_not_waited_for_after_a_stop_was_not_late() {
+        let transfer = Transfer::default();
+        let late = || RunError::from(PlayerError::TimedOut("writing".to_owned()));
+        assert_eq!(unless_stopped(&transfer, late()), late());
+        transfer.cancel();
+        assert_eq!(unless_stopped(&transfer, late()), RunError::cancelled());
+        assert_eq!(unless_stopped(&transfer, PlayerError::Full.into()), PlayerError::Full.into());
+    }
 
     #[tokio::test]
     async fn work_that_never_ends_is_left_when_the_run_is_stopped() {

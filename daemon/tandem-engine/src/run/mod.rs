@@ -24,7 +24,7 @@ pub(crate) use removal::{remove_content, settle};
 use crate::ledger::Ledger;
 use crate::parts::Parts;
 use crate::plan::guard;
-use cancel::unless_cancelled;
+use cancel::{unless_cancelled, unless_stopped};
 use error::RunError;
 use interrupted::Begun;
 use journal::Journal;
@@ -252,14 +252,16 @@ pub(crate) async fn run(
             return record_early_end(&input.parts, relationship, input.begun, Some(error), earlier).await;
         }
     };
+    player.heed(&observer.transfer);
     observer.progress.send_modify(|progress| progress.battery_level = player.battery_level());
+    let stopped = |error| unless_stopped(&observer.transfer, error);
     let prepared = prepare::prepare(&input, Arc::clone(&player), Question::Run, &observer.transfer).await;
     let mut freed = None;
     let mut report = match prepared {
         Ok(mut prepared) => {
             let mut results = Results { earlier, ..Results::default() };
             let outcome = carry_out(&input, &mut prepared, &observer, &mut results).await;
-            let mut report = RunReport::of(outcome.err());
+            let mut report = RunReport::of(outcome.err().map(stopped));
             report.fingerprint = report.failure.is_none().then_some(prepared.fingerprint);
             finish(&mut prepared, &input, results, &mut report).await;
             // so many small pieces take a while to free
@@ -267,14 +269,17 @@ pub(crate) async fn run(
             freed = Some(tokio::task::spawn_blocking(move || drop((library, entries, plan))));
             report
         }
-        Err(error) => record_early_end(&input.parts, relationship, input.begun, Some(error), earlier).await,
+        Err(error) => {
+            let error = stopped(error);
+            record_early_end(&input.parts, relationship, input.begun, Some(error), earlier).await
+        }
     };
     report.turned_read_only = report.failure.is_some() && player.turned_read_only().await;
     if let Err(error) = player.close(Close::Release).await {
         warn!("the device could not be closed cleanly: {error}");
         report.flushed = false;
         if report.failure.is_none() {
-            report.failure = Some(error.into());
+            report.failure = Some(stopped(error.into()));
         }
     }
     if let Some(freed) = freed

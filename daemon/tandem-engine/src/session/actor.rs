@@ -255,6 +255,7 @@ impl Session {
             ledger: Arc::clone(&self.context.ledger),
             arrival,
             device: self.device.clone(),
+            cancel: Arc::clone(&self.cancel),
         }
     }
 

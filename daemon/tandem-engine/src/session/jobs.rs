@@ -26,17 +26,32 @@ pub(crate) struct Bench {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) arrival: Arrival,
     pub(crate) device: DeviceId,
+    /// Tells when the job is to end.
+    pub(crate) cancel: Arc<Transfer>,
 }
 
 impl Bench {
+    /// Opens the device, unless the job is to end.
     pub(super) async fn open(&self) -> Result<Arc<dyn Player>, PlayerError> {
-        self.parts.opener.open(&self.arrival).await
+        open(&self.parts, &self.arrival, &self.cancel).await
     }
 
     /// The device's own GUID, made when it is first seen.
     pub(crate) fn device_guid(&self) -> Guid {
         self.ledger.device(&self.device).map_or_else(|| (self.parts.new_guid)(), |known| known.guid)
     }
+}
+
+/// Opens a device for a job: one that is locked, hangs or has gone isn't waited for when the job is to end.
+async fn open(
+    parts: &Parts,
+    arrival: &Arrival,
+    cancel: &Arc<Transfer>,
+) -> Result<Arc<dyn Player>, PlayerError> {
+    let opened = unless_cancelled(cancel, parts.opener.open(arrival)).await;
+    let player = opened.map_err(|_| PlayerError::Cancelled).flatten()?;
+    player.heed(cancel);
+    Ok(player)
 }
 
 /// Finishes or puts back what ended partnerships of this device left in flight there, and removes their manifests.
@@ -104,11 +119,14 @@ pub(crate) async fn create_partnership(
     let default_rules = playlists.is_none();
     // a library that hangs must not keep anybody from changing his mind
     let stopped =
-        |_| RequestError::Failed("the partnership was not made: it was stopped before that".to_owned());
+        || RequestError::Failed("the partnership was not made: it was stopped before that".to_owned());
     let chosen = unless_cancelled(&transfer, choose(&bench, owner, playlists)).await;
-    let (library, playlists) = chosen.map_err(stopped)??;
+    let (library, playlists) = chosen.map_err(|_| stopped())??;
     // nor must a device that is locked
-    let player = unless_cancelled(&transfer, bench.open()).await.map_err(stopped)??;
+    let player = bench.open().await.map_err(|error| match error {
+        PlayerError::Cancelled => stopped(),
+        error => error.into(),
+    })?;
     let made: Result<(), RequestError> = async {
         if bench.ledger.device(&bench.device).is_none() {
             // it couldn't be looked at when it came
@@ -212,8 +230,11 @@ pub(crate) async fn eject(bench: Bench) -> Result<(), RequestError> {
 }
 
 /// What a run would do now.
-pub(crate) async fn preview(input: RunInput, cancel: &Transfer) -> Result<Vec<PreviewItem>, RequestError> {
-    let player = input.parts.opener.open(&input.arrival).await?;
+pub(crate) async fn preview(
+    input: RunInput,
+    cancel: &Arc<Transfer>,
+) -> Result<Vec<PreviewItem>, RequestError> {
+    let player = open(&input.parts, &input.arrival, cancel).await?;
     let question = Question::Hypothetical { instead: None, besides: None };
     let items = match prepare(&input, Arc::clone(&player), question, cancel).await {
         Ok(prepared) => {
@@ -232,9 +253,9 @@ pub(crate) async fn estimate(
     input: RunInput,
     instead: Option<Vec<PlaylistId>>,
     besides: Option<PlaylistId>,
-    cancel: &Transfer,
+    cancel: &Arc<Transfer>,
 ) -> Result<(u64, u64), RequestError> {
-    let player = input.parts.opener.open(&input.arrival).await?;
+    let player = open(&input.parts, &input.arrival, cancel).await?;
     let question = Question::Hypothetical { instead, besides };
     let told = async {
         let prepared = prepare(&input, Arc::clone(&player), question, cancel).await?;

@@ -38,6 +38,8 @@ pub(in crate::providers) struct Device {
     pub(in crate::providers) takes_together: bool,
     /// A member that it doesn't support, whatever it says of itself.
     pub(in crate::providers) refuses: Option<&'static str>,
+    /// A member whose calls it keeps, and does nothing with.
+    pub(in crate::providers) ignores: Option<&'static str>,
     pub(in crate::providers) can_synchronize: Vec<u8>,
     pub(in crate::providers) changes: Changes,
     /// How many new folders each folder has when it is listed.
@@ -90,6 +92,7 @@ impl Default for Device {
             lists_at_once: true,
             takes_together: true,
             refuses: None,
+            ignores: None,
             can_synchronize: vec![1, 0, 0, 0],
             changes: Changes::default(),
             bottomless: 0,

@@ -95,7 +95,7 @@ pub(super) fn description() -> DeviceDescription {
 }
 
 async fn serve(connection: Connection, mut calls: MessageStream, device: Arc<Mutex<Device>>) {
-    let mut held: Option<(Message, Done)> = None;
+    let (mut held, mut ignored): (Option<(Message, Done)>, Vec<Message>) = (None, Vec::new());
     while let Some(Ok(call)) = calls.next().await {
         if call.message_type() != Type::MethodCall {
             continue;
@@ -112,6 +112,10 @@ async fn serve(connection: Connection, mut calls: MessageStream, device: Arc<Mut
             return;
         }
         let member = call.header().member().map(ToString::to_string).unwrap_or_default();
+        if device.lock().unwrap().ignores == Some(member.as_str()) {
+            ignored.push(call);
+            continue;
+        }
         if ["CreateStorageWithMetadata", "Insert", "WriteOnClearChannel"].contains(&member.as_str())
             && let Some((earlier, done)) = held.take()
         {

@@ -31,7 +31,7 @@ async fn files_that_are_sent_together_cost_one_call_each() {
     let player = fake.open(&bus).await.unwrap();
     write(&*player, request("Music/A/a.mp3", b"first", Expect::Nothing)).await.unwrap();
     device.lock().unwrap().calls.clear();
-    send_together(&*player).await.unwrap();
+    send_together(&*player, &Arc::default()).await.unwrap();
     assert_eq!(device.lock().unwrap().calls, ["Insert", "Insert", "Flush", "RenameAll"]);
 }
 

@@ -9,6 +9,7 @@ use crate::session::machine::{Event, Phase};
 use crate::session::run_job::run_input;
 use crate::session::settings::Passing;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use tandem_model::device::Status;
 use tandem_model::error::{PlayerError, RequestError};
 use tandem_model::event::EngineEvent;
@@ -138,7 +139,7 @@ impl Session {
             }
             Waiting::Rename { name } => self.start_job(move |bench, _| async move {
                 let renamed = async {
-                    let player = bench.parts.opener.open(&bench.arrival).await?;
+                    let player = bench.open().await?;
                     let renamed = player.set_friendly_name(name).await;
                     player.close(Close::Release).await?;
                     renamed
@@ -229,7 +230,7 @@ impl Session {
 async fn previewed(
     bench: &Bench,
     passing: &Passing,
-    transfer: &Transfer,
+    transfer: &Arc<Transfer>,
 ) -> Result<Vec<PreviewItem>, RequestError> {
     if !passing.takes_music() {
         return Ok(Vec::new());
