@@ -123,14 +123,7 @@ impl Link {
         let builder = DBusProxy::builder(&connection).cache_properties(CacheProperties::No);
         let proxy = builder.build().await.map_err(|error| Fault::of(&error))?;
         // before the name is asked for, so that no change is missed
-        let rule = MatchRule::builder()
-            .msg_type(zbus::message::Type::Signal)
-            .sender(DBUS)
-            .interface(DBUS)
-            .member("NameOwnerChanged")
-            .arg(0, name.as_str())
-            .build()
-            .map_err(|error| Fault::of(&error))?;
+        let rule = owner_changes(name).map_err(|error| Fault::of(&error))?;
         let changes = MessageStream::for_match_rule(rule, &connection, None);
         let changes = changes.await.map_err(|error| Fault::of(&error))?;
         let owner = match (proxy.get_name_owner((**name).clone()).await, &**name) {
@@ -235,14 +228,27 @@ impl Link {
 async fn watch(mut changes: MessageStream, owner: OwnedUniqueName, gone: CancellationToken) {
     let _gone = gone.drop_guard();
     while let Some(Ok(change)) = changes.next().await {
-        // anybody may send a signal that looks alike
-        let is_the_bus = change.header().sender().is_some_and(|sender| sender.as_str() == DBUS);
-        let body = change.body();
-        if is_the_bus
-            && let Ok((_, _, new)) = body.deserialize::<(&str, &str, &str)>()
-            && new != owner.as_str()
-        {
+        if new_owner(&change).is_some_and(|new| new != owner.as_str()) {
             return;
         }
     }
+}
+
+/// The signals that tell who has a name.
+pub(super) fn owner_changes(name: &OwnedBusName) -> zbus::Result<MatchRule<'_>> {
+    let signals = MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(DBUS).interface(DBUS);
+    signals.member("NameOwnerChanged").arg(0, name.as_str()).build()
+}
+
+/// Who has a name now, by a signal of the bus; empty for nobody. `None` for any other signal.
+pub(super) fn new_owner(change: &Message) -> Option<String> {
+    let header = change.header();
+    // anybody may send a signal that looks alike
+    let is_the_bus = header.sender().is_some_and(|sender| sender.as_str() == DBUS);
+    let is_change = header.member().is_some_and(|member| member == "NameOwnerChanged");
+    if !is_the_bus || !is_change {
+        return None;
+    }
+    let body = change.body();
+    body.deserialize::<(&str, &str, &str)>().ok().map(|(_, _, new)| new.to_owned())
 }

@@ -26,6 +26,10 @@ const MOST: usize = 128;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(256);
 
+/// How often a provider that is started anew is let off its pause: one that dies each time may be started over and
+/// over.
+const LET_OFF: Duration = Duration::from_secs(60);
+
 /// What has become of a device that was to be opened.
 #[derive(Debug, Default)]
 struct Fate {
@@ -38,6 +42,8 @@ struct Fate {
     /// How often its provider died or hung in a row, and until when it isn't asked because of that.
     deaths: u32,
     rests_until: Option<Instant>,
+    /// When its provider was last let off that, for it was started anew.
+    let_off: Option<Instant>,
     /// Providers that didn't answer when it was to be opened, since it came: they are asked after the others.
     late: BTreeSet<OwnedBusName>,
     /// What is left of earlier openings.
@@ -60,6 +66,8 @@ pub(super) struct Registry {
     changed: Notify,
     /// Something is due, or the list of providers is another.
     providers_changed: Notify,
+    /// A pause is over before its time.
+    rested: Notify,
 }
 
 impl Registry {
@@ -69,6 +77,7 @@ impl Registry {
             state: Mutex::default(),
             changed: Notify::new(),
             providers_changed: Notify::new(),
+            rested: Notify::new(),
         }
     }
 
@@ -182,15 +191,37 @@ impl Registry {
     /// A device is about to be opened; returns when its providers may be asked. One that died or hung has a
     /// pause.
     pub(super) async fn opening(&self, device: &str) {
-        let rests_until = {
-            let mut state = self.lock();
-            let fate = state.devices.entry(device.to_owned()).or_default();
-            fate.in_use = true;
-            fate.rests_until
-        };
-        if let Some(until) = rests_until {
-            tokio::time::sleep_until(until).await;
+        loop {
+            let rested = self.rested.notified();
+            let rests_until = {
+                let mut state = self.lock();
+                let fate = state.devices.entry(device.to_owned()).or_default();
+                fate.in_use = true;
+                fate.rests_until.filter(|until| *until > Instant::now())
+            };
+            let Some(until) = rests_until else { return };
+            // whichever comes first: the loop looks what it was
+            tokio::time::timeout_at(until, rested).await.ok();
         }
+    }
+
+    /// Another process has a provider's name: what was wrong with the one before is not held against it.
+    pub(super) fn started_anew(&self, server: &OwnedBusName) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let State { devices, due, .. } = &mut *state;
+        for (device, fate) in devices {
+            fate.late.remove(server);
+            let is_its = fate.server.as_ref() == Some(server);
+            let rests = is_its && fate.rests_until.is_some_and(|until| until > now);
+            if rests && fate.let_off.is_none_or(|at| now >= at + LET_OFF) {
+                (fate.deaths, fate.rests_until, fate.let_off) = (0, None, Some(now));
+                due.entry(device.clone()).and_modify(|at| *at = now);
+            }
+        }
+        drop(state);
+        self.rested.notify_waiters();
+        self.changed.notify_one();
     }
 
     /// What is left of earlier openings of a device, since it arrived.
@@ -365,6 +396,40 @@ mod tests {
         let before = Instant::now();
         registry.next_due().await;
         assert_eq!(before.elapsed().as_secs(), 1, "one that worked begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_that_is_started_anew_has_no_pause_once_a_minute() {
+        let registry = Registry::new(Vec::new());
+        let server = bus("org.example.P");
+        let dies = || {
+            for _ in 0..6 {
+                registry.opened("d", &server);
+                registry.closed("d", true);
+            }
+            registry.was_late("d", &server);
+        };
+        dies();
+        registry.started_anew(&bus("org.example.Other"));
+        assert_eq!(is_due(&registry).await, None, "another one is");
+        registry.started_anew(&server);
+        assert_eq!(is_due(&registry).await.as_deref(), Some("d"));
+        assert!(registry.lock().devices["d"].late.is_empty());
+        let begun = Instant::now();
+        registry.opening("d").await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        dies();
+        registry.started_anew(&server);
+        assert_eq!(is_due(&registry).await, None, "it was let off just now");
+        tokio::time::advance(LET_OFF).await;
+        dies();
+        // somebody wants to open it already
+        let (begun, opening) = (Instant::now(), registry.opening("d"));
+        tokio::join!(opening, async {
+            tokio::task::yield_now().await;
+            registry.started_anew(&server);
+        });
+        assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 
     #[test]

@@ -114,7 +114,12 @@ impl Relay {
         }
         for offer in offers {
             if !self.heard.iter().any(|heard| heard.offer == offer) {
-                let watcher = Watcher::new(self.bus.clone(), offer.clone(), self.news.0.clone());
+                let watcher = Watcher::new(
+                    self.bus.clone(),
+                    Arc::clone(&self.registry),
+                    offer.clone(),
+                    self.news.0.clone(),
+                );
                 let task = AbortOnDropHandle::new(tokio::spawn(watcher.run()));
                 self.heard.push(Heard { offer, _task: task });
             }

@@ -151,6 +151,30 @@ async fn a_flood_costs_the_one_who_sends_it_its_devices_and_nobody_else_anything
 }
 
 #[tokio::test]
+async fn a_provider_that_has_flooded_and_is_started_anew_is_heard() {
+    const NAME: &str = "org.example.Flooding";
+    let mut stage = Stage::new();
+    let device = Arc::new(Mutex::new(Device::default()));
+    let flooding = Fake::enter(&stage.bus, &device).await;
+    flooding.connection.request_name(NAME).await.unwrap();
+    let Offer { name, root, parameters, .. } = flooding.offer();
+    stage.registry.register(NAME, &name, root, parameters).unwrap();
+    let lost = announce(&mut stage, &flooding, "flood").await;
+    let identity = HashMap::from([("canonical-name", Variant::from("flood"))]);
+    let none: Option<&str> = None;
+    for _ in 0..600 {
+        let sent = flooding.connection.emit_signal(none, ROOT, PROVIDER, "DeviceArrived", &identity).await;
+        sent.unwrap();
+    }
+    assert_eq!(stage.departed().await, lost.key);
+    flooding.connection.clone().close().await.unwrap();
+    let anew = Fake::enter(&stage.bus, &device).await;
+    anew.connection.request_name(NAME).await.unwrap();
+    let heard = timeout(kit::LIMIT, announce(&mut stage, &anew, "anew")).await.unwrap();
+    assert!(heard.key.ends_with(":anew"), "{}", heard.key);
+}
+
+#[tokio::test]
 async fn a_device_whose_provider_goes_is_told_again() {
     let mut stage = Stage::new();
     let device = device();

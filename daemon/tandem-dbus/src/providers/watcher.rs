@@ -5,11 +5,13 @@
 use super::announcement;
 use super::answers::Properties;
 use super::fault::Fault;
-use super::link::{Limits, Link, ProviderBus, QUICK};
+use super::link::{Limits, Link, ProviderBus, QUICK, new_owner, owner_changes};
 use super::offer::Offer;
+use super::registry::Registry;
 use dbus_interfaces::provider::PROVIDER;
 use futures_util::StreamExt;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::presence::Presence;
 use tokio::sync::mpsc;
@@ -26,7 +28,7 @@ const MOST_DEVICES: usize = 64;
 const BURST: u32 = 256;
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a provider that floods is not listened to.
+/// How long a provider that floods is not listened to, unless it is started anew.
 const DEAF: Duration = Duration::from_secs(600);
 
 const DBUS: &str = "org.freedesktop.DBus";
@@ -65,6 +67,7 @@ impl Budget {
 /// What a provider has announced, passed on as it comes and goes.
 pub(super) struct Watcher {
     bus: ProviderBus,
+    registry: Arc<Registry>,
     offer: Offer,
     out: mpsc::Sender<Presence>,
     announced: BTreeSet<String>,
@@ -72,8 +75,13 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(bus: ProviderBus, offer: Offer, out: mpsc::Sender<Presence>) -> Self {
-        Self { bus, offer, out, announced: BTreeSet::new(), owner: None }
+    pub(super) fn new(
+        bus: ProviderBus,
+        registry: Arc<Registry>,
+        offer: Offer,
+        out: mpsc::Sender<Presence>,
+    ) -> Self {
+        Self { bus, registry, offer, out, announced: BTreeSet::new(), owner: None }
     }
 
     /// Listens until nobody wants to know any more.
@@ -85,7 +93,7 @@ impl Watcher {
                 Ok(End::Flood) => {
                     tracing::warn!(
                         provider = name,
-                        "the provider floods the bus; it isn't listened to for a while"
+                        "the provider floods the bus; it isn't listened to for a while, or until it is started anew"
                     );
                 }
                 Err(error) => tracing::warn!(provider = name, %error, "the provider can't be listened to"),
@@ -93,8 +101,28 @@ impl Watcher {
             if self.withdraw_all().await.is_err() {
                 return;
             }
-            sleep(DEAF).await;
+            let before = self.owner.take();
+            tokio::select! {
+                () = sleep(DEAF) => {}
+                // who doesn't hear of it waits
+                Ok(()) = self.started_anew(before) => self.registry.started_anew(&self.offer.bus_name),
+            }
         }
+    }
+
+    /// Returns when another process has the provider's name than the one before, or than has it now.
+    async fn started_anew(&self, before: Option<String>) -> Result<(), zbus::Error> {
+        let connection = self.bus.connect().await?;
+        let name = &self.offer.bus_name;
+        let mut changes = MessageStream::for_match_rule(owner_changes(name)?, &connection, None).await?;
+        let now = DBusProxy::new(&connection).await?.get_name_owner((**name).clone()).await;
+        let mut new = now.ok().map(|owner| owner.to_string());
+        let before = before.or_else(|| new.clone());
+        while new.is_none() || new == before {
+            let change = changes.next().await.ok_or(zbus::Error::InvalidReply)??;
+            new = new_owner(&change).filter(|new| !new.is_empty());
+        }
+        Ok(())
     }
 
     async fn listen(&mut self) -> Result<End, zbus::Error> {
@@ -104,8 +132,7 @@ impl Watcher {
         let proxy = builder.build().await?;
         let name = self.offer.bus_name.clone();
         let signals = || MatchRule::builder().msg_type(zbus::message::Type::Signal);
-        let changes = signals().sender(DBUS).interface(DBUS).member("NameOwnerChanged").arg(0, name.as_str());
-        proxy.add_match_rule(changes.build()?).await?;
+        proxy.add_match_rule(owner_changes(&name)?).await?;
         let news = signals().sender(name.as_str()).interface(PROVIDER).path(self.offer.root.as_str());
         proxy.add_match_rule(news.build()?).await?;
         if let Ok(owner) = proxy.get_name_owner((*name).clone()).await
@@ -138,16 +165,19 @@ impl Watcher {
 
     /// Takes a signal; an error when nobody wants to know any more.
     async fn take(&mut self, message: &Message) -> Result<(), mpsc::error::SendError<Presence>> {
+        if let Some(new) = new_owner(message) {
+            self.withdraw_all().await?;
+            self.owner = None;
+            if new.is_empty() {
+                return Ok(());
+            }
+            self.registry.started_anew(&self.offer.bus_name);
+            return self.entered(&new).await;
+        }
         let header = message.header();
-        let (Some(sender), Some(member)) = (header.sender(), header.member()) else { return Ok(()) };
+        let Some(member) = header.member() else { return Ok(()) };
         let body = message.body();
         match member.as_str() {
-            "NameOwnerChanged" if sender.as_str() == DBUS => {
-                let Ok((_, _, new)) = body.deserialize::<(&str, &str, &str)>() else { return Ok(()) };
-                self.withdraw_all().await?;
-                self.owner = None;
-                if !new.is_empty() { self.entered(new).await } else { Ok(()) }
-            }
             "DeviceArrived" if self.is_heard(&header) => match body.deserialize::<Properties>() {
                 Ok(identity) => self.arrived(&identity).await,
                 Err(error) => {
