@@ -40,6 +40,8 @@ pub enum Harm {
     Flood,
     /// Another process takes its place and its name.
     Upgrade,
+    /// From then on it refuses each call of these members, as what it doesn't have.
+    Without(&'static [&'static str]),
 }
 
 /// All harms.
@@ -154,9 +156,20 @@ impl Shared {
     /// Passes a call on, and its answer back.
     async fn pass(&self, call: &Message) {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
-        let harm = self.plan.filter(|(at, _)| *at == number).map(|(_, harm)| harm);
         let header = call.header();
+        let is_meant = |(at, harm): &(u64, Harm)| match harm {
+            Harm::Without(members) => {
+                number >= *at && header.member().is_some_and(|name| members.contains(&name.as_str()))
+            }
+            _ => number == *at,
+        };
+        let harm = self.plan.filter(is_meant).map(|(_, harm)| harm);
         match harm {
+            Some(Harm::Without(_)) => {
+                let refused = "org.tandemd.Provider1.Error.NotSupported";
+                self.connection.reply_error(&header, refused, &"as planned").await.ok();
+                return;
+            }
             Some(Harm::DieBefore) => return self.die().await,
             Some(Harm::Upgrade) => {
                 self.die().await;

@@ -398,6 +398,12 @@ impl Stage {
         found
     }
 
+    /// How many unfinished files are on the player.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.files().keys().filter(|path| path.ends_with(".part")).count()
+    }
+
     fn entries(&self) -> Result<Vec<Entry>, String> {
         let state = self.dir.path().join("state");
         let record = tandem_store::PartnershipFile::new(state.clone()).load();

@@ -5,7 +5,7 @@ use super::error::RunError;
 use super::journal::Journal;
 use std::sync::Arc;
 use tandem_model::error::PlayerError;
-use tandem_model::manifest::{Correction, Entry, EntryState, Outcome};
+use tandem_model::manifest::{Correction, Entry, EntryState, Intent, Origin, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{ObjectFacts, Storage, Transfer};
 
@@ -82,6 +82,36 @@ pub(crate) async fn failed_write(
     let may_be_gone = replaces && !storage.is_atomic();
     let is_gone = may_be_gone && storage.object(path).facts().await?.is_none();
     Ok(if is_gone { Outcome::Deleted { intent } } else { Outcome::Abandoned { intent } })
+}
+
+/// What is left of a file under its temporary name, for a device that refused to delete it: the next run does that. It has no
+/// other name, and no size that says it is whole.
+pub(crate) fn remains(origin: Origin, temporary: DevicePath) -> Intent {
+    let (path, size) = (temporary.clone(), i64::MAX.unsigned_abs());
+    Intent::Write { origin, path, temporary, size, modified_ns: 0, replaces: None }
+}
+
+/// Whether that is what this is about; tells the name.
+pub(crate) fn of_remains(intent: &Intent) -> Option<&DevicePath> {
+    match intent {
+        Intent::Write { path, temporary, .. } if path == temporary => Some(temporary),
+        _ => None,
+    }
+}
+
+/// Records what a write that failed has left under its temporary name. Where files get their names in one step they are also
+/// deleted as any other.
+pub(crate) async fn keep_remains(
+    journal: &Journal,
+    storage: &dyn Storage,
+    origin: Origin,
+    temporary: &DevicePath,
+) -> Result<(), RunError> {
+    if storage.is_atomic() || storage.object(temporary).facts().await?.is_none() {
+        return Ok(());
+    }
+    tracing::warn!("the device keeps an unfinished file that it was to delete; the next run tries again");
+    journal.commit(Vec::new(), vec![remains(origin, temporary.clone())]).await.map(drop)
 }
 
 /// Notes that the entry's file has turned out to be the user's.

@@ -309,6 +309,9 @@ impl Course<'_> {
             Err(error) => error,
         };
         // that the temporary name is free has to last before it is forgotten
+        let storage = &*self.prepared.storage;
+        let origin = Origin::Playlist(playlist.id.clone());
+        ours::keep_remains(&self.prepared.journal, storage, origin, &temporary).await?;
         self.prepared.storage.settle(vec![temporary]).await?;
         let outcome = ours::failed_write(&*self.prepared.storage, &path, replaces.is_some(), intent).await?;
         self.prepared.journal.commit(vec![outcome], Vec::new()).await?;

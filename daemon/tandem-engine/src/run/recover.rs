@@ -8,6 +8,7 @@ use super::journal::Journal;
 use super::ours::{self, can_be, clear};
 use super::temporary::short_name;
 use std::sync::Arc;
+use tandem_model::error::ItemError;
 use tandem_model::library::{Library, Resolved};
 use tandem_model::manifest::{Correction, Entry, EntryState, Intent, Origin, Outcome};
 use tandem_model::media::Track;
@@ -36,7 +37,8 @@ impl Sources<'_> {
     }
 }
 
-/// Settles every pending intent. Afterwards none is pending. Without `sources`, what has no final name yet goes; of a
+/// Settles every pending intent. Afterwards none is pending but those of unfinished files that the device refuses to delete.
+/// Without `sources`, what has no final name yet goes; of a
 /// partnership that has `ended` no part of a file stays, for no plan comes to replace it.
 pub(crate) async fn recover(
     journal: &Journal,
@@ -57,14 +59,19 @@ pub(crate) async fn recover(
         ended,
         transfer: Arc::new(Transfer::default()),
         paths: Vec::with_capacity(pending.len()),
+        remains: Vec::new(),
     };
     let written = |(_, what): &(i64, Intent)| match what {
-        Intent::Write { path, .. } => Some(path.clone()),
-        Intent::Delete { .. } | Intent::UpdateMetadata { .. } => None,
+        Intent::Write { path, .. } if ours::of_remains(what).is_none() => Some(path.clone()),
+        _ => None,
     };
     let written: Vec<DevicePath> = pending.iter().filter_map(written).collect();
     for (intent, what) in pending {
         let known = |id: i64| entries.iter().find(|entry| entry.id == id);
+        if let Some(temporary) = ours::of_remains(&what) {
+            outcomes.extend(recovery.discarded(intent, temporary).await?);
+            continue;
+        }
         let what = under_its_name(storage, what).await?;
         outcomes.push(match what {
             Intent::Write { path, temporary, size, modified_ns, replaces, origin } => {
@@ -87,9 +94,10 @@ pub(crate) async fn recover(
     // folders that were recorded for these files and aren't there: whoever makes them now, they are not ours
     let missing = if written.is_empty() { Vec::new() } else { storage.missing_folders(written).await? };
     recovery.paths.extend_from_slice(&missing);
+    let remains = recovery.remains;
     storage.settle(recovery.paths).await?;
     let corrections = if missing.is_empty() { Vec::new() } else { vec![Correction::ForgetFolders(missing)] };
-    journal.record(corrections, outcomes, Vec::new()).await?;
+    journal.record(corrections, outcomes, remains).await?;
     Ok(true)
 }
 
@@ -132,6 +140,8 @@ struct Recovery<'a> {
     transfer: Arc<Transfer>,
     /// Names that were touched, to be made to last.
     paths: Vec<DevicePath>,
+    /// Unfinished files that the device refuses to delete.
+    remains: Vec<Intent>,
 }
 
 /// The names of a file that was being written.
@@ -211,7 +221,13 @@ impl Recovery<'_> {
                 Some(_) if aside.size == 0 || self.was_sent(sent, aside, old) => true,
                 Some(old) => self.still_or_was(&path, there, &temporary, aside, old).await?,
             };
-            clear(self.storage, &temporary, &path, is_ours).await?;
+            match clear(self.storage, &temporary, &path, is_ours).await {
+                // it keeps nobody from synchronising
+                Err(error) if is_ours && self.may_stay(&error) => {
+                    self.remains.push(ours::remains(origin.clone(), temporary.clone()));
+                }
+                cleared => cleared?,
+            }
             self.paths.push(temporary);
         }
         let Some(facts) = arrived else {
@@ -236,6 +252,21 @@ impl Recovery<'_> {
         let persistent_id = path.as_str().to_owned();
         self.paths.push(path);
         Ok(Outcome::Found { intent, persistent_id, facts, hash })
+    }
+
+    /// Whether a device that didn't delete an unfinished file, and told this, may keep it until the next run.
+    fn may_stay(&self, error: &RunError) -> bool {
+        !self.storage.is_atomic() && error.error == ItemError::DeviceWriteFailed
+    }
+
+    /// An unfinished file that a device refused to delete; nothing where it still does.
+    async fn discarded(&mut self, intent: i64, temporary: &DevicePath) -> Result<Option<Outcome>, RunError> {
+        match clear(self.storage, temporary, temporary, true).await {
+            Err(error) if self.may_stay(&error) => return Ok(None),
+            cleared => cleared?,
+        }
+        self.paths.push(temporary.clone());
+        Ok(Some(Outcome::Abandoned { intent }))
     }
 
     /// Whether this track may be the one that was to be replaced, as the user has changed it: to the same size, and with a time

@@ -213,7 +213,7 @@ impl Course<'_> {
                 Err(error) if item.named.is_some() || matches!(error, PlayerError::VerifyFailed(_)) => {
                     self.prepared.untidy = true;
                     if let Some((item, error)) = self.send_once_more(item, error).await? {
-                        let outcome = self.failed_write(&item).await?;
+                        let outcome = self.failed_write(&item, error.item_error()).await?;
                         self.outcomes.push(outcome);
                         self.fail(&item, error.item_error(), error.to_string()).await;
                     }
@@ -221,7 +221,7 @@ impl Course<'_> {
                 Err(error) => {
                     // its folders stay for those that may still need them
                     self.prepared.untidy = true;
-                    let outcome = self.failed_write(&item).await?;
+                    let outcome = self.failed_write(&item, error.item_error()).await?;
                     self.outcomes.push(outcome);
                     self.fail(&item, error.item_error(), error.to_string()).await;
                 }

@@ -169,7 +169,7 @@ impl Course<'_> {
             Err(Failure::Run(error)) => {
                 if error.error == ItemError::Cancelled {
                     self.observer.transfer.set(before);
-                    let outcome = self.failed_write(&item).await?;
+                    let outcome = self.failed_write(&item, error.error).await?;
                     batch.put_nothing(item, outcome);
                 }
                 batch.is_lost = matches!(error.error, ItemError::DeviceRemoved | ItemError::TimedOut);
@@ -178,14 +178,14 @@ impl Course<'_> {
             Err(Failure::Item(ItemError::VerifyFailed, _)) => {
                 let failure = PlayerError::VerifyFailed(item.path.as_str().to_owned());
                 if let Some((item, error)) = self.send_once_more(item, failure).await? {
-                    let outcome = self.failed_write(&item).await?;
+                    let outcome = self.failed_write(&item, error.item_error()).await?;
                     self.fail(&item, error.item_error(), error.to_string()).await;
                     batch.put_nothing(item, outcome);
                 }
                 Ok(())
             }
             Err(Failure::Item(error, message)) => {
-                let outcome = self.failed_write(&item).await?;
+                let outcome = self.failed_write(&item, error).await?;
                 self.fail(&item, error, message).await;
                 batch.put_nothing(item, outcome);
                 Ok(())
@@ -193,9 +193,13 @@ impl Course<'_> {
         }
     }
 
-    /// What came of an item that put nothing there.
-    pub(super) async fn failed_write(&self, item: &Item) -> Result<Outcome, RunError> {
+    /// What came of an item that put nothing there, but what the device may have kept of it after this error.
+    pub(super) async fn failed_write(&self, item: &Item, error: ItemError) -> Result<Outcome, RunError> {
         let (storage, replaces) = (&*self.prepared.storage, item.replaces.is_some());
+        if matches!(error, ItemError::DeviceWriteFailed | ItemError::DeviceFull) {
+            let origin = Origin::Track(self.prepared.library.tracks[item.track as usize].uri.clone());
+            ours::keep_remains(&self.prepared.journal, storage, origin, &item.temporary).await?;
+        }
         Ok(ours::failed_write(storage, &item.path, replaces, item.intent).await?)
     }
 

@@ -1,0 +1,44 @@
+//! A provider that takes no bytes, and deletes nothing, keeps unfinished files. They keep nobody from synchronising, and are
+//! gone after the first run in which it deletes again.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use kit::program;
+use players::shelf::Pool;
+use providers::{Example, Harm, Stage};
+use std::path::Path;
+use tokio::process::Command;
+
+const EXAMPLE: Example = Example {
+    bus_name: "org.example.DirectoryPlayer",
+    root: "/org/example/DirectoryPlayer",
+    command: |player: &Path| {
+        let mut command = Command::new(program("examples/directory_player"));
+        command.arg(player);
+        command
+    },
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unfinished_files_that_were_not_deleted_go_with_the_next_run_that_can() {
+    let pool = Pool::new(4);
+    let plan = Some((0, Harm::Without(&["WriteOnClearChannel", "Delete"])));
+    let mut stage = Stage::start(EXAMPLE, &pool, &[0, 1, 2], plan).await;
+    assert!(stage.plug().await);
+    stage.begin().await.unwrap();
+    assert!(stage.settled(0).await.is_err(), "nothing could be written");
+    let left = stage.unfinished();
+    assert!(left >= 3, "{left} unfinished files");
+    // another run comes to its end, though it can't delete them either
+    stage.begin().await.unwrap();
+    assert!(stage.settled(0).await.is_err(), "nothing could be written");
+    let of_the_run = stage.failures().iter().filter(|failure| failure.starts_with(": ")).count();
+    assert!(
+        stage.unfinished() > left,
+        "it has tried, and failed as a whole {of_the_run} times: {:?}",
+        stage.failures()
+    );
+    stage.recover().await.unwrap();
+    assert_eq!(stage.unfinished(), 0);
+    stage.end().await.unwrap();
+}
