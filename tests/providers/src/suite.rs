@@ -1,8 +1,13 @@
 //! The conformance suite as a function, and providers as processes.
 
+use crate::meddler::{Harm, MEDDLED, Meddler, Process};
+use crate::stage::Example;
 use kit::{LIMIT, PrivateBus, program};
 use serde::Deserialize;
+use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
 use tandem_provider::{Driver, Identity, Provider, Serving};
 use tokio::process::Command;
 
@@ -45,8 +50,32 @@ impl Report {
 /// # Panics
 /// When it doesn't end within [`LIMIT`], or says something else than a report.
 pub async fn conformance(bus: &PrivateBus, bus_name: &str) -> Report {
+    suite(bus, &[bus_name]).await
+}
+
+/// Runs it on an example that lacks these calls.
+///
+/// # Panics
+/// As `conformance`.
+pub async fn conformance_without(
+    example: Example,
+    player: &Path,
+    members: &'static [&'static str],
+) -> Report {
+    let (bus, place) = (Arc::new(PrivateBus::start()), player.to_owned());
+    let process = Arc::new(Process::new(example.bus_name, move || (example.command)(&place)));
+    process.start(&bus).await;
+    let plan = Some((0, Harm::Without(members)));
+    let meddler = Meddler::enter(&bus, &process, &Arc::default(), plan, Duration::ZERO).await;
+    let report = suite(&bus, &[MEDDLED, "--object", example.root]).await;
+    meddler.leave().await;
+    process.kill().await;
+    report
+}
+
+async fn suite(bus: &PrivateBus, provider: &[&str]) -> Report {
     let mut command = Command::new(program("tandemctl"));
-    command.args(["--session", "--json", "provider", "test", bus_name, "--yes"]);
+    command.args(["--session", "--json", "provider", "test", "--yes"]).args(provider);
     command.env("DBUS_SESSION_BUS_ADDRESS", bus.address()).stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(LIMIT, command.output()).await;
     let output = output.unwrap_or_else(|_| panic!("the conformance suite does not end"));

@@ -5,7 +5,7 @@
 
 use futures_util::future::join_all;
 use kit::{PrivateBus, program};
-use providers::{Flaw, Memory, conformance, on_bus, started};
+use providers::{Example, Flaw, Memory, conformance, conformance_without, on_bus, started};
 use std::path::Path;
 use tokio::process::Command;
 
@@ -122,4 +122,27 @@ async fn the_example_in_python_passes() {
     let mut missing = example("org.example.PythonPlayer", &mut command, player.path()).await;
     missing.retain(|name| !NOT_OFFERED.contains(&name.as_str()));
     assert_eq!(missing, NOT_IN_PYTHON);
+}
+
+#[tokio::test]
+async fn a_device_without_rename_and_flush_fails_nothing_for_that() {
+    let example = Example {
+        bus_name: "org.example.DirectoryPlayer",
+        root: "/org/example/DirectoryPlayer",
+        command: |player: &Path| {
+            let mut command = Command::new(program("examples/directory_player"));
+            command.arg(player);
+            command
+        },
+    };
+    let player = tempfile::tempdir().unwrap();
+    let report = conformance_without(example, player.path(), &["Rename", "Flush"]).await;
+    for (check, wanted) in [
+        ("the provider answers while a transfer is under way", "pass"),
+        ("what was done is there after Flush", "not-offered"),
+    ] {
+        // what stands between is one caller for all, and keeps descriptors open: other checks may fail for that
+        let found = report.checks.iter().find(|line| line.name == check).unwrap();
+        assert_eq!(found.result, wanted, "{found:?}");
+    }
 }

@@ -15,6 +15,9 @@ use zbus::{Connection, Fd, OwnedObjectPath, OwnedVariant, Variant, fdo};
 /// How long a provider may take to answer a call that isn't a transfer.
 const PROMPT: Duration = Duration::from_secs(10);
 
+/// How long `Flush` may take, which waits for the device.
+const KEPT: Duration = Duration::from_secs(60);
+
 /// A call that failed: the contract's word, or a name or text of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
@@ -109,6 +112,15 @@ impl Provider {
         match tokio::time::timeout(PROMPT, call).await {
             Ok(answer) => answer.map_err(Into::into),
             Err(_) => Err(Fault::silent(PROMPT)),
+        }
+    }
+
+    /// Has the device keep what was done.
+    pub(crate) async fn flush(&self, device: &OwnedObjectPath) -> Result<(), Fault> {
+        let device = self.device(device).await?;
+        match tokio::time::timeout(KEPT, device.flush()).await {
+            Ok(answer) => answer.map_err(Into::into),
+            Err(_) => Err(Fault::silent(KEPT)),
         }
     }
 

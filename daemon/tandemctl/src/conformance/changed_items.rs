@@ -1,7 +1,7 @@
 //! What the device tells of its changes: control code `WMP1`. It is optional.
 
 use super::session::pattern;
-use super::{Check, Problem, Session, Verdict, check, ensure, offered};
+use super::{Check, Problem, Session, Verdict, check, ensure, offered, words};
 use dbus_interfaces::changed_items::{ChangedItems, Question};
 use dbus_interfaces::provider::CONTROL_CHANGED_ITEMS;
 
@@ -52,7 +52,8 @@ async fn changed(
     for (word, paths, told) in [("changed", changed, &now.changed), ("deleted", deleted, &now.deleted)] {
         let missing = paths.iter().find(|path| !has(told, path));
         ensure(missing.is_none(), || {
-            format!("{what}, and `{}` isn't told as {word}: {told:?}", missing.unwrap_or(&""))
+            let (missing, told) = (missing.unwrap_or(&""), words::list(told));
+            format!("{what}, and `{missing}` isn't told as {word}, which are {told}")
         })?;
     }
     ensure(now.flags == 0, || format!("{what}, and the flags are {}", now.flags))?;

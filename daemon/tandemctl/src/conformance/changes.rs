@@ -1,6 +1,6 @@
 //! Deleting, renaming, moving: `org.tandemd.Provider1.Object`.
 
-use super::{Check, Session, Verdict, check, ensure, names_in, offered, refused};
+use super::{Check, Session, Verdict, check, ensure, names_in, offered, refused, words};
 use zbus::OwnedObjectPath;
 
 pub(super) fn checks() -> Vec<Check> {
@@ -96,7 +96,9 @@ async fn rename(session: &mut Session) -> Verdict {
         let found = provider.ask(provider.storage(&path).await?.name()).await?;
         ensure(found == new, || format!("the {kind} is called `{found}` in place of `{new}`"))?;
         let listed = names_in(&folder, provider).await?;
-        ensure(listed.contains(&new) && !listed.contains(&old), || format!("listed are {listed:?}"))?;
+        ensure(listed.contains(&new) && !listed.contains(&old), || {
+            format!("listed are {}", words::list(&listed))
+        })?;
         let paths = provider.ask(folder.enum_storage(0, 0)).await?;
         ensure(paths.contains(&path), || format!("{path} is not listed any more"))?;
         ensure(kind == "folder" || session.bytes(&path).await? == b"bytes", || {
@@ -120,7 +122,7 @@ async fn rename_taken(session: &mut Session) -> Verdict {
     ensure(same, || "one of the two has other bytes".to_owned())?;
     let mut listed = names_in(&provider.storage(&folder).await?, provider).await?;
     listed.sort();
-    ensure(listed == ["first", "second"], || format!("listed are {listed:?}"))
+    ensure(listed == ["first", "second"], || format!("listed are {}", words::list(&listed)))
 }
 
 async fn rename_illegal(session: &mut Session) -> Verdict {
@@ -133,7 +135,7 @@ async fn rename_illegal(session: &mut Session) -> Verdict {
         refused(&format!("Rename to `{name}`"), answer, &["InvalidArgument", "NotSupported"])?;
     }
     let listed = names_in(&provider.storage(&folder).await?, provider).await?;
-    ensure(listed == ["name"], || format!("listed are {listed:?}"))
+    ensure(listed == ["name"], || format!("listed are {}", words::list(&listed)))
 }
 
 async fn replace(session: &mut Session) -> Verdict {
@@ -144,7 +146,7 @@ async fn replace(session: &mut Session) -> Verdict {
     provider.ask(provider.object(&old).await?.delete(false)).await?;
     offered("Rename", provider.ask(provider.object(&new).await?.rename("song.mp3")).await)?;
     let listed = names_in(&provider.storage(&folder).await?, provider).await?;
-    ensure(listed == ["song.mp3"], || format!("listed are {listed:?}"))?;
+    ensure(listed == ["song.mp3"], || format!("listed are {}", words::list(&listed)))?;
     ensure(session.bytes(&new).await? == b"new bytes", || "it has other bytes".to_owned())
 }
 
@@ -162,10 +164,12 @@ async fn relocate(session: &mut Session) -> Verdict {
     ensure(parent == to, || format!("the file's parent is {parent} in place of {to}"))?;
     ensure(session.bytes(&file).await? == b"bytes", || "the file has other bytes".to_owned())?;
     let left = names_in(&provider.storage(&from).await?, provider).await?;
-    ensure(left.is_empty(), || format!("where it was there still is {left:?}"))?;
+    ensure(left.is_empty(), || format!("where it was there still is {}", words::list(&left)))?;
     moved(session, &to, &from).await?;
     let listed = provider.ask(provider.storage(&to).await?.enum_storage(0, 0)).await?;
-    ensure(listed == std::slice::from_ref(&file), || format!("the moved folder holds {listed:?}"))?;
+    ensure(listed == std::slice::from_ref(&file), || {
+        format!("the moved folder holds {}", words::list(&listed))
+    })?;
     ensure(session.bytes(&file).await? == b"bytes", || "the file in it has other bytes".to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! The device itself: `org.tandemd.Provider1.Device`.
 
 use super::session::pattern;
-use super::{Check, Problem, Session, Verdict, check, ensure, offered, refused};
+use super::{Check, Problem, Session, Verdict, check, ensure, offered, refused, words};
 use dbus_interfaces::provider::{
     CONTROL_CAN_SYNCHRONIZE, CONTROL_CHANGED_ITEMS, SCOPE_GLOBAL, SYNC_RELATIONSHIP_ID,
 };
@@ -96,7 +96,9 @@ async fn root_storages(session: &mut Session) -> Verdict {
     for path in roots {
         let root = provider.storage(&path).await?;
         let attributes = provider.ask(root.attributes()).await?;
-        ensure(attributes.iter().any(|word| word == "folder"), || format!("{path} has {attributes:?}"))?;
+        ensure(attributes.iter().any(|word| word == "folder"), || {
+            format!("{path} has {}", words::list(&attributes))
+        })?;
         let (total, free) = (provider.ask(root.total_size()).await?, provider.ask(root.total_free()).await?);
         ensure(free <= total && total > 0, || format!("{path} has {free} of {total} bytes free"))?;
         let parent = provider.ask(root.get_parent()).await?;
@@ -111,9 +113,9 @@ async fn listed(session: &mut Session) -> Verdict {
     let (provider, device) = (&session.provider, session.device().await?);
     let names = provider.ask(device.get_supported_properties()).await?;
     let unique: BTreeSet<_> = names.iter().collect();
-    ensure(unique.len() == names.len(), || format!("a name is listed twice: {names:?}"))?;
+    ensure(unique.len() == names.len(), || format!("a name is listed twice: {}", words::list(&names)))?;
     ensure(names.iter().any(|name| name == SYNC_RELATIONSHIP_ID), || {
-        format!("{SYNC_RELATIONSHIP_ID} is not listed: {names:?}")
+        format!("{SYNC_RELATIONSHIP_ID} is not among what is listed: {}", words::list(&names))
     })?;
     for name in &names {
         provider.ask(device.get_property(name)).await?;
@@ -163,7 +165,7 @@ async fn friendly_name(session: &mut Session) -> Verdict {
     set?;
     let after = after?;
     ensure(<&str>::try_from(&*after).is_ok_and(|name| name == "Ann's player"), || {
-        format!("`Ann's player` was set, and {after:?} is there")
+        format!("`Ann's player` was set, and {} is there", words::value(&after))
     })
 }
 
@@ -173,16 +175,17 @@ async fn formats(session: &mut Session) -> Verdict {
     refused("GetFormatCapability of a format that isn't one", unknown, &["NotSupported"])?;
     let value = offered(FORMATS, provider.ask(device.get_property(FORMATS)).await)?;
     let codes = Vec::<u32>::try_from(value.clone())
-        .map_err(|_| Problem::Wrong(format!("{FORMATS} is {value:?} and no `au`")))?;
+        .map_err(|_| Problem::Wrong(format!("{FORMATS} is {} and no `au`", words::value(&value))))?;
     for code in codes {
         let told = match provider.ask(device.get_format_capability(code)).await {
             Err(fault) if fault.word == "NotSupported" => continue,
             told => told?,
         };
         for configuration in told {
-            let preference = configuration.get("preference").map(|value| u32::try_from(&**value));
-            ensure(matches!(preference, Some(Ok(_))), || {
-                format!("a configuration of format {code:#06x} has the preference {preference:?}")
+            let preference = configuration.get("preference").map(|value| &**value);
+            ensure(preference.is_some_and(|value| u32::try_from(value).is_ok()), || {
+                let preference = words::maybe(preference);
+                format!("the preference of a configuration of format {code:#06x} is {preference}, and no `u`")
             })?;
         }
     }
@@ -199,7 +202,7 @@ async fn control(session: &mut Session) -> Verdict {
         answer => {
             let answer = answer?;
             let right = answer == 1_u32.to_le_bytes() || answer == 0_u32.to_le_bytes();
-            ensure(right, || format!("WMP2 answered {answer:?}"))?;
+            ensure(right, || format!("WMP2 answered the bytes {}", words::list(&answer)))?;
         }
     }
     match provider.ask(device.device_io_control(CONTROL_CHANGED_ITEMS, &[0; 8])).await {
@@ -223,21 +226,19 @@ async fn flush(session: &mut Session) -> Verdict {
 /// Changes of a caller that calls `Flush`.
 async fn flushed(session: &mut Session) -> Verdict {
     session.reopen().await?;
+    // nothing may rest on it where it isn't offered
+    offered("Flush", session.provider.flush(&session.device).await)?;
     let (name, renamed, bytes) = (session.name("kept"), session.name("renamed"), pattern(70_000));
     let path = session.new_file(&session.folder, &name, &bytes).await?;
-    let answer = session.provider.ask(session.device().await?.flush()).await;
-    let missing = offered("Flush", answer);
+    session.provider.flush(&session.device).await?;
     let object = session.provider.object(&path).await?;
     match session.provider.ask(object.rename(&renamed)).await {
         Err(fault) if fault.word == "NotSupported" => {}
         answer => answer?,
     }
-    if missing.is_ok() {
-        session.provider.ask(session.device().await?.flush()).await?;
-    }
+    session.provider.flush(&session.device).await?;
     let back = session.bytes(&path).await?;
-    ensure(back == bytes, || format!("a file has {} other bytes after Flush", back.len()))?;
-    missing
+    ensure(back == bytes, || format!("a file has {} other bytes after Flush", back.len()))
 }
 
 async fn find(session: &mut Session) -> Verdict {

@@ -1,6 +1,6 @@
 //! What is in folders: listing, parents, lasting ids.
 
-use super::{Check, Problem, Session, Verdict, check, ensure, names_in, offered, refused};
+use super::{Check, Problem, Session, Verdict, check, ensure, names_in, offered, refused, words};
 use dbus_interfaces::provider::{SCOPE_GLOBAL, SCOPE_IMMEDIATE_CHILDREN};
 use std::collections::BTreeSet;
 use zbus::OwnedObjectPath;
@@ -60,7 +60,7 @@ async fn new_folder(session: &mut Session) -> Verdict {
     ensure(found == name, || format!("`{name}` is called `{found}`"))?;
     let attributes = provider.ask(folder.attributes()).await?;
     let is_folder = |word: &str| attributes.iter().any(|attribute| attribute == word);
-    ensure(is_folder("folder") && !is_folder("file"), || format!("it has {attributes:?}"))?;
+    ensure(is_folder("folder") && !is_folder("file"), || format!("it has {}", words::list(&attributes)))?;
     let parent = provider.ask(folder.get_parent()).await?;
     ensure(parent == session.folder, || format!("its parent is {parent}"))?;
     let sizes = (
@@ -68,7 +68,10 @@ async fn new_folder(session: &mut Session) -> Verdict {
         provider.ask(folder.total_size()).await?,
         provider.ask(folder.total_free()).await?,
     );
-    ensure(sizes == (0, 0, 0), || format!("its sizes are {sizes:?}"))
+    ensure(sizes == (0, 0, 0), || {
+        let (size, total, free) = sizes;
+        format!("it has {size} bytes, and {free} of {total} bytes free")
+    })
 }
 
 async fn new_file(session: &mut Session) -> Verdict {
@@ -77,7 +80,7 @@ async fn new_file(session: &mut Session) -> Verdict {
     let (provider, file) = (&session.provider, session.provider.storage(&path).await?);
     let attributes = provider.ask(file.attributes()).await?;
     let has = |word: &str| attributes.iter().any(|attribute| attribute == word);
-    ensure(has("file") && !has("folder"), || format!("it has {attributes:?}"))?;
+    ensure(has("file") && !has("folder"), || format!("it has {}", words::list(&attributes)))?;
     let size = provider.ask(file.size()).await?;
     ensure(size == 0, || format!("it has {size} bytes before any were written"))?;
     provider.write(&path, b"hello", 5).await?;
@@ -90,7 +93,7 @@ async fn one_kind(session: &mut Session) -> Verdict {
     for attributes in [vec![], vec!["folder", "file"], vec!["hidden"]] {
         let call = folder.create_storage_with_metadata(&attributes, &name, [].into(), 0);
         let answer = session.provider.ask(call).await;
-        refused(&format!("making what is {attributes:?}"), answer, &["InvalidArgument"])?;
+        refused(&format!("making what is {}", words::list(&attributes)), answer, &["InvalidArgument"])?;
     }
     let names = names_in(&folder, &session.provider).await?;
     ensure(!names.contains(&name), || format!("`{name}` was made all the same"))
@@ -106,7 +109,7 @@ async fn file_as_folder(session: &mut Session) -> Verdict {
         &["InvalidArgument"],
     )?;
     let listed = session.provider.ask(file.enum_storage(0, 0)).await?;
-    ensure(listed.is_empty(), || format!("a file lists {listed:?}"))
+    ensure(listed.is_empty(), || format!("a file lists {}", words::list(&listed)))
 }
 
 /// A folder with this many files.
@@ -130,7 +133,8 @@ async fn parts(session: &mut Session) -> Verdict {
         let most = if count == 0 { usize::MAX } else { count as usize };
         let expected: Vec<_> = all.iter().skip(first as usize).take(most).cloned().collect();
         ensure(part == expected, || {
-            format!("EnumStorage({first}, {count}) answers {part:?} in place of {expected:?}")
+            let (part, expected) = (words::list(&part), words::list(&expected));
+            format!("EnumStorage({first}, {count}) answers {part} in place of {expected}")
         })?;
     }
     Ok(())
@@ -144,11 +148,16 @@ async fn with_metadata(session: &mut Session) -> Verdict {
     let told = offered("EnumStorageWithMetadata", answer)?;
     let expected = provider.ask(folder.enum_storage(1, 2)).await?;
     let paths: Vec<_> = told.iter().map(|(path, _)| path.clone()).collect();
-    ensure(paths == expected, || format!("it answers {paths:?} in place of {expected:?}"))?;
+    ensure(paths == expected, || {
+        format!("it answers {} in place of {}", words::list(&paths), words::list(&expected))
+    })?;
     for (path, metadata) in told {
         let single = provider.storage(&path).await?;
         let single = provider.ask(single.get_specified_metadata(&names)).await?;
-        ensure(single == metadata, || format!("of {path} it tells {metadata:?} in place of {single:?}"))?;
+        ensure(single == metadata, || {
+            let (metadata, single) = (words::metadata(&metadata), words::metadata(&single));
+            format!("of {path} it tells {metadata} in place of {single}")
+        })?;
     }
     Ok(())
 }
@@ -160,8 +169,10 @@ async fn lasting_ids(session: &mut Session) -> Verdict {
         return Err(Problem::NotOffered("the device has no lasting ids".to_owned()));
     }
     let unique: BTreeSet<_> = before.iter().map(|(_, id)| id).collect();
-    ensure(unique.len() == before.len(), || format!("two files have one id: {before:?}"))?;
-    ensure(before.iter().all(|(_, id)| id.len() <= 255), || format!("an id is too long: {before:?}"))?;
+    ensure(unique.len() == before.len(), || format!("two files have one id: {}", words::pairs(&before)))?;
+    ensure(before.iter().all(|(_, id)| id.len() <= 255), || {
+        format!("an id is too long: {}", words::pairs(&before))
+    })?;
     let provider = session.provider.clone();
     let folder_id = provider.ask(provider.storage(&path).await?.persistent_unique_id()).await?;
     let root = provider.provider(&provider.root).await?;
@@ -169,7 +180,10 @@ async fn lasting_ids(session: &mut Session) -> Verdict {
     session.reopen().await?;
     let folder = provider.ask(session.device().await?.find_storage(SCOPE_GLOBAL, &folder_id)).await?;
     let after = ids(session, &folder).await?;
-    ensure(before == after, || format!("they were {before:?}, and are {after:?} when it is opened again"))
+    ensure(before == after, || {
+        let (before, after) = (words::pairs(&before), words::pairs(&after));
+        format!("they were {before}, and are {after} when it is opened again")
+    })
 }
 
 /// Names and lasting ids in a folder, by name.

@@ -1,7 +1,7 @@
 //! Metadata by WMDM's names.
 
 use super::session::MODIFIED;
-use super::{Check, Problem, Session, Verdict, check, ensure, offered, refused};
+use super::{Check, Problem, Session, Verdict, check, ensure, offered, refused, words};
 use std::collections::HashMap;
 use zbus::Variant;
 
@@ -39,7 +39,9 @@ async fn of_properties(session: &mut Session) -> Verdict {
     let told = provider.ask(file.get_specified_metadata(&names)).await?;
     let is = |name: &str, expected: Variant<'_>| {
         let found = told.get(name).map(|value| &**value);
-        ensure(found == Some(&expected), || format!("`{name}` is {found:?} in place of {expected:?}"))
+        ensure(found == Some(&expected), || {
+            format!("{name} is {} in place of {}", words::maybe(found), words::value(&expected))
+        })
     };
     is("WMDM/FileName", Variant::from(name.as_str()))?;
     is("WMDM/FileSize", Variant::from(5_u64))?;
@@ -48,10 +50,10 @@ async fn of_properties(session: &mut Session) -> Verdict {
     if !id.is_empty() {
         is("WMDM/PersistentUniqueID", Variant::from(id))?;
     }
-    ensure(told.len() <= 4, || format!("it tells what wasn't asked for: {told:?}"))?;
+    ensure(told.len() <= 4, || format!("it tells what wasn't asked for: {}", words::metadata(&told)))?;
     let all = provider.ask(file.get_specified_metadata(&[])).await?;
     ensure(told.iter().all(|(name, value)| all.get(name) == Some(value)), || {
-        format!("asked for all it tells {all:?}")
+        format!("asked for all it tells {}", words::metadata(&all))
     })
 }
 
@@ -67,8 +69,8 @@ async fn modified(session: &mut Session) -> Verdict {
     let Some(value) = told.get(key) else {
         return Err(Problem::NotOffered("the device tells no modification time".to_owned()));
     };
-    let time =
-        u64::try_from(&**value).map_err(|_| Problem::Wrong(format!("{key} is {value:?} and no `t`")))?;
+    let time = u64::try_from(&**value)
+        .map_err(|_| Problem::Wrong(format!("{key} is {} and no `t`", words::value(value))))?;
     ensure(time.abs_diff(MODIFIED) <= 2, || {
         let after = if renamed.is_ok() { "writing and renaming" } else { "writing" };
         format!("{MODIFIED} was given, and after {after} it is {time}")
@@ -90,12 +92,17 @@ async fn set(session: &mut Session) -> Verdict {
     ensure(session.bytes(&path).await? == b"bytes", || "the file has other bytes now".to_owned())?;
     for (told, title) in [(&first, title), (&second, other)] {
         let found = told.get("WMDM/Title");
-        ensure(found.is_none_or(|found| **found == title), || format!("the title is {found:?}"))?;
+        ensure(found.is_none_or(|found| **found == title), || {
+            format!("the title is {}", words::maybe(found.map(|found| &**found)))
+        })?;
     }
     ensure(first.len() == second.len() && first.get("WMDM/Track") == second.get("WMDM/Track"), || {
-        format!("there was {first:?}, and after the title alone was set there is {second:?}")
+        let (first, second) = (words::metadata(&first), words::metadata(&second));
+        format!("there was {first}, and after the title alone was set there is {second}")
     })?;
-    ensure(first.get("WMDM/Track").is_none_or(|found| **found == track), || format!("there is {first:?}"))?;
+    ensure(first.get("WMDM/Track").is_none_or(|found| **found == track), || {
+        format!("there is {}", words::metadata(&first))
+    })?;
     if first.is_empty() {
         return Err(Problem::NotOffered("the device has no place for title and track".to_owned()));
     }

@@ -13,6 +13,7 @@ mod root;
 mod session;
 mod together;
 mod transfers;
+mod words;
 
 pub(crate) use calls::{Fault, Provider};
 pub(crate) use session::{Session, Target};

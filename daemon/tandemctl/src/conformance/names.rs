@@ -1,6 +1,6 @@
 //! Names that are awkward, names that can't be, and sizes that don't fit.
 
-use super::{Check, Session, Verdict, check, ensure, names_in, refused};
+use super::{Check, Session, Verdict, check, ensure, names_in, refused, words};
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -79,7 +79,9 @@ async fn awkward(session: &mut Session) -> Verdict {
     let mut listed = names_in(&folder, &session.provider).await?;
     listed.sort();
     kept.sort();
-    ensure(listed == kept, || format!("made were {kept:?}, listed are {listed:?}"))
+    ensure(listed == kept, || {
+        format!("made were {}, listed are {}", words::list(&kept), words::list(&listed))
+    })
 }
 
 async fn plain(session: &mut Session) -> Verdict {
@@ -90,7 +92,7 @@ async fn plain(session: &mut Session) -> Verdict {
         session.create(&folder, "file", name, 0).await?;
     }
     let listed = names_in(&folder, &session.provider).await?;
-    ensure(listed.len() == 4, || format!("4 were made, listed are {listed:?}"))
+    ensure(listed.len() == 4, || format!("4 were made, listed are {}", words::list(&listed)))
 }
 
 async fn illegal(session: &mut Session) -> Verdict {
@@ -104,7 +106,7 @@ async fn illegal(session: &mut Session) -> Verdict {
         }
     }
     let listed = names_in(&folder, &session.provider).await?;
-    ensure(listed.is_empty(), || format!("{listed:?} were made all the same"))
+    ensure(listed.is_empty(), || format!("{} were made all the same", words::list(&listed)))
 }
 
 async fn taken(session: &mut Session) -> Verdict {
@@ -142,7 +144,7 @@ async fn too_large(session: &mut Session) -> Verdict {
         refused(&format!("a file of {size} bytes on {total}"), answer, &["NoSpace"])?;
     }
     let listed = names_in(&folder, &session.provider).await?;
-    ensure(listed.is_empty(), || format!("{listed:?} were made all the same"))
+    ensure(listed.is_empty(), || format!("{} were made all the same", words::list(&listed)))
 }
 
 async fn four_gib(session: &mut Session) -> Verdict {

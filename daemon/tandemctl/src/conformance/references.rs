@@ -1,6 +1,6 @@
 //! Playlists that refer to files.
 
-use super::{Check, Fault, Problem, Session, Verdict, check, ensure, offered, refused};
+use super::{Check, Fault, Problem, Session, Verdict, check, ensure, offered, refused, words};
 use std::collections::HashMap;
 use zbus::{OwnedObjectPath, Variant};
 
@@ -71,7 +71,11 @@ async fn kept(session: &mut Session) -> Verdict {
         set(session, &list, &wanted).await?;
         let (found, partial) = get(session, &list).await?;
         let same = found.iter().eq(wanted.iter().copied());
-        ensure(same && !partial, || format!("{wanted:?} was set, {found:?} is there, partial {partial}"))?;
+        ensure(same && !partial, || {
+            let (wanted, left_out) =
+                (words::list(&wanted), if partial { ", and some are left out" } else { "" });
+            format!("{wanted} was set, {} is there{left_out}", words::list(&found))
+        })?;
     }
     session.provider.ask(session.provider.storage(&list).await?.name()).await?;
     Ok(())
@@ -83,10 +87,10 @@ async fn deleted(session: &mut Session) -> Verdict {
     set(session, &list, &[a, b, c]).await?;
     let provider = &session.provider;
     provider.ask(provider.object(b).await?.delete(false)).await?;
-    let (found, partial) = get(session, &list).await?;
+    let (found, _) = get(session, &list).await?;
     let same = found.iter().eq([a, c]);
     // a device that takes it out of the list has nothing left out
-    ensure(same, || format!("after the second was deleted it refers to {found:?}, partial {partial}"))?;
+    ensure(same, || format!("after the second was deleted it refers to {}", words::list(&found)))?;
     refused("a list with a deleted file", set(session, &list, &[a, b]).await, &["InterfaceDead"])
 }
 
@@ -102,7 +106,9 @@ async fn lasting(session: &mut Session) -> Verdict {
     for path in provider.ask(session.folder().await?.enum_storage(0, 0)).await? {
         if provider.ask(provider.storage(&path).await?.name()).await? == name {
             let found = referred(session, &path).await?;
-            return ensure(found == names, || format!("it referred to {names:?}, and now to {found:?}"));
+            return ensure(found == names, || {
+                format!("it referred to {}, and now to {}", words::list(&names), words::list(&found))
+            });
         }
     }
     Err(Problem::Wrong("the playlist is gone".to_owned()))

@@ -74,7 +74,7 @@ async fn enum_devices(session: &mut Session) -> Verdict {
     for identity in offered("EnumDevices", provider.ask(root.enum_devices()).await)? {
         let name = identity.get("canonical-name").and_then(|name| <&str>::try_from(&**name).ok());
         ensure(name.is_some_and(|name| (1..=255).contains(&name.len())), || {
-            format!("an identity has the canonical name {name:?}")
+            format!("an identity has the canonical name `{}`", name.unwrap_or_default())
         })?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! What saves calls: `Insert` of a storage and `RenameAll` of the device. Both are optional.
 
 use super::session::{MODIFIED, UNDEFINED, pattern};
-use super::{Check, Fault, Problem, Session, Verdict, check, ensure, names_in, offered, refused};
+use super::{Check, Fault, Problem, Session, Verdict, check, ensure, names_in, offered, refused, words};
 use futures_util::future::join_all;
 use std::collections::HashMap;
 use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
@@ -45,7 +45,7 @@ fn is_told(told: &Metadata, name: &str, size: usize) -> Verdict {
     let number = |key: &str| told.get(key).and_then(|value| u64::try_from(&**value).ok());
     let found = (text(NAME), number(SIZE), number(TIME));
     ensure(found == (Some(name), Some(size as u64), Some(MODIFIED)), || {
-        format!("of `{name}` with {size} bytes, modified at {MODIFIED}, it tells {told:?}")
+        format!("of `{name}` with {size} bytes, modified at {MODIFIED}, it tells {}", words::metadata(told))
     })
 }
 
