@@ -93,6 +93,12 @@ pub enum PlayerError {
     /// The device is gone: end the run, wait for it to come back.
     #[error("the device is gone")]
     Removed,
+    /// The program that serves the device has ended, while doing what is told: end the run, wait for it to come back.
+    #[error("the program that serves the device has ended while {0}")]
+    ProviderGone(String),
+    /// The program that serves the device answered what can't be; what was being done, and the answer.
+    #[error("{0}")]
+    ProviderWrong(String),
     /// No space is left: later items of that size can't succeed either.
     #[error("the device is full")]
     Full,
@@ -160,7 +166,7 @@ impl PlayerError {
     #[must_use]
     pub fn item_error(&self) -> ItemError {
         match self {
-            Self::Removed | Self::Manual(_) => ItemError::DeviceRemoved,
+            Self::Removed | Self::ProviderGone(_) | Self::Manual(_) => ItemError::DeviceRemoved,
             Self::Full => ItemError::DeviceFull,
             Self::NameRejected(_) => ItemError::NameRejected,
             Self::Busy(_) => ItemError::DeviceBusy,
@@ -175,6 +181,7 @@ impl PlayerError {
             | Self::InTheWay(_)
             | Self::Unsupported(_)
             | Self::NotPermitted(_)
+            | Self::ProviderWrong(_)
             | Self::Other(_) => ItemError::DeviceWriteFailed,
         }
     }
@@ -185,6 +192,7 @@ impl PlayerError {
         matches!(
             self,
             Self::Removed
+                | Self::ProviderGone(_)
                 | Self::ReadOnly(_)
                 | Self::InTheWay(_)
                 | Self::Busy(_)

@@ -154,7 +154,9 @@ pub(crate) fn exit_of_run_error(word: &str) -> Exit {
 /// What ended a whole run, with what to do about it: the daemon's advice where it gives one, else ours.
 pub(crate) fn explain_run_error(word: &str, message: &str) -> String {
     let advised = with_advice(message);
-    match remedy_of_run_error(word).filter(|_| advised == message) {
+    // what a service provider has done comes with what helps
+    let has_advice = advised != message || message.contains("service provider");
+    match remedy_of_run_error(word).filter(|_| !has_advice) {
         Some(remedy) => format!("{word}: {message}; {remedy}"),
         None => format!("{word}: {advised}"),
     }
@@ -246,6 +248,15 @@ mod tests {
         assert_eq!(Exit::of_all([]), Ok);
         assert_eq!(Exit::of_all([Ok, Partial, Ok]), Partial);
         assert_eq!(Exit::of_all([Partial, Unavailable, Failed]), Unavailable);
+    }
+
+    #[test]
+    fn a_device_whose_provider_has_ended_need_not_be_plugged_in() {
+        let unplugged = explain_run_error("device-removed", "the device is gone");
+        assert!(unplugged.contains("plug it in again"), "{unplugged}");
+        let ended = "the program that serves the device has ended while writing a file: its service provider `P` \
+                     (`org.example.P`) crashed or was ended; start it again";
+        assert_eq!(explain_run_error("device-removed", ended), format!("device-removed: {ended}"));
     }
 
     #[test]

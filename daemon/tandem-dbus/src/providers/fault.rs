@@ -2,6 +2,8 @@
 //!
 //! A provider's words are quoted, and never trusted: they are cut and cleaned before anybody sees them.
 
+use super::offer::Offer;
+use std::sync::Arc;
 use tandem_model::error::PlayerError;
 
 /// Characters of a provider's error message that are passed on.
@@ -62,7 +64,8 @@ impl Fault {
     pub(super) fn told(self, doing: &str, about: &str) -> PlayerError {
         let failed = |what: &str| PlayerError::Other(format!("{doing} failed: {what}"));
         match self {
-            Self::Gone | Self::Refused(Word::InterfaceDead, _) => PlayerError::Removed,
+            Self::Gone => PlayerError::ProviderGone(doing.to_owned()),
+            Self::Refused(Word::InterfaceDead, _) => PlayerError::Removed,
             Self::Late => PlayerError::TimedOut(doing.to_owned()),
             Self::Refused(Word::NoSpace, _) => PlayerError::Full,
             Self::Refused(Word::Exists, _) => PlayerError::Exists(about.to_owned()),
@@ -73,7 +76,9 @@ impl Fault {
             Self::Forbidden(text) => PlayerError::NotPermitted(format!(
                 "{doing}: the bus does not let the provider be called ({text}); see that its policy file allows that"
             )),
-            Self::Lie(text) => failed(&format!("the provider answered what can't be: {text}")),
+            Self::Lie(text) => PlayerError::ProviderWrong(format!(
+                "{doing} failed: the provider answered what can't be: {text}"
+            )),
             Self::Other(text) => failed(&text),
         }
     }
@@ -110,6 +115,38 @@ fn by_name(name: &str, text: &str) -> Fault {
     }
 }
 
+/// A provider as errors name it.
+#[derive(Debug, Clone)]
+pub(super) struct Blamed(Arc<str>);
+
+impl Blamed {
+    /// The provider that makes this offer.
+    pub(super) fn new(offer: &Offer) -> Self {
+        let Offer { name, bus_name, .. } = offer;
+        Self(format!("`{}` (`{bus_name}`)", told(name)).into())
+    }
+
+    /// An error with the provider that is to blame for it, if one is, and with what helps.
+    pub(super) fn named(&self, error: PlayerError) -> PlayerError {
+        let with = |what: String, rest: &str| format!("{what}: its service provider {} {rest}", self.0);
+        match error {
+            PlayerError::TimedOut(doing) => PlayerError::TimedOut(with(
+                doing,
+                "hangs; restart that program, and report it to its author if it hangs again",
+            )),
+            PlayerError::ProviderGone(doing) => PlayerError::ProviderGone(with(
+                doing,
+                "crashed or was ended; its journal may say why; start it again, and report it to its author if it \
+                 ends again",
+            )),
+            PlayerError::ProviderWrong(what) => {
+                PlayerError::ProviderWrong(with(what, "has a defect; report that to its author"))
+            }
+            error => error,
+        }
+    }
+}
+
 /// A foreign text as it may be shown.
 pub(super) fn told(text: &str) -> String {
     let clean = |c: char| if c.is_control() { ' ' } else { c };
@@ -138,11 +175,34 @@ mod tests {
         let of =
             |word: &str| by_name(&format!("org.freedesktop.DBus.Error.{word}"), "why").told("writing", "");
         for gone in ["NoReply", "ServiceUnknown", "NameHasNoOwner"] {
-            assert_eq!(of(gone), PlayerError::Removed);
+            assert_eq!(of(gone), PlayerError::ProviderGone("writing".to_owned()));
         }
         assert!(matches!(of("TimedOut"), PlayerError::TimedOut(_)));
         assert!(matches!(of("AccessDenied"), PlayerError::NotPermitted(text) if text.contains("policy")));
         assert!(of("UnknownMethod").to_string().contains("lacks"));
+    }
+
+    #[test]
+    fn what_a_provider_is_to_blame_for_names_it_and_what_helps() {
+        let offer = Offer {
+            name: "Example players".to_owned(),
+            bus_name: "org.example.Players".try_into().unwrap(),
+            root: "/p".try_into().unwrap(),
+            parameters: super::super::parameters::Parameters::default(),
+        };
+        let named = |fault: Fault| Blamed::new(&offer).named(fault.told("writing a file", "a.mp3"));
+        for (fault, what, remedy) in [
+            (Fault::Late, "hangs", "restart that program"),
+            (Fault::Gone, "crashed or was ended", "start it again"),
+            (Fault::Lie("a size below 0".to_owned()), "a size below 0", "report that to its author"),
+        ] {
+            let told = named(fault).to_string();
+            for part in [what, remedy, "`Example players` (`org.example.Players`)", "writing a file"] {
+                assert!(told.contains(part), "{told}");
+            }
+        }
+        let dead = Fault::Refused(Word::InterfaceDead, "why".to_owned());
+        assert_eq!(named(dead), PlayerError::Removed, "the provider says that the device is gone");
     }
 
     #[test]

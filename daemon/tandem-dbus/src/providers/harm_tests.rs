@@ -167,7 +167,7 @@ async fn harmed(bus: &PrivateBus, number: usize, harm: Harm) {
             assert!(matches!(done, Err(PlayerError::TimedOut(_))), "{label}: {done:?}");
         }
         Harm::DieBefore | Harm::DieAfter => {
-            let is_right = matches!(done, Err(PlayerError::Removed | PlayerError::Manual(_)));
+            let is_right = matches!(done, Err(PlayerError::ProviderGone(_) | PlayerError::Manual(_)));
             assert!(is_right || what == "ReleaseDevice", "{label}: {done:?}");
         }
         _ => {}
@@ -253,9 +253,9 @@ async fn what_a_listing_mixes_up_is_not_deleted() {
     let player = fake.open(&bus).await.unwrap();
     let storage = player.storage();
     let removed = storage.remove_empty_folders(vec![path("Empty")]).await;
-    assert!(matches!(removed, Err(PlayerError::Other(_))), "{removed:?}");
+    assert!(matches!(removed, Err(PlayerError::ProviderWrong(_))), "{removed:?}");
     let discarded = storage.object(&path(remains)).discard().await;
-    assert!(matches!(discarded, Err(PlayerError::Other(_))), "{discarded:?}");
+    assert!(matches!(discarded, Err(PlayerError::ProviderWrong(_))), "{discarded:?}");
     assert_eq!(device.lock().unwrap().files(), before);
 }
 
@@ -379,7 +379,9 @@ async fn folders_without_an_end_are_not_searched_for_ever() {
         let player = fake.open(&bus).await.unwrap();
         let object = player.storage().object(&path(TEMPORARY));
         let discarded = timeout(kit::LIMIT, object.discard()).await.unwrap();
-        assert!(matches!(&discarded, Err(PlayerError::Other(text)) if text.contains("without an end")));
+        assert!(
+            matches!(&discarded, Err(PlayerError::ProviderWrong(text)) if text.contains("without an end"))
+        );
         let facts = player.storage().object(&path(OWN.0)).facts().await.unwrap();
         assert_eq!(facts.map(|facts| facts.size), Some(OWN.1.len() as u64), "the rest is served");
     }

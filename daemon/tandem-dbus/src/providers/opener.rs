@@ -2,7 +2,7 @@
 //!
 //! A provider that fails costs the others nothing: they are asked too.
 
-use super::fault::Fault;
+use super::fault::{Blamed, Fault};
 use super::link::{Limits, Link, ProviderBus};
 use super::offer::Offer;
 use super::player::RemotePlayer;
@@ -53,7 +53,8 @@ impl Opener {
         let mut reasons = Vec::new();
         let mut failure: Option<(OwnedBusName, PlayerError)> = None;
         for offer in self.registry.offers(device, demanded.as_deref()) {
-            match self.ask(&offer, device, description.clone()).await {
+            let asked = self.ask(&offer, device, description.clone()).await;
+            match asked.map_err(|error| Blamed::new(&offer).named(error)) {
                 Ok(player) => return Ok(Arc::new(player)),
                 Err(PlayerError::Manual(reason)) => reasons.push(reason),
                 Err(error) => {

@@ -172,7 +172,9 @@ impl Peer {
             Err(Fault::Missing(_) | Fault::Refused(Word::InterfaceDead | Word::NotFound, _)) => {
                 // an object that is gone and a device that is gone look alike
                 self.properties(&self.device, DEVICE).await.map_err(|fault| match fault {
-                    Fault::Missing(_) | Fault::Refused(..) => Fault::Gone,
+                    Fault::Missing(text) | Fault::Refused(_, text) => {
+                        Fault::Refused(Word::InterfaceDead, text)
+                    }
                     fault => fault,
                 })?;
                 Ok(None)

@@ -4,7 +4,7 @@
 //! It must not take a provider's word for what can be asked for again.
 
 use super::answers;
-use super::fault::{Fault, Word};
+use super::fault::{Blamed, Fault, Word};
 use super::introspection;
 use super::link::{Link, QUICK, SLOW, Standing};
 use super::mark;
@@ -73,7 +73,7 @@ impl RemotePlayer {
                 let _opening = Opening::new(registry, device, offer, &session.peer.link);
                 let ahead = Arc::clone(&session.peer.ahead);
                 let (battery_level, peer) = (session.battery_level, Arc::clone(&session.peer));
-                let shared = Shared::new(session);
+                let shared = Shared::new(session, Blamed::new(offer));
                 let storage = Arc::new(RemoteStorage::new(shared.clone(), id, updates_metadata, ahead));
                 Ok(Self {
                     shared,
@@ -188,8 +188,8 @@ impl Session {
     /// Tells the provider that the device is not used any more; when it has answered, the device has
     /// everything.
     async fn release(&self) -> Result<(), PlayerError> {
-        if self.peer.link.is_lost() {
-            return Err(PlayerError::Removed);
+        if let Some(fault) = self.peer.link.loss() {
+            return Err(fault.told("closing the device", "the device"));
         }
         let released =
             self.peer.call(&self.peer.root, (PROVIDER, "ReleaseDevice"), &self.peer.device, SLOW).await;
@@ -263,8 +263,10 @@ impl Player for RemotePlayer {
             if !self.capabilities.holds_friendly_name {
                 return Ok(None);
             }
-            let name = with_session!(self.shared, session => session.text_property(FRIENDLY_NAME));
-            let name = name.map_err(|fault| fault.told("asking for its name", "the device"))?;
+            let name = with_session!(self.shared, session => async {
+                let name = session.text_property(FRIENDLY_NAME).await;
+                name.map_err(|fault| fault.told("asking for its name", "the device"))
+            })?;
             let clean = |name: String| name.chars().filter(|c| !c.is_control()).collect::<String>();
             Ok(name.map(|name| clean(name).trim().to_owned()).filter(|name| !name.is_empty()))
         })
@@ -272,8 +274,10 @@ impl Player for RemotePlayer {
 
     fn set_friendly_name(&self, name: String) -> BoxFuture<'_, Result<(), PlayerError>> {
         Box::pin(async move {
-            let set = with_session!(self.shared, session => session.set_text_property(FRIENDLY_NAME, &name));
-            set.map_err(|fault| fault.told("telling the device its name", "the device"))
+            with_session!(self.shared, session => async {
+                let set = session.set_text_property(FRIENDLY_NAME, &name).await;
+                set.map_err(|fault| fault.told("telling the device its name", "the device"))
+            })
         })
     }
 
@@ -281,7 +285,7 @@ impl Player for RemotePlayer {
         Box::pin(async move {
             match self.shared.lock().await.take() {
                 Some(mut session) => {
-                    session.release().await?;
+                    self.shared.named(session.release().await)?;
                     session.remember();
                     Ok(())
                 }

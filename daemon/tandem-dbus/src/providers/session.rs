@@ -5,7 +5,7 @@
 
 use super::ahead::Ahead;
 use super::answers::{self, ENTRY, Entry, MOST_IN_FOLDER, PAGE, Properties};
-use super::fault::{Fault, Word};
+use super::fault::{Blamed, Fault, Word};
 use super::link::{Link, QUICK};
 use super::parameters::Parameters;
 use super::peer::{Peer, known};
@@ -289,12 +289,17 @@ impl Listing {
 
 /// The session as player, storage and files share it; one of them at a time has it.
 #[derive(Clone)]
-pub(super) struct Shared(Arc<Mutex<Option<Session>>>);
+pub(super) struct Shared(Arc<Mutex<Option<Session>>>, Blamed);
 
 impl Shared {
-    /// Shares a session.
-    pub(super) fn new(session: Session) -> Self {
-        Self(Arc::new(Mutex::new(Some(session))))
+    /// Shares a session with this provider.
+    pub(super) fn new(session: Session, provider: Blamed) -> Self {
+        Self(Arc::new(Mutex::new(Some(session))), provider)
+    }
+
+    /// What came of something, with the provider named where that is to blame. Whoever leaves here is named once.
+    pub(super) fn named<T>(&self, done: Result<T, PlayerError>) -> Result<T, PlayerError> {
+        done.map_err(|error| self.1.named(error))
     }
 
     /// The session, until the guard is dropped; `None` after closing.
@@ -313,7 +318,8 @@ macro_rules! with_session {
     ($shared:expr, $session:ident => $work:expr) => {{
         let mut guard = $shared.lock().await;
         let $session = guard.as_mut().ok_or_else($crate::providers::session::closed)?;
-        $work.await
+        let done = $work.await;
+        $shared.named(done)
     }};
 }
 pub(super) use with_session;

@@ -128,14 +128,17 @@ impl Storage for RemoteStorage {
         &self,
         sent: Vec<Sent>,
     ) -> BoxFuture<'_, Result<Vec<Result<Written, PlayerError>>, PlayerError>> {
-        Box::pin(finish::finish(&self.shared, sent, &self.window))
+        Box::pin(async move {
+            let finished = self.shared.named(finish::finish(&self.shared, sent, &self.window).await)?;
+            Ok(finished.into_iter().map(|file| self.shared.named(file)).collect())
+        })
     }
 
     fn settle(&self, _: Vec<DevicePath>) -> BoxFuture<'_, Result<(), PlayerError>> {
         // others are sent meanwhile
         Box::pin(async move {
             let peer = with_session!(self.shared, session => async { Ok(Arc::clone(&session.peer)) })?;
-            peer.flush().await
+            self.shared.named(peer.flush().await)
         })
     }
 

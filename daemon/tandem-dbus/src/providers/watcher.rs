@@ -4,7 +4,7 @@
 
 use super::announcement;
 use super::answers::Properties;
-use super::fault::Fault;
+use super::fault::{Blamed, Fault};
 use super::link::{Limits, Link, ProviderBus, QUICK, new_owner, owner_changes};
 use super::offer::Offer;
 use super::registry::Registry;
@@ -214,6 +214,7 @@ impl Watcher {
             Err(Fault::Missing(_) | Fault::Refused(..)) => {}
             Err(fault) => {
                 let error = fault.told("asking for its devices", "its devices");
+                let error = Blamed::new(&self.offer).named(error);
                 tracing::warn!(provider = self.offer.name, "{error}");
             }
         }

@@ -141,7 +141,7 @@ pub(super) async fn early_end(context: &Context, device: &Device) -> Result<Opti
 pub(super) fn ending(word: &str) -> String {
     match word {
         "cancelled" => "stopped before it was in step".to_owned(),
-        "device-removed" => "unplugged before it was in step".to_owned(),
+        "device-removed" => "gone before it was in step".to_owned(),
         "interrupted" => "interrupted before it was in step".to_owned(),
         "would-delete-too-much" => "refused, because it would delete too much".to_owned(),
         other => format!("not synchronised ({other})"),

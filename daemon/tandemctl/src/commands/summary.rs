@@ -39,7 +39,11 @@ impl Summary {
         let failure = match phase {
             Phase::NotBegun => Some(("timed-out".to_owned(), NOT_BEGUN.to_owned())),
             Phase::Gone => Some(followed.failure.clone().unwrap_or_else(|| {
-                ("device-removed".to_owned(), "the device was unplugged before the run had ended".to_owned())
+                let how = match followed.device.kind.as_str() {
+                    "provider" => "the device was unplugged, or its service provider has ended,",
+                    _ => "the device was unplugged",
+                };
+                ("device-removed".to_owned(), format!("{how} before the run had ended"))
             })),
             _ => told,
         };

@@ -110,7 +110,8 @@ async fn a_provider_that_takes_the_name_later_is_not_called_in_place_of_the_firs
     fake.connection.clone().close().await.unwrap();
     new.connection.request_name("org.example.Upgraded").await.unwrap();
     let written = write(&*player, request("Music/a.mp3", b"x", Expect::Nothing)).await;
-    assert_eq!(written.unwrap_err(), PlayerError::Removed);
+    let error = written.unwrap_err();
+    assert!(matches!(&error, PlayerError::ProviderGone(text) if text.contains("`Fake players`")), "{error}");
     assert!(new.device.lock().unwrap().calls.is_empty());
 }
 

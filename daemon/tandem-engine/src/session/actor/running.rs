@@ -206,7 +206,10 @@ impl Session {
 
     async fn run_is_over(&mut self, mut report: RunReport) {
         let complete = report.failure.is_none();
-        if let Some(failure) = report.failure.as_mut().filter(|_| self.state.phase == Phase::Absent) {
+        let is_gone = self.state.phase == Phase::Absent;
+        // who knows how it went says that better
+        let unknown = |failure: &&mut RunError| is_gone && failure.error != ItemError::DeviceRemoved;
+        if let Some(failure) = report.failure.as_mut().filter(unknown) {
             *failure = PlayerError::Removed.into();
         }
         let last_sync = self.record_run(&mut report).await;

@@ -9,6 +9,9 @@ use crate::properties::Properties;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// What the daemon says of a run whose device went by itself.
+const UNPLUGGED: &str = "the device is gone";
+
 #[derive(Serialize)]
 struct History {
     device: String,
@@ -52,9 +55,13 @@ impl Run {
         let whole = if self.result == "synchronized" { "in step".to_owned() } else { ending(&self.result) };
         let errors = self.errors.iter().map(|(error, count)| format!("{count} {error}"));
         let mut parts: Vec<String> = [whole].into_iter().chain(errors).collect();
-        if !self.message.is_empty()
-            && !matches!(self.result.as_str(), "cancelled" | "device-removed" | "interrupted")
-        {
+        let is_told = match self.result.as_str() {
+            "cancelled" | "interrupted" => false,
+            // of a device that was unplugged there is nothing to add
+            "device-removed" => self.message != UNPLUGGED,
+            _ => true,
+        };
+        if is_told && !self.message.is_empty() {
             parts.push(with_commands(&with_advice(&self.message)).into_owned());
         }
         parts.join("; ")
