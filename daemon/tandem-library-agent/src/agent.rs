@@ -108,7 +108,7 @@ impl Agent {
                     self.scanner.request_full(false);
                 } else {
                     self.watcher.hand_over(WATCH_LIMIT).await;
-                    self.look_above().await;
+                    self.look_again().await;
                 }
                 self.scanner.settle(SETTLE_LIMIT).await;
             }
@@ -120,13 +120,13 @@ impl Agent {
         }
     }
 
-    /// Has the scanner look whether a folder lies in a player now.
-    async fn look_above(&self) {
+    /// Has the scanner look whether a folder lies in a player now, and whether what was unusable still is.
+    async fn look_again(&self) {
         let scanner = self.scanner.clone();
-        let looking = tokio::task::spawn_blocking(move || scanner.look_above());
+        let looking = tokio::task::spawn_blocking(move || scanner.look_again());
         match tokio::time::timeout(WATCH_LIMIT, looking).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "what lies above the library's folders is not known"),
+            Ok(Err(error)) => tracing::error!(%error, "the library's folders could not be looked at again"),
             Err(_) => tracing::debug!("a folder of the library doesn't answer; it is looked at when it does"),
         }
     }
@@ -307,7 +307,10 @@ impl Agent {
         let (generation, missing, trouble) = self.index.read(|connection| {
             let generation = index::meta(connection, "generation")?;
             let missing = answers::send_resolved(connection, parts, ids, moment)?;
-            let trouble = if index::meta(connection, "last_scan")? == 0 {
+            let told = self.scanner.trouble_with(connection, ids)?;
+            let trouble = if told.is_some() {
+                told
+            } else if index::meta(connection, "last_scan")? == 0 {
                 Some(
                     "the library has not been scanned to its end yet; wait until its first scan has ended"
                         .to_owned(),
@@ -320,7 +323,7 @@ impl Agent {
             };
             Ok((generation, missing, trouble))
         })?;
-        Ok(Answer::Resolved { generation, missing, trouble: self.scanner.trouble().or(trouble) })
+        Ok(Answer::Resolved { generation, missing, trouble })
     }
 }
 

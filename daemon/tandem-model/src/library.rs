@@ -27,8 +27,8 @@ pub struct LibraryState {
     pub scanning: bool,
     /// When the last scan ended, seconds since 1970; 0: never.
     pub last_scan_time: u64,
-    /// Why it looks wrong (a folder that is missing, empty or not mounted, a scan that failed), in words for the user;
-    /// empty: it doesn't.
+    /// Why it looks wrong (a folder that is missing, empty or not mounted, a scan that failed, a playlist file that can't be
+    /// read), in words for the user; empty: it doesn't.
     pub trouble: String,
 }
 
@@ -43,8 +43,8 @@ pub struct Resolved {
     pub playlists: Vec<ResolvedPlaylist>,
     /// Playlists that were asked for and don't exist.
     pub missing: Vec<PlaylistId>,
-    /// Why this library looks wrong (a folder that is missing or empty, a scan that failed), in words for the user.
-    /// Nothing may be deleted from a device then.
+    /// Why this library looks wrong (a folder that is missing or empty, a scan that failed, one of these playlists that
+    /// can't be read), in words for the user. Nothing may be deleted from a device then.
     pub trouble: Option<String>,
 }
 

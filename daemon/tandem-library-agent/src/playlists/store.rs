@@ -145,6 +145,13 @@ pub(crate) fn file_id(path: &[u8]) -> String {
     format!("f-{:032x}", xxh3_128(path))
 }
 
+/// The id of the playlist file at a path, whether it is in the index or not.
+pub(crate) fn id_at(connection: &Connection, path: &[u8]) -> Result<PlaylistId> {
+    let mut statement = connection.prepare_cached("SELECT id FROM main.playlist_file WHERE path = ?1")?;
+    let known: Option<String> = statement.query_row([path], |row| row.get(0)).optional()?;
+    Ok(PlaylistId(known.unwrap_or_else(|| file_id(path))))
+}
+
 /// Whether this is the id of a playlist file.
 pub(crate) fn is_file_id(id: &PlaylistId) -> bool {
     id.0.starts_with("f-")

@@ -14,7 +14,7 @@ use crate::text;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, Transaction, params};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A track that is to be written.
@@ -265,14 +265,17 @@ pub(super) fn remove_tree(transaction: &Transaction<'_>, dir: i64) -> Result<()>
     Ok(())
 }
 
-/// Reads a playlist file of the library; the error is in words for the log.
-pub(super) fn read_playlist(root: &Root, relative: &Path) -> std::result::Result<Vec<Entry>, String> {
-    let file = root.open_file(relative).map_err(|error| error.to_string())?;
+/// Reads a playlist file of the library.
+pub(super) fn read_playlist(root: &Root, relative: &Path) -> io::Result<Vec<Entry>> {
+    let too_long = || io::Error::other(format!("it is longer than {} bytes", parse::MAX_FILE));
+    let file = File::from(root.open_file(relative)?);
+    if file.metadata()?.len() > parse::MAX_FILE {
+        return Err(too_long());
+    }
     let mut content = Vec::new();
-    let read = File::from(file).take(parse::MAX_FILE + 1).read_to_end(&mut content);
-    read.map_err(|error| error.to_string())?;
+    file.take(parse::MAX_FILE + 1).read_to_end(&mut content)?;
     if content.len() as u64 > parse::MAX_FILE {
-        return Err(format!("it is longer than {} bytes", parse::MAX_FILE));
+        return Err(too_long());
     }
     Ok(parse::parse(PlaylistFormat::M3u, &content))
 }

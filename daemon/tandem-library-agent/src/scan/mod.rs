@@ -7,6 +7,7 @@ mod answering;
 mod descent;
 mod entries;
 mod intake;
+mod kept;
 mod mounts;
 mod moves;
 mod pass;
@@ -18,17 +19,21 @@ mod window;
 use crate::failure::Result;
 use crate::folders::player_above;
 use crate::index::{self, Index};
+use crate::playlists::store;
+use crate::text;
 use crate::watch::Watcher;
 use answering::Answering;
 pub(crate) use entries::track_count;
+use kept::KeptPlaylists;
 use pass::Pass;
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tandem_model::clock::{Clock, SystemClock};
+use tandem_model::id::PlaylistId;
 use tokio::sync::watch;
 
 /// What the next scan is to do.
@@ -62,6 +67,13 @@ impl Wanted {
 /// What looks wrong, by the folder it is about; the empty path is the scan itself.
 pub(crate) type Troubles = BTreeMap<PathBuf, String>;
 
+/// What one scan tells the next, and the user.
+#[derive(Debug, Default, Clone)]
+struct Told {
+    troubles: Troubles,
+    kept: KeptPlaylists,
+}
+
 /// Scans on request.
 pub(crate) struct Scanner {
     index: Arc<Index>,
@@ -71,10 +83,19 @@ pub(crate) struct Scanner {
     requested: watch::Sender<u64>,
     completed: watch::Sender<u64>,
     scanning: watch::Sender<bool>,
-    troubles: Mutex<Troubles>,
+    told: Mutex<Told>,
     ending: AtomicBool,
     is_mount: mounts::Probe,
     answering: Answering,
+}
+
+/// The first of these words, and how many more there are.
+fn in_words<'a>(mut all: impl Iterator<Item = &'a String>) -> Option<String> {
+    let first = all.next()?;
+    match all.count() {
+        0 => Some(first.clone()),
+        more => Some(format!("{first} (and {more} more)")),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -91,7 +112,7 @@ impl Scanner {
             requested: watch::Sender::new(0),
             completed: watch::Sender::new(0),
             scanning: watch::Sender::new(false),
-            troubles: Mutex::default(),
+            told: Mutex::default(),
             ending: AtomicBool::new(false),
             is_mount: mounts::is_mount,
             answering: Answering::default(),
@@ -134,23 +155,37 @@ impl Scanner {
 
     /// Why the library looks wrong, in words for the user.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let troubles = lock(&self.troubles);
-        let first = troubles.values().next()?;
-        match troubles.len() {
-            1 => Some(first.clone()),
-            count => Some(format!("{first} (and {} more)", count - 1)),
+        let told = lock(&self.told);
+        in_words(told.troubles.values().chain(told.kept.unread().map(|(_, words)| words)))
+    }
+
+    /// Why these playlists look wrong, in words for the user: a playlist file that can't be read is trouble for those alone
+    /// that it is asked for.
+    pub(crate) fn trouble_with(&self, connection: &Connection, ids: &[PlaylistId]) -> Result<Option<String>> {
+        let told = lock(&self.told).clone();
+        let mut all: Vec<&String> = told.troubles.values().collect();
+        for (path, words) in told.kept.unread() {
+            if ids.contains(&store::id_at(connection, text::bytes(path))?) {
+                all.push(words);
+            }
         }
+        Ok(in_words(all.into_iter()))
     }
 
     /// Whether a scan has failed, so that what it was to look at is not known, and none of everything went well since.
     pub(crate) fn has_failed(&self) -> bool {
-        lock(&self.troubles).contains_key(Path::new(""))
+        lock(&self.told).troubles.contains_key(Path::new(""))
     }
 
     /// Has those folders scanned that have come to lie in a player, which no watch tells, and those that may be usable
-    /// again. It may block for as long as a folder takes to answer.
-    pub(crate) fn look_above(&self) {
-        let troubles = lock(&self.troubles).clone();
+    /// again; so are folders of playlist files that couldn't be read. It may block for as long as a folder takes to answer.
+    pub(crate) fn look_again(&self) {
+        let Told { troubles, kept } = lock(&self.told).clone();
+        let unread: BTreeMap<PathBuf, bool> =
+            kept.unread().filter_map(|(path, _)| Some((path.parent()?.to_owned(), false))).collect();
+        if !unread.is_empty() {
+            self.request(Wanted { dirty: unread, ..Wanted::default() });
+        }
         for folder in entries::outermost(self.index.folders()) {
             if !self.answers(&folder, &folder) {
                 continue;
@@ -194,7 +229,7 @@ impl Scanner {
     }
 
     fn report(&self, outcome: std::result::Result<(), String>, full: bool) {
-        let mut troubles = lock(&self.troubles);
+        let troubles = &mut lock(&self.told).troubles;
         match outcome {
             Ok(()) if full => drop(troubles.remove(&PathBuf::new())),
             Ok(()) => {}
@@ -216,17 +251,17 @@ impl Scanner {
     }
 
     fn scan(&self, wanted: &Wanted) -> Result<()> {
-        let mut troubles = lock(&self.troubles).clone();
+        let mut told = lock(&self.told).clone();
         let answers = |library_folder: &Path, place: &Path| self.answers(library_folder, place);
         let mut pass =
-            Pass::new(&self.index, &self.watcher, &self.ending, &mut troubles, self.is_mount, &answers)?;
+            Pass::new(&self.index, &self.watcher, &self.ending, &mut told, self.is_mount, &answers)?;
         let outcome = pass.run(wanted);
         let unsettled = pass.unsettled();
         let outcome = pass.finish().and(outcome);
         if outcome.is_ok() && wanted.full && !self.ending.load(Ordering::Relaxed) {
             self.note_end()?;
         }
-        *lock(&self.troubles) = troubles;
+        *lock(&self.told) = told;
         if !unsettled.is_empty() {
             self.request(Wanted { dirty: unsettled, settled: true, ..Wanted::default() });
         }

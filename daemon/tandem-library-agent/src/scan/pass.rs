@@ -5,14 +5,16 @@
 
 mod away;
 pub(super) mod players;
+mod playlists;
 mod visits;
 
 use super::entries::{self, NewTrack};
 use super::intake::Intake;
+use super::kept::KeptPlaylists;
 use super::mounts::{self, Mounts, Probe};
 use super::moves::{self, Vanished, VanishedDir};
 use super::walk::{Facts, Found, Listing, Root};
-use super::{Troubles, Wanted};
+use super::{Told, Troubles, Wanted};
 use crate::failure::Result;
 use crate::index::{self, Index};
 use crate::text;
@@ -39,6 +41,7 @@ pub(super) struct Pass<'a> {
     watcher: &'a Watcher,
     ending: &'a AtomicBool,
     troubles: &'a mut Troubles,
+    kept: &'a mut KeptPlaylists,
     folders: Vec<PathBuf>,
     now: u64,
     /// The index replaces a lost one: files get their modification time as the time they were added.
@@ -65,7 +68,7 @@ impl<'a> Pass<'a> {
         index: &'a Index,
         watcher: &'a Watcher,
         ending: &'a AtomicBool,
-        troubles: &'a mut Troubles,
+        told: &'a mut Told,
         is_mount: Probe,
         answers: &'a Answers<'a>,
     ) -> Result<Self> {
@@ -77,7 +80,8 @@ impl<'a> Pass<'a> {
             index,
             watcher,
             ending,
-            troubles,
+            troubles: &mut told.troubles,
+            kept: &mut told.kept,
             folders: entries::outermost(index.folders()),
             now: SystemClock.now(),
             again,
@@ -253,16 +257,8 @@ impl<'a> Pass<'a> {
             path: entries::join(path, &name),
             facts,
         }));
-        let mut before = known.playlists;
-        for found in listing.playlists {
-            if before.remove(&found.name) != Some(found.facts) {
-                self.changed_playlist(root, relative, dir, path, &found)?;
-            }
-        }
-        for name in before.into_keys().filter(|_| !keeps_what_vanished) {
-            let file = entries::join(path, &name);
-            self.index.change_index(|transaction| entries::remove_playlist(transaction, &file))?;
-        }
+        let place = playlists::Place { root, relative, path: &visit.path, dir, keeps_what_vanished };
+        self.compare_playlists(&place, known.playlists, listing.playlists)?;
         let mut folders = known.folders;
         for name in listing.folders {
             let is_new = folders.remove(&name).is_none();
@@ -319,6 +315,7 @@ impl<'a> Pass<'a> {
         self.vanished.extend(tracks);
         self.vanished_dirs.extend(dirs);
         self.troubles.retain(|trouble, _| !trouble.starts_with(path));
+        self.kept.retain(|playlist| !playlist.starts_with(path));
         Ok(())
     }
 
@@ -342,33 +339,6 @@ impl<'a> Pass<'a> {
         self.intake.parse(track, root, relative.join(text::path(&name)))
     }
 
-    fn changed_playlist(
-        &mut self,
-        root: &Arc<Root>,
-        relative: &Path,
-        dir: i64,
-        folder: &[u8],
-        found: &Found,
-    ) -> Result<()> {
-        let path = entries::join(folder, &found.name);
-        let entries = match entries::read_playlist(root, &relative.join(text::path(&found.name))) {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::warn!(error, "a playlist file can't be read; it is listed without items");
-                Vec::new()
-            }
-        };
-        let roots: Vec<&[u8]> = self.folders.iter().map(|folder| text::bytes(folder)).collect();
-        self.index.change_index(|transaction| {
-            entries::put_playlist(
-                transaction,
-                &entries::PlaylistFile { dir, path: &path, facts: found.facts },
-                &entries,
-                &roots,
-            )
-        })
-    }
-
     /// Takes folders out of the index that the library no longer holds.
     fn drop_other_folders(&mut self, folders: &[PathBuf]) -> Result<()> {
         let outside = self.index.read(|connection| entries::outside(connection, folders))?;
@@ -384,6 +354,7 @@ impl<'a> Pass<'a> {
         self.troubles.retain(|path, _| {
             path.as_os_str().is_empty() || folders.iter().any(|folder| path.starts_with(folder))
         });
+        self.kept.retain(|path| folders.iter().any(|folder| path.starts_with(folder)));
         self.watcher.keep_only(folders);
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 mod away;
 mod players;
+mod playlists;
 
 use super::*;
 use crate::samples;
@@ -140,7 +141,7 @@ fn a_moved_folder_keeps_numbers_ratings_and_places_in_playlists() {
     put(&fixture.at("keep.flac"), &samples::flac(&["TITLE=keep"]));
     fixture.scan();
     let before = fixture.tracks();
-    let old = crate::text::bytes(&fixture.at("old/x/1.flac")).to_vec();
+    let old = text::bytes(&fixture.at("old/x/1.flac")).to_vec();
     fixture
         .index
         .write(|transaction| {
@@ -156,7 +157,7 @@ fn a_moved_folder_keeps_numbers_ratings_and_places_in_playlists() {
     fixture.scanner.scan(&Wanted { dirty, ..Wanted::default() }).unwrap();
     assert_eq!(fixture.paths(), ["keep.flac", "new/y/1.flac"]);
     assert_eq!(fixture.tracks()[1].0, before[1].0);
-    let new = crate::text::bytes(&fixture.at("new/y/1.flac")).to_vec();
+    let new = text::bytes(&fixture.at("new/y/1.flac")).to_vec();
     for table in ["lib.media", "lib.playlist_item"] {
         let sql = format!("SELECT count(*) FROM {table} WHERE path = ?1");
         let found: i64 = fixture.index.read(|c| Ok(c.query_row(&sql, [&new], |row| row.get(0))?)).unwrap();

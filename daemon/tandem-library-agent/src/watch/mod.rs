@@ -4,6 +4,7 @@
 
 pub(crate) mod mounts;
 
+use crate::formats;
 use crate::scan::Wanted;
 use futures_util::StreamExt;
 use inotify::{Event, EventMask, EventOwned, Inotify, WatchDescriptor, WatchMask, Watches};
@@ -98,6 +99,7 @@ impl Watcher {
             | WatchMask::MOVED_TO
             | WatchMask::CREATE
             | WatchMask::DELETE
+            | WatchMask::ATTRIB
             | WatchMask::ONLYDIR
             | WatchMask::EXCL_UNLINK;
         mask |= if is_root { WatchMask::MOVE_SELF | WatchMask::DELETE_SELF } else { WatchMask::DONT_FOLLOW };
@@ -240,6 +242,14 @@ fn is_on_the_way(folder: &Path, event: &EventOwned) -> bool {
 }
 
 fn note_folder(folder: &Path, event: &Event<std::ffi::OsString>, dirty: &mut BTreeMap<PathBuf, bool>) {
+    if event.mask.contains(EventMask::ATTRIB) {
+        // who may read a playlist file has changed, perhaps; of anything else only the content matters
+        let is_playlist = |name: &std::ffi::OsString| formats::is_playlist(name.as_encoded_bytes());
+        if event.name.as_ref().is_some_and(is_playlist) {
+            dirty.entry(folder.to_owned()).or_default();
+        }
+        return;
+    }
     let Some(name) = &event.name else {
         // the folder itself was moved, deleted or unmounted
         dirty.insert(folder.to_owned(), true);

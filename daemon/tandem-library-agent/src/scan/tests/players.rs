@@ -56,10 +56,10 @@ fn a_library_folder_that_comes_to_lie_in_a_player_is_left_out_and_keeps_what_it_
     fixture.scan();
     assert_eq!(fixture.paths(), ["a/1.flac"]);
     // told already: nothing is new
-    fixture.scanner.look_above();
+    fixture.scanner.look_again();
     assert!(lock(&fixture.scanner.wanted).is_empty());
     fs::remove_file(&mark).unwrap();
-    fixture.scanner.look_above();
+    fixture.scanner.look_again();
     let wanted = std::mem::take(&mut *lock(&fixture.scanner.wanted));
     fixture.scanner.scan(&wanted).unwrap();
     assert_eq!((fixture.paths(), fixture.scanner.trouble()), (vec!["a/2.flac".to_owned()], None));
