@@ -6,7 +6,7 @@ use crate::answers::{self, Parts};
 use crate::failure::{Failure, Result};
 use crate::index::{self, Folders, Index};
 use crate::playlists::resolve::{self, Item, Moment};
-use crate::playlists::{defaults, edit, import, items, store};
+use crate::playlists::{defaults, edit, identity, import, items, store};
 use crate::scan::{self, Scanner};
 use crate::watch::Watcher;
 use crate::{covers, files, folders, media, rules};
@@ -330,7 +330,7 @@ impl Agent {
 /// What a playlist that was made here and is unknown now tells of the library: one that its owner deletes is asked for
 /// no more, so its record was lost. A playlist file that is gone was deleted on disk, which is the owner's choice.
 fn lost_playlist(missing: &[PlaylistId]) -> Option<String> {
-    let lost = missing.iter().find(|id| !store::is_file_id(id))?;
+    let lost = missing.iter().find(|id| !identity::is_file(id))?;
     Some(format!(
         "the library has lost the playlist {lost}; restore its file library.sqlite, or set the library's folders \
          again if that is meant"

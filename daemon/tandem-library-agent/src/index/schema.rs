@@ -9,7 +9,7 @@ use std::time::Duration;
 /// `user_version` of the index; another one means that it is made again.
 pub(super) const INDEX_VERSION: i64 = 1;
 /// `user_version` of the library file.
-pub(super) const LIBRARY_VERSION: i64 = 3;
+pub(super) const LIBRARY_VERSION: i64 = 4;
 
 const INDEX: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -55,6 +55,10 @@ const LIBRARY_2: &str = "CREATE TABLE mount (path BLOB PRIMARY KEY) WITHOUT ROWI
 const LIBRARY_3: &str =
     "CREATE TABLE folder_mount (folder BLOB PRIMARY KEY, mount BLOB NOT NULL) WITHOUT ROWID;";
 
+/// What version 4 has that version 3 has not: ids of playlist files that are not where they were when they got them.
+const LIBRARY_4: &str =
+    "CREATE TABLE playlist_path (path BLOB PRIMARY KEY, id TEXT NOT NULL UNIQUE) WITHOUT ROWID;";
+
 /// Makes the index's tables. `again`: the library was scanned before, so this index replaces a lost one.
 ///
 /// Generations and track numbers go on from the time in microseconds, so that they are beyond those of a lost index.
@@ -83,6 +87,9 @@ pub(super) fn upgrade_library(transaction: &Transaction<'_>, from: i64) -> rusql
     if from < 2 {
         transaction.execute_batch(LIBRARY_2)?;
     }
-    transaction.execute_batch(LIBRARY_3)?;
+    if from < 3 {
+        transaction.execute_batch(LIBRARY_3)?;
+    }
+    transaction.execute_batch(LIBRARY_4)?;
     transaction.pragma_update(None, "user_version", LIBRARY_VERSION)
 }

@@ -160,14 +160,16 @@ fn a_library_of_an_earlier_version_is_taken_on() {
     index.write(|transaction| set_lib_meta(transaction, "scanned", Some("1"))).unwrap();
     drop(index);
     for earlier in [
-        "DROP TABLE folder_mount; PRAGMA user_version = 2",
-        "DROP TABLE folder_mount; DROP TABLE mount; PRAGMA user_version = 1",
+        "DROP TABLE playlist_path; PRAGMA user_version = 3",
+        "DROP TABLE playlist_path; DROP TABLE folder_mount; PRAGMA user_version = 2",
+        "DROP TABLE playlist_path; DROP TABLE folder_mount; DROP TABLE mount; PRAGMA user_version = 1",
     ] {
         let file = Connection::open(folder.path().join("library.sqlite")).unwrap();
         file.execute_batch(earlier).unwrap();
         drop(file);
         let index = open(folder.path());
-        let count = "SELECT (SELECT count(*) FROM lib.mount) + (SELECT count(*) FROM lib.folder_mount)";
+        let count = "SELECT (SELECT count(*) FROM lib.mount) + (SELECT count(*) FROM lib.folder_mount)
+             + (SELECT count(*) FROM lib.playlist_path)";
         assert_eq!(index.read(|c| Ok(c.query_row(count, [], |row| row.get::<_, i64>(0))?)).unwrap(), 0);
         assert_eq!(index.read(|c| lib_meta(c, "scanned")).unwrap().as_deref(), Some("1"));
     }

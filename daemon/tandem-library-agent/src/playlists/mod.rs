@@ -4,6 +4,7 @@
 
 pub(crate) mod defaults;
 pub(crate) mod edit;
+pub(crate) mod identity;
 pub(crate) mod import;
 pub(crate) mod items;
 pub(crate) mod location;

@@ -4,7 +4,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::index::Index;
-use crate::playlists::{items, resolve};
+use crate::playlists::{identity, items, resolve};
 use crate::{formats, rules, text};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use std::hash::{BuildHasher, Hasher};
@@ -12,7 +12,6 @@ use tandem_library::uri;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, PlaylistId};
 use tandem_model::media::{PlaylistInfo, PlaylistKind};
-use xxhash_rust::xxh3::xxh3_128;
 
 /// The longest name, in characters.
 const MAX_NAME: usize = 255;
@@ -56,7 +55,7 @@ pub(crate) fn find(connection: &Connection, id: &PlaylistId) -> Result<Stored> {
 
 /// The playlist with this id, if there is one.
 pub(crate) fn existing(connection: &Connection, id: &PlaylistId) -> Result<Option<Stored>> {
-    let table = if id.0.starts_with("f-") { FILE_COLUMNS } else { COLUMNS };
+    let table = if identity::is_file(id) { FILE_COLUMNS } else { COLUMNS };
     let mut statement = connection.prepare_cached(&format!("{table} WHERE id = ?1"))?;
     Ok(statement.query_row([&id.0], stored).optional()?)
 }
@@ -138,23 +137,6 @@ pub(crate) fn create(transaction: &Transaction<'_>, new: &New<'_>) -> Result<Sto
     let values = (&id, new.name, new.kind.as_str(), new.rule, new.sync_only, new.preset);
     transaction.prepare_cached(sql)?.execute(values)?;
     find(transaction, &PlaylistId(id))
-}
-
-/// The id of a playlist file.
-pub(crate) fn file_id(path: &[u8]) -> String {
-    format!("f-{:032x}", xxh3_128(path))
-}
-
-/// The id of the playlist file at a path, whether it is in the index or not.
-pub(crate) fn id_at(connection: &Connection, path: &[u8]) -> Result<PlaylistId> {
-    let mut statement = connection.prepare_cached("SELECT id FROM main.playlist_file WHERE path = ?1")?;
-    let known: Option<String> = statement.query_row([path], |row| row.get(0)).optional()?;
-    Ok(PlaylistId(known.unwrap_or_else(|| file_id(path))))
-}
-
-/// Whether this is the id of a playlist file.
-pub(crate) fn is_file_id(id: &PlaylistId) -> bool {
-    id.0.starts_with("f-")
 }
 
 /// Refuses a file below a folder of the library that will never be one of its tracks.

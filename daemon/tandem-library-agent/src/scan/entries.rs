@@ -9,7 +9,7 @@ use crate::failure::Result;
 use crate::formats::PlaylistFormat;
 use crate::index;
 use crate::playlists::parse::{self, Entry};
-use crate::playlists::{location, store};
+use crate::playlists::{identity, location};
 use crate::text;
 use rusqlite::{Connection, OptionalExtension, Row, Statement, Transaction, params};
 use std::collections::HashMap;
@@ -41,7 +41,7 @@ pub(super) struct Known {
     pub(super) dir: Option<i64>,
     pub(super) parent: Option<i64>,
     pub(super) tracks: HashMap<Vec<u8>, (i64, Facts)>,
-    pub(super) playlists: HashMap<Vec<u8>, Facts>,
+    pub(super) playlists: HashMap<Vec<u8>, (i64, Facts)>,
     pub(super) folders: HashMap<Vec<u8>, i64>,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn outermost(mut folders: Vec<PathBuf>) -> Vec<PathBuf> {
     kept
 }
 
-fn facts(row: &Row<'_>, first: usize) -> rusqlite::Result<Facts> {
+pub(super) fn facts(row: &Row<'_>, first: usize) -> rusqlite::Result<Facts> {
     Ok(Facts { size: row.get(first)?, modified_ns: row.get(first + 1)?, inode: row.get(first + 2)? })
 }
 
@@ -87,7 +87,7 @@ pub(super) fn known(connection: &Connection, path: &[u8]) -> Result<Known> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([dir])?;
     while let Some(row) = rows.next()? {
-        known.playlists.insert(name_of(row)?, facts(row, 2)?);
+        known.playlists.insert(name_of(row)?, (row.get(0)?, facts(row, 2)?));
     }
     let mut statement = connection.prepare_cached("SELECT id, path FROM dir WHERE parent = ?1")?;
     let mut rows = statement.query([dir])?;
@@ -251,12 +251,11 @@ pub(super) fn outside(connection: &Connection, folders: &[PathBuf]) -> Result<Ve
     Ok(outside)
 }
 
-/// Removes a folder with all that hangs on it.
+/// Removes a folder with all that hangs on it; its playlist files are let go of.
 pub(super) fn remove_tree(transaction: &Transaction<'_>, dir: i64) -> Result<()> {
     let tree = "WITH RECURSIVE tree (id) AS (SELECT ?1 UNION SELECT dir.id FROM dir JOIN tree ON dir.parent = tree.id)";
     for rest in [
-        "DELETE FROM playlist_entry WHERE playlist IN (SELECT number FROM playlist_file WHERE dir IN tree)",
-        "DELETE FROM playlist_file WHERE dir IN tree",
+        "UPDATE playlist_file SET dir = 0 WHERE dir IN tree",
         "DELETE FROM track WHERE dir IN tree",
         "DELETE FROM dir WHERE id IN tree",
     ] {
@@ -298,7 +297,7 @@ pub(super) fn put_playlist(
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (path) DO UPDATE SET dir = excluded.dir, size = excluded.size,
         modified_ns = excluded.modified_ns, inode = excluded.inode RETURNING number";
     let facts = file.facts;
-    let id = store::file_id(file.path);
+    let id = identity::new_id(transaction, file.path)?.0;
     let values = (id, file.dir, file.path, text::stem(file.path), facts.size, facts.modified_ns, facts.inode);
     let number: i64 = transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
     transaction.prepare_cached("DELETE FROM playlist_entry WHERE playlist = ?1")?.execute([number])?;
@@ -317,14 +316,5 @@ pub(super) fn put_playlist(
             insert.execute((number, position, rank, text, path, text::path_key(path)))?;
         }
     }
-    Ok(())
-}
-
-/// Removes a playlist file from the index.
-pub(super) fn remove_playlist(transaction: &Transaction<'_>, path: &[u8]) -> Result<()> {
-    let sql =
-        "DELETE FROM playlist_entry WHERE playlist IN (SELECT number FROM playlist_file WHERE path = ?1)";
-    transaction.prepare_cached(sql)?.execute([path])?;
-    transaction.prepare_cached("DELETE FROM playlist_file WHERE path = ?1")?.execute([path])?;
     Ok(())
 }

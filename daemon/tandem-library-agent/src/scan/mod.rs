@@ -19,7 +19,7 @@ mod window;
 use crate::failure::Result;
 use crate::folders::player_above;
 use crate::index::{self, Index};
-use crate::playlists::store;
+use crate::playlists::identity;
 use crate::text;
 use crate::watch::Watcher;
 use answering::Answering;
@@ -165,7 +165,7 @@ impl Scanner {
         let told = lock(&self.told).clone();
         let mut all: Vec<&String> = told.troubles.values().collect();
         for (path, words) in told.kept.unread() {
-            if ids.contains(&store::id_at(connection, text::bytes(path))?) {
+            if ids.contains(&identity::id_at(connection, text::bytes(path))?) {
                 all.push(words);
             }
         }

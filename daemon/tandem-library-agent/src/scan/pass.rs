@@ -12,7 +12,7 @@ use super::entries::{self, NewTrack};
 use super::intake::Intake;
 use super::kept::KeptPlaylists;
 use super::mounts::{self, Mounts, Probe};
-use super::moves::{self, Vanished, VanishedDir};
+use super::moves::{self, FreshPlaylist, Vanished, VanishedDir};
 use super::walk::{Facts, Found, Listing, Root};
 use super::{Told, Troubles, Wanted};
 use crate::failure::Result;
@@ -54,6 +54,9 @@ pub(super) struct Pass<'a> {
     finds_all_new: bool,
     vanished: Vec<Vanished>,
     vanished_dirs: Vec<VanishedDir>,
+    /// Numbers and paths.
+    vanished_playlists: Vec<(i64, Vec<u8>)>,
+    fresh_playlists: Vec<FreshPlaylist>,
     mounts: Mounts,
     /// Folders in which nothing belongs to the library.
     players: Vec<PathBuf>,
@@ -91,6 +94,8 @@ impl<'a> Pass<'a> {
             finds_all_new: false,
             vanished: Vec::new(),
             vanished_dirs: Vec::new(),
+            vanished_playlists: Vec::new(),
+            fresh_playlists: Vec::new(),
             mounts,
             players: Vec::new(),
             answers,
@@ -123,7 +128,7 @@ impl<'a> Pass<'a> {
         if wanted.full && !self.is_ending() {
             self.drop_other_folders(&folders)?;
         }
-        Ok(())
+        if self.is_ending() { Ok(()) } else { self.settle_playlists() }
     }
 
     /// Folders in which something vanished while the scan was there, to be looked at again.
@@ -185,6 +190,7 @@ impl<'a> Pass<'a> {
         self.spare_what_is_away(folder, trust_empty)?;
         let vanished = std::mem::take(&mut self.vanished);
         let dirs = std::mem::take(&mut self.vanished_dirs);
+        let playlists = std::mem::take(&mut self.vanished_playlists);
         let gone = vanished.len() as u64;
         let (holds_tracks, seen) = self.index.read(|connection| {
             Ok((
@@ -206,6 +212,7 @@ impl<'a> Pass<'a> {
             let fresh = std::mem::take(&mut self.fresh);
             self.index.change(|transaction| moves::take_away(transaction, &vanished, &dirs, &fresh))?;
         }
+        self.let_go_of_playlists(&playlists)?;
         // whether it held any when it was last scanned
         if (seen > 0) != holds_tracks {
             self.index.write(|transaction| entries::remember_tracks(transaction, folder))?;

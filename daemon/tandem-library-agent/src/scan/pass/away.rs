@@ -56,6 +56,7 @@ impl Pass<'_> {
             }
         }
         self.vanished.retain(|gone| !self.mounts.is_away(text::path(&gone.path)));
+        self.vanished_playlists.retain(|(_, path)| !self.mounts.is_away(text::path(path)));
         self.vanished_dirs.retain(|gone| {
             let path = text::path(&gone.path);
             !self.mounts.is_away(path) && !self.mounts.leads_away(path)

@@ -2,6 +2,7 @@
 //! again: what is told of a file in the index is only ever what was read of it.
 
 use super::super::entries;
+use super::super::moves::{self, FreshPlaylist};
 use super::super::walk::{Facts, Found, Root};
 use super::Pass;
 use crate::failure::Result;
@@ -32,7 +33,7 @@ impl Pass<'_> {
     pub(super) fn compare_playlists(
         &mut self,
         place: &Place<'_>,
-        mut before: HashMap<Vec<u8>, Facts>,
+        mut before: HashMap<Vec<u8>, (i64, Facts)>,
         listed: Vec<Found>,
     ) -> Result<()> {
         let names: HashSet<&[u8]> = listed.iter().map(|found| found.name.as_slice()).collect();
@@ -40,23 +41,47 @@ impl Pass<'_> {
             path.parent() != Some(place.path) || names.contains(text::file_name(text::bytes(path)))
         });
         for found in &listed {
-            if before.remove(&found.name) == Some(found.facts) {
-                self.kept.is_known(&place.path.join(text::path(&found.name)));
-            } else {
-                self.changed_playlist(place, found)?;
+            match before.remove(&found.name) {
+                Some((_, facts)) if facts == found.facts => {
+                    self.kept.is_known(&place.path.join(text::path(&found.name)));
+                }
+                known => self.changed_playlist(place, found, known.is_some())?,
             }
         }
-        for name in before.into_keys().filter(|_| !place.keeps_what_vanished) {
-            let file = entries::join(text::bytes(place.path), &name);
-            self.index.change_index(|transaction| entries::remove_playlist(transaction, &file))?;
+        let gone = before.into_iter().filter(|_| !place.keeps_what_vanished);
+        self.vanished_playlists
+            .extend(gone.map(|(name, (number, _))| (number, entries::join(text::bytes(place.path), &name))));
+        Ok(())
+    }
+
+    /// Lets go of playlist files of a library's folder. They stay what they are until all folders were looked into, for they
+    /// may have been moved to another one.
+    pub(super) fn let_go_of_playlists(&mut self, gone: &[(i64, Vec<u8>)]) -> Result<()> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.index.write_index(|transaction| {
+            gone.iter().try_for_each(|(number, _)| moves::let_go(transaction, *number))
+        })
+    }
+
+    /// Has what was moved be what it was, and takes what is gone out of the index.
+    pub(super) fn settle_playlists(&mut self) -> Result<()> {
+        let fresh = std::mem::take(&mut self.fresh_playlists);
+        if self.index.read(moves::has_gone_playlists)? {
+            self.index.change(|transaction| moves::settle_playlists(transaction, fresh))?;
         }
         Ok(())
     }
 
     /// Reads a new or changed file.
-    fn changed_playlist(&mut self, place: &Place<'_>, found: &Found) -> Result<()> {
+    fn changed_playlist(&mut self, place: &Place<'_>, found: &Found, known: bool) -> Result<()> {
         let name = text::path(&found.name);
         let file = place.path.join(name);
+        if !known {
+            let (path, dir, facts) = (text::bytes(&file).to_vec(), place.dir, found.facts);
+            self.fresh_playlists.push(FreshPlaylist { path, dir, facts });
+        }
         let entries = match entries::read_playlist(place.root, &place.relative.join(name)) {
             Ok(entries) => entries,
             Err(error) if is_gone(&error) => {
