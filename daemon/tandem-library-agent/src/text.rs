@@ -53,9 +53,17 @@ pub(crate) fn is_below(path: &[u8], folder: &[u8]) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }
 
-/// Whether a part of a relative path begins with a dot.
+/// Whether a name is hidden: it begins with one dot. With more of them begin titles (`...And Justice`), but for `..` itself.
+pub(crate) fn is_hidden(name: &[u8]) -> bool {
+    match name {
+        [b'.', rest @ ..] => rest.first() != Some(&b'.') || rest.len() == 1,
+        _ => false,
+    }
+}
+
+/// Whether a part of a relative path is hidden.
 pub(crate) fn has_hidden_part(relative: &Path) -> bool {
-    relative.components().any(|part| part.as_os_str().as_bytes().starts_with(b"."))
+    relative.components().any(|part| is_hidden(part.as_os_str().as_bytes()))
 }
 
 /// The bounds between which the paths below a folder sort: greater than the first, less than the second.
@@ -75,6 +83,17 @@ mod tests {
         assert_eq!(fold("ÄRGER"), fold("a\u{308}rger"));
         assert_eq!(path_key("/m/Ä.mp3".as_bytes()), path_key("/M/a\u{308}.MP3".as_bytes()));
         assert_ne!(path_key(b"/m/a"), path_key(b"/m/b"));
+    }
+
+    #[test]
+    fn names_with_one_dot_before_them_are_hidden() {
+        for name in [&b"."[..], b"..", b".a", b".a.mp3", b".\xff"] {
+            assert!(is_hidden(name), "{name:?}");
+        }
+        for name in [&b"a"[..], b"a.mp3", b"..a", b"...Baby.mp3", b"...And Justice", b"..."] {
+            assert!(!is_hidden(name), "{name:?}");
+        }
+        assert!(has_hidden_part(Path::new("a/.b/c")) && !has_hidden_part(Path::new("a/...b/c")));
     }
 
     #[test]

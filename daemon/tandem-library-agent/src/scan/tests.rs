@@ -190,6 +190,19 @@ fn a_folder_that_is_renamed_under_the_scan_is_looked_for_once_more() {
 }
 
 #[test]
+fn titles_that_begin_with_dots_are_in_the_library() {
+    let fixture = Fixture::new();
+    for name in ["...And Justice/1.flac", "...Baby.flac", ".hidden/2.flac", ".3.flac"] {
+        put(&fixture.at(name), &samples::flac(&["TITLE=one"]));
+    }
+    fixture.scan();
+    assert_eq!(fixture.paths(), ["...And Justice/1.flac", "...Baby.flac"]);
+    put(&fixture.at("...And Justice/4.flac"), &samples::flac(&["TITLE=four"]));
+    fixture.scan_only("...And Justice", false);
+    assert_eq!(fixture.paths().len(), 3);
+}
+
+#[test]
 fn music_lies_as_deep_as_it_likes() {
     let fixture = Fixture::new();
     let deep: PathBuf = std::iter::repeat_n("d", 300).collect();

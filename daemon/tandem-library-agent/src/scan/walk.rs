@@ -119,7 +119,7 @@ pub(super) fn list(root: &Root, relative: &Path, is_mount: Probe) -> Result<List
     while let Some(entry) = entries.next() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        if name.starts_with(b".") || is_systems_own(name) {
+        if text::is_hidden(name) || is_systems_own(name) {
             continue;
         }
         let kind = match entry.file_type() {

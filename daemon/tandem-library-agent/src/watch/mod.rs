@@ -4,8 +4,8 @@
 
 pub(crate) mod mounts;
 
-use crate::formats;
 use crate::scan::Wanted;
+use crate::{formats, text};
 use futures_util::StreamExt;
 use inotify::{Event, EventMask, EventOwned, Inotify, WatchDescriptor, WatchMask, Watches};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -255,7 +255,7 @@ fn note_folder(folder: &Path, event: &Event<std::ffi::OsString>, dirty: &mut BTr
         dirty.insert(folder.to_owned(), true);
         return;
     };
-    if name.as_encoded_bytes().starts_with(b".") {
+    if text::is_hidden(name.as_encoded_bytes()) {
         // a hidden name; but what was renamed from one without a dot is told as MOVED_FROM under that
         return;
     }
