@@ -12,6 +12,7 @@ use tandem_model::device::SyncState;
 use tandem_model::error::ItemError;
 use tandem_model::event::EngineEvent;
 use tandem_model::id::DeviceId;
+use tandem_model::manifest::ItemResult;
 
 /// A player in step with a playlist of one track, which starts nothing by itself.
 async fn in_step() -> (World, DeviceId) {
@@ -139,4 +140,29 @@ async fn a_link_in_the_place_of_the_temporary_folder_is_one_error_that_names_it(
     std::fs::remove_file(link).unwrap();
     world.sync(&device).await;
     assert!(world.tree("player").contains_key("Music/Ann/Live/c.mp3"));
+}
+
+#[tokio::test]
+async fn an_assigned_playlist_that_is_gone_is_told_of_by_the_run_that_takes_it_away() {
+    let (mut world, device) = in_step().await;
+    world.library.playlists.lock().unwrap().remove("P");
+    world.sync(&device).await;
+    assert!(world.tree("player").keys().all(|path| !path.ends_with(".mp3")));
+    let results = world.engine.results(&device).await.unwrap();
+    let gone = |row: &ItemResult| row.media == "playlist:P" && row.message.contains("gone from the library");
+    assert!(
+        results.iter().any(|row| gone(row) && row.error == Some(ItemError::SourceMissing)),
+        "{results:#?}"
+    );
+    world.sync(&device).await;
+    assert!(!world.engine.results(&device).await.unwrap().iter().any(gone), "it is told once");
+}
+
+#[tokio::test]
+async fn one_entry_that_names_no_file_is_one() {
+    let (mut world, device) = in_step().await;
+    world.library.set("P", &["a.mp3", "gone.mp3"]);
+    world.sync(&device).await;
+    let results = world.engine.results(&device).await.unwrap();
+    assert_eq!(results[0].message, "one entry of the playlist `P` names no file of the library: `gone.mp3`");
 }

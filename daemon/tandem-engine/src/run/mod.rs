@@ -17,6 +17,7 @@ pub(crate) mod prepare;
 mod recover;
 mod removal;
 pub(crate) mod temporary;
+mod told;
 pub(crate) mod transfer;
 
 pub(crate) use removal::{remove_content, settle};
@@ -299,6 +300,7 @@ async fn carry_out(
     if let Some(trouble) = &prepared.library.trouble {
         results.fail(observer, "", ItemError::LibraryUnavailable, trouble.clone()).await;
     }
+    told::gone_playlists(prepared, observer, results).await;
     if !input.allow_mass_deletion
         && let Some(objection) =
             guard::objection(&prepared.plan, &prepared.entries, prepared.library.trouble.as_deref())
@@ -308,27 +310,8 @@ async fn carry_out(
     if let Some(message) = prepared.lost_record.take() {
         results.fail(observer, "", ItemError::VerifyFailed, message).await;
     }
-    for playlist in &prepared.library.playlists {
-        if let Some(first) = playlist.unresolved.first() {
-            let message = format!(
-                "{} entries of the playlist `{}` name no file of the library, among them `{first}`",
-                playlist.unresolved.len(),
-                playlist.name
-            );
-            results.fail(observer, first, ItemError::SourceMissing, message).await;
-        }
-    }
-    for left_out in std::mem::take(&mut prepared.plan.left_out) {
-        let media = prepared.library.tracks[left_out.track as usize].uri.0.to_string();
-        match left_out.error {
-            Some(error) => results.fail(observer, &media, error, left_out.message).await,
-            None => results.rows.push(ItemResult {
-                media,
-                error: Some(ItemError::Cancelled),
-                message: left_out.message,
-            }),
-        }
-    }
+    told::unresolved_entries(prepared, observer, results).await;
+    told::left_out(prepared, observer, results).await;
     observer.progress.send_modify(|progress| progress.total = prepared.plan.bytes);
     transfer::carry_out(prepared, &*input.library, observer, results, input.verify).await?;
     adopt::record_his(prepared).await?;

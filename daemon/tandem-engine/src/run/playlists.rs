@@ -53,7 +53,7 @@ impl LeftList {
 }
 
 /// `playlist:` and the name, percent-encoded.
-fn uri(name: &str) -> String {
+pub(super) fn uri(name: &str) -> String {
     let mut uri = "playlist:".to_owned();
     percent_encode(name.as_bytes(), &[], &mut uri);
     uri
