@@ -109,6 +109,9 @@ impl<'a> Pass<'a> {
         let folders = self.folders.clone();
         self.settled = wanted.settled;
         self.finds_all_new = wanted.full && self.intake.knows_no_folder();
+        if wanted.full {
+            self.doubt_playlists_of_other_folders()?;
+        }
         for folder in &folders {
             let mut visits: BTreeMap<PathBuf, bool> = BTreeMap::new();
             if wanted.full {

@@ -6,11 +6,15 @@ use super::super::moves::{self, FreshPlaylist};
 use super::super::walk::{Facts, Found, Root};
 use super::Pass;
 use crate::failure::Result;
-use crate::text;
+use crate::{index, text};
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What the index calls the folders that its playlist files were read with.
+const READ_WITH: &str = "playlist_folders";
 
 /// A folder that is compared with the index.
 pub(super) struct Place<'a> {
@@ -52,6 +56,24 @@ impl Pass<'_> {
         self.vanished_playlists
             .extend(gone.map(|(name, (number, _))| (number, entries::join(text::bytes(place.path), &name))));
         Ok(())
+    }
+
+    /// Has all playlist files read again where the library's folders are others than when they were read: what an entry
+    /// may mean follows from them.
+    pub(super) fn doubt_playlists_of_other_folders(&mut self) -> Result<()> {
+        let mut folders = self.index.folders();
+        folders.sort();
+        let names: Vec<u8> =
+            folders.iter().flat_map(|folder| [text::bytes(folder), b"\0"].concat()).collect();
+        // the table holds no more than 63 bits
+        let folders = xxh3_64(&names) >> 1;
+        if self.index.read(|connection| index::meta(connection, READ_WITH))? == folders {
+            return Ok(());
+        }
+        self.index.write_index(|transaction| {
+            transaction.execute("UPDATE playlist_file SET size = -1", [])?;
+            index::set_meta(transaction, READ_WITH, folders)
+        })
     }
 
     /// Lets go of playlist files of a library's folder. They stay what they are until all folders were looked into, for they

@@ -181,3 +181,20 @@ fn a_playlist_file_that_is_moved_and_cannot_be_read_keeps_its_entries() {
     fixture.scan();
     assert_eq!((fixture.scanner.trouble(), fixture.entries(&list).unwrap().len()), (None, 2));
 }
+
+#[test]
+fn entries_are_looked_for_in_folders_that_come_later() {
+    let fixture = two_tracks();
+    put(&fixture.at("a/list.m3u"), b"D:\\Music\\x\\3.flac\n");
+    put(&fixture.at("b/x/3.flac"), &samples::flac(&["TITLE=three"]));
+    fixture.index.show_folders(vec![fixture.at("a")]);
+    fixture.scan();
+    let list = fixture.playlist_id("a/list.m3u");
+    assert_eq!(fixture.entries(&list).unwrap(), ["[D:\\Music\\x\\3.flac]"]);
+    fixture.index.show_folders(vec![fixture.at("a"), fixture.at("b")]);
+    fixture.scan();
+    assert_eq!(fixture.entries(&list).unwrap(), ["3.flac"]);
+    let generation = fixture.generation();
+    fixture.scan();
+    assert_eq!(fixture.generation(), generation, "they are read again once");
+}
