@@ -318,3 +318,8 @@ pub(super) fn put_playlist(
     }
     Ok(())
 }
+
+/// Whether a playlist file has entries in the index.
+pub(super) fn has_entries(connection: &Connection, playlist: i64) -> Result<bool> {
+    Ok(connection.prepare_cached("SELECT 1 FROM playlist_entry WHERE playlist = ?1")?.exists([playlist])?)
+}

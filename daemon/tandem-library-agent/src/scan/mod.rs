@@ -35,6 +35,7 @@ use std::time::Duration;
 use tandem_model::clock::{Clock, SystemClock};
 use tandem_model::id::PlaylistId;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 /// What the next scan is to do.
 #[derive(Debug, Default, Clone)]
@@ -210,7 +211,21 @@ impl Scanner {
     pub(crate) async fn run(self: Arc<Self>) {
         let mut requested = self.requested.subscribe();
         requested.mark_changed();
-        while requested.changed().await.is_ok() && !self.ending.load(Ordering::Relaxed) {
+        loop {
+            let look = lock(&self.told).kept.next_look();
+            tokio::select! {
+                changed = requested.changed() => if changed.is_err() {
+                    return;
+                },
+                () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {
+                    let dirty = lock(&self.told).kept.take_due(Instant::now());
+                    self.request(Wanted { dirty, ..Wanted::default() });
+                    continue;
+                }
+            }
+            if self.ending.load(Ordering::Relaxed) {
+                return;
+            }
             let ticket = *requested.borrow_and_update();
             let wanted = std::mem::take(&mut *lock(&self.wanted));
             if !wanted.is_empty() {

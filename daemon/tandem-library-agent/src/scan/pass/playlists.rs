@@ -1,5 +1,6 @@
 //! Playlist files that a folder holds. One that can't be read keeps the entries that it had, and is read by the next scan
-//! again: what is told of a file in the index is only ever what was read of it.
+//! again: what is told of a file in the index is only ever what was read of it. One that is empty all at once is believed
+//! that after a while.
 
 use super::super::entries;
 use super::super::moves::{self, FreshPlaylist};
@@ -11,6 +12,8 @@ use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What the index calls the folders that its playlist files were read with.
@@ -49,7 +52,7 @@ impl Pass<'_> {
                 Some((_, facts)) if facts == found.facts => {
                     self.kept.is_known(&place.path.join(text::path(&found.name)));
                 }
-                known => self.changed_playlist(place, found, known.is_some())?,
+                known => self.changed_playlist(place, found, known.map(|(number, _)| number))?,
             }
         }
         let gone = before.into_iter().filter(|_| !place.keeps_what_vanished);
@@ -97,10 +100,10 @@ impl Pass<'_> {
     }
 
     /// Reads a new or changed file.
-    fn changed_playlist(&mut self, place: &Place<'_>, found: &Found, known: bool) -> Result<()> {
+    fn changed_playlist(&mut self, place: &Place<'_>, found: &Found, known: Option<i64>) -> Result<()> {
         let name = text::path(&found.name);
         let file = place.path.join(name);
-        if !known {
+        if known.is_none() {
             let (path, dir, facts) = (text::bytes(&file).to_vec(), place.dir, found.facts);
             self.fresh_playlists.push(FreshPlaylist { path, dir, facts });
         }
@@ -119,11 +122,29 @@ impl Pass<'_> {
                 return Ok(());
             }
         };
+        if entries.is_empty() && self.is_emptied_just_now(known, &file, found.facts)? {
+            return Ok(());
+        }
         self.kept.is_known(&file);
         let roots: Vec<&[u8]> = self.folders.iter().map(|folder| text::bytes(folder)).collect();
         self.index.change_index(|transaction| {
             let file = entries::PlaylistFile { dir: place.dir, path: text::bytes(&file), facts: found.facts };
             entries::put_playlist(transaction, &file, &entries, &roots)
         })
+    }
+
+    /// Whether a file without entries had some until a moment ago, so that it may only be about to be written.
+    fn is_emptied_just_now(&mut self, known: Option<i64>, file: &Path, facts: Facts) -> Result<bool> {
+        let Some(number) = known else { return Ok(false) };
+        if !self.index.read(|connection| entries::has_entries(connection, number))? {
+            return Ok(false);
+        }
+        let modified = u64::try_from(facts.modified_ns / 1_000_000_000).unwrap_or(0);
+        let age = Duration::from_secs(self.now.saturating_sub(modified));
+        let is_meant = self.kept.is_meant_empty(file, age, Instant::now());
+        if !is_meant {
+            tracing::debug!(file = %file.display(), "a playlist file has lost all its entries, and is looked at again");
+        }
+        Ok(!is_meant)
     }
 }

@@ -198,3 +198,48 @@ fn entries_are_looked_for_in_folders_that_come_later() {
     fixture.scan();
     assert_eq!(fixture.generation(), generation, "they are read again once");
 }
+
+fn set_modified(path: &Path, time: std::time::SystemTime) {
+    fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+#[test]
+fn a_playlist_file_that_is_emptied_before_it_is_written_keeps_its_entries_meanwhile() {
+    let fixture = two_tracks();
+    put(&fixture.at("list.m3u"), b"1.flac\n");
+    fixture.scan();
+    let (list, generation) = (fixture.playlist_id("list.m3u"), fixture.generation());
+    put(&fixture.at("list.m3u"), b"");
+    fixture.scan();
+    assert_eq!((fixture.entries(&list).unwrap().len(), fixture.generation()), (1, generation));
+    assert!(lock(&fixture.scanner.told).kept.next_look().is_some());
+    put(&fixture.at("list.m3u"), b"2.flac\n1.flac\n");
+    fixture.scan();
+    assert_eq!(fixture.entries(&list).unwrap(), ["2.flac", "1.flac"]);
+    assert!(lock(&fixture.scanner.told).kept.next_look().is_none());
+    put(&fixture.at("list.m3u"), b"");
+    set_modified(&fixture.at("list.m3u"), std::time::SystemTime::now() - Duration::from_secs(60));
+    fixture.scan();
+    assert_eq!(fixture.entries(&list).unwrap().len(), 0, "it has been so for a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_playlist_file_that_stays_empty_is_empty_after_a_while() {
+    let fixture = two_tracks();
+    put(&fixture.at("list.m3u"), b"1.flac\n");
+    fixture.scan();
+    let list = fixture.playlist_id("list.m3u");
+    put(&fixture.at("list.m3u"), b"");
+    // a clock that is ahead
+    set_modified(&fixture.at("list.m3u"), std::time::SystemTime::now() + Duration::from_secs(3600));
+    let scanner = Arc::new(Scanner::new(fixture.index.clone(), Arc::new(Watcher::new().0)));
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(scanner.clone().run());
+    scanner.request_full(false);
+    let mut completed = scanner.completed();
+    completed.wait_for(|completed| *completed == 1).await.unwrap();
+    assert_eq!(fixture.entries(&list).unwrap().len(), 1);
+    completed.wait_for(|completed| *completed == 2).await.unwrap();
+    assert_eq!(fixture.entries(&list).unwrap().len(), 0);
+    assert!(lock(&scanner.told).kept.next_look().is_none());
+}
