@@ -51,14 +51,17 @@ pub(crate) fn mp3(title: &str, artist: &str) -> Vec<u8> {
         frames.extend([0, 0, 3]);
         frames.extend(text.as_bytes());
     }
-    let mut file = b"ID3\x04\x00\x00".to_vec();
-    file.extend(syncsafe(frames.len()));
-    file.extend(frames);
+    let mut file = id3v2(4, &frames);
     for _ in 0..20 {
         file.extend([0xff, 0xfb, 0x90, 0xc4]);
         file.extend([0; 413]);
     }
     file
+}
+
+/// An ID3v2 tag of this version with these frames.
+pub(crate) fn id3v2(version: u8, frames: &[u8]) -> Vec<u8> {
+    [&[b'I', b'D', b'3', version, 0, 0][..], &syncsafe(frames.len()), frames].concat()
 }
 
 fn syncsafe(value: usize) -> [u8; 4] {

@@ -9,6 +9,7 @@ mod health;
 mod schema;
 
 use crate::failure::{Failure, Result};
+use crate::scan::tags;
 use health::{check_kinds, prepare_index, prepare_library};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs;
@@ -22,6 +23,9 @@ const KEPT_READERS: usize = 2;
 
 /// A scan's batch is written from memory, in KiB.
 const WRITER_CACHE: &str = "PRAGMA main.cache_size = -8192";
+
+/// Which reader of tags filled the index.
+const TAG_READER: &str = "tag_reader";
 
 /// The library's folders, shared with the SQL function that makes paths relative.
 pub(crate) type Folders = Arc<RwLock<Vec<PathBuf>>>;
@@ -157,8 +161,19 @@ fn open_writer(file: &Path, library_file: &Path, folders: &Folders) -> Result<Co
         schema::create_index(&transaction, now, known)?;
         transaction.commit()?;
     }
+    if meta(&writer, TAG_READER)? != tags::READER {
+        let transaction = writer.transaction()?;
+        read_tags_again(&transaction)?;
+        transaction.commit()?;
+    }
     writer.execute_batch(WRITER_CACHE)?;
     Ok(writer)
+}
+
+/// Has the next scan find every track changed; each keeps its number and when it was added.
+fn read_tags_again(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute("UPDATE main.track SET inode = -1", [])?;
+    set_meta(transaction, TAG_READER, tags::READER)
 }
 
 fn grow<T>(transaction: &Transaction<'_>, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {

@@ -2,6 +2,8 @@
 //!
 //! The file is the owner's, but may come from anywhere: sizes are bounded, and a panic of the parser is caught.
 
+mod values;
+
 use super::walk::Root;
 use super::window::Windowed;
 use crate::{formats, text};
@@ -9,20 +11,27 @@ use lofty::config::{GlobalOptions, ParseOptions, apply_global_options};
 use lofty::file::{AudioFile, FileType, TaggedFile, TaggedFileExt};
 use lofty::picture::PictureType;
 use lofty::probe::Probe;
-use lofty::tag::{Accessor, ItemKey, Tag, TagExt};
+use lofty::tag::{Accessor, ItemKey, Tag, TagItem, TagType};
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use values::{Field, Values};
 
 /// The longest text of a tag that is kept, in characters.
 const MAX_TEXT: usize = 1000;
+/// Values of a field that are kept, at most.
+const MAX_VALUES: usize = 100;
 /// The most that the parser may allocate for one item, in bytes.
 const MAX_ALLOCATION: usize = 16 * 1024 * 1024;
 /// Files beyond this length are listed without tags: no music is so long, and parsers count on that.
 const MAX_SIZE: u64 = 64 * 1024 * 1024 * 1024;
 /// No track lasts longer, in milliseconds (a year).
 const MAX_DURATION: u64 = 366 * 24 * 3600 * 1000;
+
+/// Another number means that tags are read otherwise: what an index has of files is read again.
+pub(crate) const READER: u64 = 2;
 
 /// What the index keeps of a file's tags. Empty or 0: not there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -57,25 +66,37 @@ pub(crate) fn of_name(name: &[u8]) -> Tags {
 /// Opens a file beneath a folder of the library and reads it; nothing where it can't be opened.
 pub(super) fn read_beneath(root: &Root, relative: &Path) -> Option<Tags> {
     let file = root.open_file(relative).ok()?;
-    Some(read(File::from(file), text::file_name(text::bytes(relative))))
+    Some(read(&File::from(file), text::file_name(text::bytes(relative))))
 }
 
 /// What a file's content says, completed by its name.
-fn read(file: File, name: &[u8]) -> Tags {
+fn read(file: &File, name: &[u8]) -> Tags {
     let size = file.metadata().map_or(0, |facts| facts.len());
     if size == 0 || size > MAX_SIZE {
         return of_name(name);
     }
+    let mut tags = Tags { title: String::new(), ..of_name(name) };
+    if let Some(tagged) = attempt(file, 0..size, name, ParseOptions::new().read_cover_art(false)) {
+        tags.take(&tagged);
+    }
+    if tags.title.is_empty() {
+        tags.title = text::stem(name);
+    }
+    tags
+}
+
+/// Has the parser read a part of a file; nothing where it can't.
+fn attempt(file: &File, part: Range<u64>, name: &[u8], options: ParseOptions) -> Option<TaggedFile> {
     // the parser has no state that outlives the call
-    match catch_unwind(AssertUnwindSafe(|| parse(Windowed::new(&file, size), name, false))) {
-        Ok(Ok(tagged)) => from_parser(&tagged, name),
+    match catch_unwind(AssertUnwindSafe(|| parse(Windowed::new(file, part), name, options))) {
+        Ok(Ok(tagged)) => Some(tagged),
         Ok(Err(error)) => {
-            tracing::debug!(file = %String::from_utf8_lossy(name), error, "no tags can be read");
-            of_name(name)
+            tracing::debug!(file = %String::from_utf8_lossy(name), error, "not all tags can be read");
+            None
         }
         Err(_) => {
             tracing::warn!("the tag parser failed on a file; it is listed by its name");
-            of_name(name)
+            None
         }
     }
 }
@@ -88,16 +109,15 @@ pub(crate) fn picture(file: &File, name: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     bound_parser();
-    let parsed = catch_unwind(AssertUnwindSafe(|| parse(Windowed::new(file, size), name, true)));
-    let tagged = parsed.ok().and_then(Result::ok)?;
+    let options = ParseOptions::new().read_properties(false);
+    let tagged = attempt(file, 0..size, name, options)?;
     let pictures = || tagged.tags().iter().flat_map(Tag::pictures);
     let front = pictures().find(|picture| picture.pic_type() == PictureType::CoverFront);
     front.or_else(|| pictures().next()).map(|picture| picture.data().to_vec())
 }
 
 /// Parses a file as what its first bytes say, or else as what its name says, or else as what a search finds.
-fn parse(mut file: Windowed<'_>, name: &[u8], pictures: bool) -> Result<TaggedFile, String> {
-    let options = ParseOptions::new().read_cover_art(pictures).read_properties(!pictures);
+fn parse(mut file: Windowed<'_>, name: &[u8], options: ParseOptions) -> Result<TaggedFile, String> {
     let mut start = [0; 36];
     let length = file.read(&mut start).map_err(|error| error.to_string())?;
     file.rewind().map_err(|error| error.to_string())?;
@@ -116,52 +136,101 @@ fn parse(mut file: Windowed<'_>, name: &[u8], pictures: bool) -> Result<TaggedFi
     probe.read().map_err(|error| error.to_string())
 }
 
-fn from_parser(tagged: &TaggedFile, name: &[u8]) -> Tags {
-    let by_name = of_name(name);
-    let properties = tagged.properties();
-    let duration = u64::try_from(properties.duration().as_millis()).unwrap_or(u64::MAX);
-    let mut tags = Tags {
-        mime: formats::by_content(tagged.file_type()).map_or(by_name.mime, |format| format.mime),
-        duration_ms: if duration > MAX_DURATION { 0 } else { duration },
-        bitrate: properties.audio_bitrate().or(properties.overall_bitrate()).unwrap_or(0),
-        ..by_name
-    };
-    if let Some(tag) = tagged.primary_tag().filter(|tag| !tag.is_empty()).or_else(|| tagged.first_tag()) {
-        fill(&mut tags, tag);
+impl Tags {
+    /// Takes what the parser found.
+    fn take(&mut self, tagged: &TaggedFile) {
+        let properties = tagged.properties();
+        let duration = u64::try_from(properties.duration().as_millis()).unwrap_or(u64::MAX);
+        self.mime = formats::by_content(tagged.file_type()).map_or(self.mime, |format| format.mime);
+        self.duration_ms = if duration > MAX_DURATION { 0 } else { duration };
+        self.bitrate = properties.audio_bitrate().or(properties.overall_bitrate()).unwrap_or(0);
+        let own = tagged.primary_tag_type();
+        let mut by_worth: Vec<&Tag> = tagged.tags().iter().collect();
+        // ID3v1 cuts its texts, and what a format has of its own is read by most
+        by_worth.sort_by_key(|tag| match tag.tag_type() {
+            kind if kind == own => 0,
+            TagType::Id3v1 => 3,
+            TagType::Ape => 1,
+            _ => 2,
+        });
+        for tag in by_worth {
+            self.complete(&values_of(tag));
+        }
     }
-    tags
+
+    /// Fills fields that are still empty.
+    fn complete(&mut self, values: &[(Field, String)]) {
+        let of = |field: Field| values.iter().filter(move |value| value.0 == field).map(|value| &*value.1);
+        for (text, field) in [
+            (&mut self.title, Field::Title),
+            (&mut self.artist, Field::Artist),
+            (&mut self.album_artist, Field::AlbumArtist),
+            (&mut self.album, Field::Album),
+            (&mut self.genre, Field::Genre),
+            (&mut self.composer, Field::Composer),
+            (&mut self.comment, Field::Comment),
+            (&mut self.label, Field::Label),
+            (&mut self.date, Field::Date),
+        ] {
+            if text.is_empty() {
+                *text = joined(of(field));
+            }
+        }
+        for (number, field) in [(&mut self.track_number, Field::Track), (&mut self.disc_number, Field::Disc)]
+        {
+            if *number == 0 {
+                *number = of(field).find_map(leading_number).unwrap_or(0);
+            }
+        }
+    }
 }
 
-fn fill(tags: &mut Tags, tag: &Tag) {
-    let title = joined(tag, ItemKey::TrackTitle);
-    if !title.is_empty() {
-        tags.title = title;
+/// The values of a tag as the parser has it.
+fn values_of(tag: &Tag) -> Values {
+    let mut values = Values::new();
+    for (field, keys) in [
+        (Field::Title, &[ItemKey::TrackTitle][..]),
+        (Field::Artist, &[ItemKey::TrackArtist]),
+        (Field::AlbumArtist, &[ItemKey::AlbumArtist]),
+        (Field::Album, &[ItemKey::AlbumTitle]),
+        (Field::Genre, &[ItemKey::Genre]),
+        (Field::Composer, &[ItemKey::Composer]),
+        (Field::Comment, &[ItemKey::Comment]),
+        (Field::Label, &[ItemKey::Label, ItemKey::Publisher]),
+        (Field::Date, &[ItemKey::RecordingDate, ItemKey::ReleaseDate, ItemKey::Year]),
+    ] {
+        let has_text = |key: &&ItemKey| texts_of(tag, **key).any(|text| !text.trim().is_empty());
+        let texts = keys.iter().find(has_text).into_iter().flat_map(|key| texts_of(tag, *key));
+        values.extend(texts.take(MAX_VALUES).map(|text| (field, text.to_owned())));
     }
-    tags.artist = joined(tag, ItemKey::TrackArtist);
-    tags.album_artist = joined(tag, ItemKey::AlbumArtist);
-    tags.album = joined(tag, ItemKey::AlbumTitle);
-    tags.genre = joined(tag, ItemKey::Genre);
-    tags.composer = joined(tag, ItemKey::Composer);
-    tags.comment = joined(tag, ItemKey::Comment);
-    tags.label = [ItemKey::Label, ItemKey::Publisher]
-        .map(|key| joined(tag, key))
-        .into_iter()
-        .find(|text| !text.is_empty())
-        .unwrap_or_default();
-    let dates = [ItemKey::RecordingDate, ItemKey::ReleaseDate, ItemKey::Year].map(|key| joined(tag, key));
-    tags.date = dates.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
-    tags.track_number = tag.track().unwrap_or(0);
-    tags.disc_number = tag.disk().unwrap_or(0);
+    for (field, number) in [(Field::Track, tag.track()), (Field::Disc, tag.disk())] {
+        values.extend(number.map(|number| (field, number.to_string())));
+    }
+    values
 }
 
-/// All values of a key, without control characters, and not too long.
-fn joined(tag: &Tag, key: ItemKey) -> String {
-    let mut text = String::new();
-    for value in tag.get_strings(key).map(str::trim).filter(|value| !value.is_empty()) {
+/// The texts of a key. Comments with a description are notes of programs.
+fn texts_of(tag: &Tag, key: ItemKey) -> impl Iterator<Item = &str> {
+    let meant = move |item: &&TagItem| key != ItemKey::Comment || item.description().is_empty();
+    tag.get_items(key).filter(meant).filter_map(|item| item.value().text())
+}
+
+/// Values in one text, each once, without control characters, and not too long.
+fn joined<'a>(values: impl Iterator<Item = &'a str>) -> String {
+    let (mut text, mut known) = (String::new(), Vec::new());
+    for value in values.take(MAX_VALUES) {
+        let value: String =
+            value.chars().filter(|character| !character.is_control()).take(MAX_TEXT).collect();
+        let value = value.trim();
+        let folded = text::fold(value).into_owned();
+        if value.is_empty() || known.contains(&folded) {
+            continue;
+        }
+        known.push(folded);
         if !text.is_empty() {
             text.push_str("; ");
         }
-        text.extend(value.chars().filter(|character| !character.is_control()).take(MAX_TEXT));
+        text.push_str(value);
         if text.len() > MAX_TEXT {
             break;
         }
@@ -169,94 +238,12 @@ fn joined(tag: &Tag, key: ItemKey) -> String {
     text.chars().take(MAX_TEXT).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::samples;
-    use proptest::prelude::*;
-    use std::io::Write;
-
-    fn tags(content: &[u8], name: &str) -> Tags {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(content).unwrap();
-        file.rewind().unwrap();
-        read(file, name.as_bytes())
-    }
-
-    #[test]
-    fn tags_are_read_from_what_the_file_is() {
-        let comments = [
-            "TITLE=Feeling\u{7} Good",
-            "ARTIST=Nina Simone",
-            "ARTIST=Hal Mooney",
-            "ALBUM=I Put a Spell",
-            "DATE=1965-06-01",
-            "TRACKNUMBER=7",
-            "DISCNUMBER=1",
-            "GENRE=Jazz",
-        ];
-        let found = tags(&samples::flac(&comments), "x.mp3");
-        assert_eq!((found.mime, found.duration_ms), ("audio/flac", 3000));
-        assert_eq!((&*found.title, &*found.artist), ("Feeling Good", "Nina Simone; Hal Mooney"));
-        assert_eq!(
-            (&*found.date, found.track_number, found.disc_number, &*found.genre),
-            ("1965-06-01", 7, 1, "Jazz")
-        );
-        let found = tags(&samples::mp3("Sinnerman", "Nina"), "x.mp3");
-        assert_eq!(
-            (found.mime, &*found.title, &*found.artist, found.bitrate),
-            ("audio/mpeg", "Sinnerman", "Nina", 128)
-        );
-        let found = tags(&samples::wav(), "a.b.wav");
-        assert_eq!((found.mime, &*found.title, found.duration_ms), ("audio/x-wav", "a.b", 100));
-    }
-
-    #[test]
-    fn what_can_not_be_read_is_listed_by_its_name() {
-        for content in [
-            &b""[..],
-            b"just text",
-            &samples::flac(&["TITLE=x"])[..20],
-            &[0xff; 300],
-            b"OggS",
-            b"RIFF\xff\xff\xff\xffWAVE",
-        ] {
-            for name in [
-                "song.flac",
-                "song.mp3",
-                "song.ogg",
-                "song.m4a",
-                "song.wma",
-                "song.wav",
-                "song.ape",
-                "song.dsf",
-            ] {
-                assert_eq!(tags(content, name).title, "song", "{name}");
-            }
-        }
-        assert_eq!(tags(&samples::flac(&["TITLE=x"])[..20], "song.mp3").mime, "audio/mpeg");
-        assert_eq!(tags(b"text", "song.wma").mime, "audio/x-ms-wma");
-    }
-
-    #[test]
-    fn endless_texts_are_cut() {
-        let title = format!("TITLE={}", "ä".repeat(5000));
-        assert_eq!(tags(&samples::flac(&[&title]), "x.flac").title.chars().count(), MAX_TEXT);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(150))]
-        #[test]
-        fn damaged_files_are_still_tracks(at in 0usize..3000, bytes in prop::collection::vec(any::<u8>(), 0..12), which in 0usize..3) {
-            let (mut file, name) = match which {
-                0 => (samples::flac(&["TITLE=x", "ARTIST=y"]), "x.flac"),
-                1 => (samples::mp3("x", "y"), "x.mp3"),
-                _ => (samples::wav(), "x.wav"),
-            };
-            let at = at % file.len();
-            let end = (at + bytes.len()).min(file.len());
-            file.splice(at..end, bytes);
-            prop_assert!(tags(&file, name).mime.starts_with("audio/"));
-        }
-    }
+/// The number at the start of a text such as `3/12`.
+fn leading_number(text: &str) -> Option<u32> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    text[..digits].parse().ok().filter(|number| *number > 0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,39 @@ impl Fixture {
 }
 
 #[test]
+fn what_another_reader_of_tags_has_read_is_read_again() {
+    let fixture = Fixture::new();
+    put(&fixture.at("a.flac"), &samples::flac(&["TITLE=Read now"]));
+    fixture.scan();
+    let facts = |fixture: &Fixture| {
+        let all = "SELECT id, added, size, modified_ns, inode, title FROM track";
+        let columns =
+            |row: &rusqlite::Row<'_>| (0..6).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<_>>>();
+        fixture.index.read(|connection| Ok(connection.query_row(all, [], columns)?)).unwrap()
+            as Vec<rusqlite::types::Value>
+    };
+    fixture
+        .index
+        .write(|transaction| {
+            transaction.execute("UPDATE track SET added = 7", [])?;
+            Ok(())
+        })
+        .unwrap();
+    let expected = facts(&fixture);
+    fixture
+        .index
+        .write(|transaction| {
+            transaction.execute("UPDATE track SET title = 'Read then'", [])?;
+            transaction.execute("DELETE FROM main.meta WHERE key = 'tag_reader'", [])?;
+            Ok(())
+        })
+        .unwrap();
+    let fixture = fixture.restarted();
+    fixture.scan();
+    assert_eq!(facts(&fixture), expected);
+}
+
+#[test]
 fn a_scan_without_changes_changes_nothing() {
     let fixture = Fixture::new();
     for n in 0..30 {

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// Bytes that one window holds. Longer reads go past the windows.
@@ -27,6 +28,8 @@ impl Window {
 /// A file with two windows on it.
 pub(super) struct Windowed<'a> {
     file: &'a File,
+    /// Where in the file the first byte is.
+    begin: u64,
     length: u64,
     position: u64,
     /// The one used last comes first.
@@ -34,9 +37,10 @@ pub(super) struct Windowed<'a> {
 }
 
 impl<'a> Windowed<'a> {
-    /// Reads this file of this length from its start.
-    pub(super) fn new(file: &'a File, length: u64) -> Self {
-        Self { file, length, position: 0, windows: Default::default() }
+    /// Reads this part of a file as if it were all of it.
+    pub(super) fn new(file: &'a File, part: Range<u64>) -> Self {
+        let length = part.end.saturating_sub(part.start);
+        Self { file, begin: part.start, length, position: 0, windows: Default::default() }
     }
 
     /// Puts a window where the next read is; at the file's end one that holds as much as it can of what comes before.
@@ -49,7 +53,7 @@ impl<'a> Windowed<'a> {
         window.bytes.resize(SIZE, 0);
         let mut filled = 0;
         while filled < SIZE {
-            match self.file.read_at(&mut window.bytes[filled..], start + filled as u64) {
+            match self.file.read_at(&mut window.bytes[filled..], self.begin + start + filled as u64) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -59,7 +63,8 @@ impl<'a> Windowed<'a> {
                 }
             }
         }
-        window.bytes.truncate(filled);
+        let most = usize::try_from(self.length - start).unwrap_or(SIZE);
+        window.bytes.truncate(filled.min(most));
         Ok(())
     }
 }
@@ -73,7 +78,9 @@ impl Read for Windowed<'_> {
             if !self.windows[1].after(self.position).is_empty() {
                 self.windows.swap(0, 1);
             } else if into.len() >= SIZE {
-                let count = self.file.read_at(into, self.position)?;
+                let most = usize::try_from(self.length - self.position).unwrap_or(usize::MAX);
+                let most = most.min(into.len());
+                let count = self.file.read_at(&mut into[..most], self.begin + self.position)?;
                 self.position += count as u64;
                 return Ok(count);
             } else {
@@ -125,7 +132,7 @@ mod tests {
         ) {
             let mut file = file_of(length);
             let shared = file.try_clone().unwrap();
-            let mut windowed = Windowed::new(&shared, length as u64);
+            let mut windowed = Windowed::new(&shared, 0..length as u64);
             file.rewind().unwrap();
             for (how, by, count) in steps {
                 let to = match how {
@@ -145,9 +152,25 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_read_as_all_there_is() {
+        let file = file_of(5 * SIZE);
+        for part in [10..20, 7..SIZE, SIZE..4 * SIZE - 3] {
+            let (mut expected, mut found) = (vec![0; part.len()], Vec::new());
+            file.read_exact_at(&mut expected, part.start as u64).unwrap();
+            let mut windowed = Windowed::new(&file, part.start as u64..part.end as u64);
+            windowed.read_to_end(&mut found).unwrap();
+            assert_eq!(found, expected);
+            found.clear();
+            windowed.seek(SeekFrom::End(-5)).unwrap();
+            windowed.read_to_end(&mut found).unwrap();
+            assert_eq!(found, expected[expected.len() - 5..]);
+        }
+    }
+
+    #[test]
     fn a_file_that_is_cut_off_meanwhile_ends_there() {
         let file = file_of(3 * SIZE);
-        let mut windowed = Windowed::new(&file, 3 * SIZE as u64);
+        let mut windowed = Windowed::new(&file, 0..3 * SIZE as u64);
         file.set_len(10).unwrap();
         let mut found = Vec::new();
         windowed.read_to_end(&mut found).unwrap();
