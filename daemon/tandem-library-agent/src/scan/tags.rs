@@ -2,19 +2,22 @@
 //!
 //! The file is the owner's, but may come from anywhere: sizes are bounded, and a panic of the parser is caught.
 
+mod id3;
 mod values;
 
 use super::walk::Root;
 use super::window::Windowed;
-use crate::{formats, text};
-use lofty::config::{GlobalOptions, ParseOptions, apply_global_options};
+use crate::{audio, formats, text};
+use lofty::config::{GlobalOptions, ParseOptions, ParsingMode, apply_global_options};
 use lofty::file::{AudioFile, FileType, TaggedFile, TaggedFileExt};
+use lofty::id3::v1::GENRES;
 use lofty::picture::PictureType;
 use lofty::probe::Probe;
 use lofty::tag::{Accessor, ItemKey, Tag, TagItem, TagType};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use values::{Field, Values};
@@ -76,13 +79,47 @@ fn read(file: &File, name: &[u8]) -> Tags {
         return of_name(name);
     }
     let mut tags = Tags { title: String::new(), ..of_name(name) };
-    if let Some(tagged) = attempt(file, 0..size, name, ParseOptions::new().read_cover_art(false)) {
-        tags.take(&tagged);
+    match attempt(file, 0..size, name, ParseOptions::new().read_cover_art(false)) {
+        Some(tagged) => tags.take(&tagged),
+        None => piecemeal(file, size, name, &mut tags),
     }
     if tags.title.is_empty() {
         tags.title = text::stem(name);
     }
     tags
+}
+
+/// Reads what can be read of a file that the parser refuses as a whole: a tag in front by the reader that passes over what
+/// is wrong, and what is behind it by the parser; and if that fails too, how long it lasts.
+fn piecemeal(file: &File, size: u64, name: &[u8], tags: &mut Tags) {
+    let mut begin = 0;
+    if let Some((tag, end)) = id3v2(file, size) {
+        tags.complete(&with_genres(id3::values(&tag)));
+        begin = end;
+    }
+    let options =
+        |tags| ParseOptions::new().read_cover_art(false).parsing_mode(ParsingMode::Relaxed).read_tags(tags);
+    let audio = || {
+        let read = |at: u64, bytes: &mut [u8]| file.read_exact_at(bytes, at).is_ok();
+        let parts = audio::parts(&read, size).unwrap_or_default();
+        parts.into_iter().next().unwrap_or(0..size)
+    };
+    let tagged = attempt(file, begin..size, name, options(true))
+        .or_else(|| attempt(file, 0..size, name, options(false)))
+        .or_else(|| attempt(file, audio(), name, options(false)));
+    if let Some(tagged) = tagged {
+        tags.take(&tagged);
+    }
+}
+
+/// The start of the ID3v2 tag that a file starts with, as much as is looked at, and where it ends.
+fn id3v2(file: &File, size: u64) -> Option<(Vec<u8>, u64)> {
+    let mut header = [0; 10];
+    file.read_exact_at(&mut header, 0).ok()?;
+    let end = id3::size(header)?.min(size);
+    let mut tag = Vec::new();
+    Windowed::new(file, 0..end.min(MAX_ALLOCATION as u64)).read_to_end(&mut tag).ok()?;
+    Some((tag, end))
 }
 
 /// Has the parser read a part of a file; nothing where it can't.
@@ -95,7 +132,7 @@ fn attempt(file: &File, part: Range<u64>, name: &[u8], options: ParseOptions) ->
             None
         }
         Err(_) => {
-            tracing::warn!("the tag parser failed on a file; it is listed by its name");
+            tracing::warn!("the tag parser failed on a file; it is read piece by piece");
             None
         }
     }
@@ -110,7 +147,9 @@ pub(crate) fn picture(file: &File, name: &[u8]) -> Option<Vec<u8>> {
     }
     bound_parser();
     let options = ParseOptions::new().read_properties(false);
-    let tagged = attempt(file, 0..size, name, options)?;
+    let Some(tagged) = attempt(file, 0..size, name, options) else {
+        return id3::picture(&id3v2(file, size)?.0);
+    };
     let pictures = || tagged.tags().iter().flat_map(Tag::pictures);
     let front = pictures().find(|picture| picture.pic_type() == PictureType::CoverFront);
     front.or_else(|| pictures().next()).map(|picture| picture.data().to_vec())
@@ -236,6 +275,40 @@ fn joined<'a>(values: impl Iterator<Item = &'a str>) -> String {
         }
     }
     text.chars().take(MAX_TEXT).collect()
+}
+
+/// The same values with genres by their names.
+fn with_genres(values: Values) -> Values {
+    let by_name = |(field, text): (Field, String)| match field {
+        Field::Genre => genres(&text).into_iter().map(|name| (field, name.to_owned())).collect(),
+        _ => vec![(field, text)],
+    };
+    values.into_iter().flat_map(by_name).collect()
+}
+
+/// The genres of a text of ID3 in which ID3v1's may stand as numbers: `17`, `(17)`, `(4)(17)`, `(17)Rock`.
+fn genres(text: &str) -> Vec<&str> {
+    let name = |code: &str| match code {
+        "RX" => Some("Remix"),
+        "CR" => Some("Cover"),
+        code if code.bytes().all(|byte| byte.is_ascii_digit()) => {
+            code.parse().ok().and_then(|number: usize| GENRES.get(number)).copied()
+        }
+        _ => None,
+    };
+    let mut found = Vec::new();
+    let mut rest = text.trim();
+    while let Some((code, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+        let Some(genre) = name(code) else { break };
+        found.push(genre);
+        rest = after.trim_start();
+    }
+    // a bracket that is meant is written twice
+    let rest = rest.strip_prefix('(').filter(|rest| rest.starts_with('(')).unwrap_or(rest);
+    if !rest.is_empty() {
+        found.push(name(rest).unwrap_or(rest));
+    }
+    found
 }
 
 /// The number at the start of a text such as `3/12`.

@@ -87,6 +87,10 @@ fn frame(id: &str, flags: u16, body: &[u8]) -> Vec<u8> {
     [id.as_bytes(), &length, &flags.to_be_bytes(), body].concat()
 }
 
+fn good_frames() -> Vec<u8> {
+    [frame("TIT2", 0, b"\0Sinnerman"), frame("TPE1", 0, b"\0Nina"), frame("TCON", 0, b"\0(8)(17)")].concat()
+}
+
 /// An APEv2 tag without a header, as it is behind the audio of an MP3 file.
 fn ape(items: &[(&str, &str)]) -> Vec<u8> {
     let number = |value: usize| u32::try_from(value).unwrap().to_le_bytes();
@@ -105,6 +109,94 @@ fn tagged(version: u8, frames: &[u8]) -> Vec<u8> {
     let silence = samples::mp3("", "");
     let begin = silence.windows(2).position(|pair| pair == [0xff, 0xfb]).unwrap();
     [&samples::id3v2(version, frames), &silence[begin..]].concat()
+}
+
+#[test]
+fn one_bad_frame_costs_no_other() {
+    let bad: [(&str, u16, &[u8]); 31] = [
+        ("TYER", 0, b"\0c. 1975"),
+        ("TYER", 0, b"\x002004/05"),
+        ("TDRC", 0, b"\x002004/05/06"),
+        ("TDRC", 0, b"\0c. 1975"),
+        ("TDRC", 0, b"\x032004\x002005"),
+        ("TDRL", 0, b"\0May 2004"),
+        ("TDTG", 0, b"\0yesterday"),
+        ("TALB", 0, b"\x01A\0l\0"),
+        ("TALB", 0, b"\x01\xff\xfeA\0l"),
+        ("TALB", 0, b"\x02\0A\0"),
+        ("TALB", 0, b"\x03Caf\xe9"),
+        ("TALB", 0, b"\x09text"),
+        ("COMM", 0, b"\x01engA\0\0\0A\0"),
+        ("COMM", 0, b"\x01eng\xff\xfe\0\0\xff\xfeA"),
+        ("COMM", 0, b"\0e"),
+        ("COMM", 0, b"\0"),
+        ("USLT", 0, b"\0en"),
+        ("POPM", 0, b"me"),
+        ("POPM", 0, b""),
+        ("ETCO", 0, b"\x02"),
+        ("ETCO", 0, b""),
+        ("OWNE", 0, b"\0"),
+        ("CHAP", 0, b"c\0\0"),
+        ("IPLS", 0, b"\x01a"),
+        ("TIPL", 0, b"\x03a\xff"),
+        ("TXXX", 0, b"\x07a\0b"),
+        ("TXXX", 0, b"\x01a"),
+        ("TALB", 0x0080, b"\0\0\0\x04no zlib"),
+        ("TALB", 0x0040, b"\x01secret"),
+        ("TALB", 0x0008, b"\0\0\0\x04no zlib"),
+        ("TALB", 0x0004, b"\x01secret"),
+    ];
+    for (id, flags, body) in bad {
+        for version in [3, 4] {
+            for frames in [[good_frames(), frame(id, flags, body)], [frame(id, flags, body), good_frames()]] {
+                let found = tags(&tagged(version, &frames.concat()), "x.mp3");
+                let texts = (&*found.title, &*found.artist, &*found.genre);
+                assert_eq!(texts, ("Sinnerman", "Nina", "Jazz; Rock"), "{id} {body:?} in version {version}");
+                assert!((400..600).contains(&found.duration_ms), "{id} {body:?}: {} ms", found.duration_ms);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_bad_frame_says_is_still_read_where_it_can_be() {
+    for (id, body, date) in [
+        ("TDRC", &b"\x002004/05/06"[..], "2004-05-06"),
+        ("TDRC", b"\0c. 1975", "1975"),
+        ("TDRC", b"\x032004\x002005", "2004"),
+        ("TDRL", b"\0May 2004", "2004"),
+        ("TDTG", b"\0yesterday", ""),
+    ] {
+        assert_eq!(tags(&tagged(4, &frame(id, 0, body)), "x.mp3").date, date);
+    }
+    for body in [
+        &b"\x01C\0a\0f\0\xe9\0"[..],
+        b"\x01\0C\0a\0f\0\xe9",
+        b"\x01\xfe\xff\0C\0a\0f\0\xe9\0",
+        b"\x03Caf\xe9",
+    ] {
+        assert_eq!(tags(&tagged(3, &frame("TALB", 0, body)), "x.mp3").album, "Café", "{body:?}");
+    }
+    let comment = frame("COMM", 0, b"\x01eng\xff\xfe\0\0\xff\xfeh\0i\0!");
+    let note = frame("COMM", 0, b"\0engiTunNORM\0 0001");
+    assert_eq!(tags(&tagged(3, &[note, comment].concat()), "x.mp3").comment, "hi");
+    let large = [frame("TDRC", 0, b"\0never"), frame("TIT2", 0, &[b"\0".to_vec(), vec![b'x'; 200]].concat())];
+    assert_eq!(
+        tags(&tagged(4, &large.concat()), "a.mp3").title,
+        "x".repeat(200),
+        "a size with eight bits in a byte"
+    );
+}
+
+#[test]
+fn a_picture_is_found_beside_a_bad_frame() {
+    let cover =
+        |kind: u8, bytes: &[u8]| frame("APIC", 0, &[b"\0image/png\0", &[kind][..], b"\0", bytes].concat());
+    let frames =
+        [frame("TDRC", 0, b"\0never"), cover(0, b"\x89PNG other"), cover(3, b"\x89PNG front")].concat();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&tagged(3, &frames)).unwrap();
+    assert_eq!(picture(&file, b"x.mp3").unwrap(), b"\x89PNG front");
 }
 
 #[test]
@@ -130,13 +222,47 @@ fn each_tag_fills_what_those_before_it_leave_empty() {
     }
     let found = behind(&frame("TIT2", 0, b"\0Mine"), &[&ape(&[("Title", long), ("Album", "Its")])]);
     assert_eq!((&*found.title, &*found.album), ("Mine", "Its"));
+    let broken = behind(&frame("TDRC", 0, b"\0never"), &[&ape(&[("Title", long)])]);
+    assert_eq!(broken.title, long, "also behind a tag that the parser refuses");
+    let mut bad_ape = ape(&[("Title", "x")]);
+    let value = bad_ape.iter().position(|byte| *byte == b'x').unwrap();
+    bad_ape[value] = 0xff;
+    let bad = behind(b"", &[&bad_ape]);
+    assert!((400..600).contains(&bad.duration_ms), "a bad APE tag costs {} ms", bad.duration_ms);
 }
 
 #[test]
 fn a_value_that_is_told_twice_is_one() {
     assert_eq!(tags(&tagged(3, &frame("TCON", 0, b"\0(17)Rock")), "x.mp3").genre, "Rock");
+    let frames = [frame("TCON", 0, b"\0(17)Rock"), frame("TDRC", 0, b"\0never")].concat();
+    assert_eq!(tags(&tagged(3, &frames), "x.mp3").genre, "Rock");
     assert_eq!(
         tags(&samples::flac(&["GENRE=Jazz", "GENRE=jazz", "GENRE=Soul"]), "x.flac").genre,
         "Jazz; Soul"
     );
+    assert_eq!(genres("((odd) thing"), ["(odd) thing"]);
+    assert_eq!(genres("(RX)(999)"), ["Remix", "(999)"]);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_behind_a_header_are_read_or_not(version in 2u8..5, flags: u8, bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let tag = [&[b'I', b'D', b'3', version, 0, flags, 0, 0, 1, 0x7f][..], &bytes].concat();
+        let room = bytes.len() * 3;
+        prop_assert!(id3::values(&tag).iter().map(|(_, text)| text.len()).sum::<usize>() <= room);
+        prop_assert!(id3::picture(&tag).is_none_or(|picture| picture.len() <= bytes.len()));
+    }
+
+    #[test]
+    fn damaged_frames_leave_a_track(version in 2u8..5, at in 0usize..200, bytes in prop::collection::vec(any::<u8>(), 1..8)) {
+        let picture = frame("APIC", 0, b"\x01image/png\0\x03\xff\xfe\0\0\x89PNG");
+        let frames = [good_frames(), frame("COMM", 0, b"\x01eng\xff\xfe\0\0\xff\xfeh\0i\0"), frame("TDRC", 0, b"\x032004"), picture];
+        let mut tag = samples::id3v2(version, &frames.concat());
+        let at = at % tag.len();
+        let end = (at + bytes.len()).min(tag.len());
+        tag.splice(at..end, bytes);
+        let room = tag.len() * 3;
+        prop_assert!(id3::values(&tag).iter().map(|(_, text)| text.len()).sum::<usize>() <= room);
+        let _ = id3::picture(&tag);
+    }
 }
