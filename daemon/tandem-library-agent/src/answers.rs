@@ -189,12 +189,12 @@ fn track(row: &Row<'_>) -> Result<Track> {
         size: unsigned(row.get(2)?),
         modified_ns: row.get(3)?,
         mime: text(4)?.into(),
-        title: text(5)?.into(),
-        artist: text(6)?.into(),
-        album_artist: text(7)?.into(),
-        album: text(8)?.into(),
+        title: text::shown(text(5)?).into(),
+        artist: text::shown(text(6)?).into(),
+        album_artist: text::shown(text(7)?).into(),
+        album: text::shown(text(8)?).into(),
         duration_ms: unsigned(row.get(9)?),
-        genre: text(10)?.into(),
+        genre: text::shown(text(10)?).into(),
         track_number: row.get(11)?,
     })
 }

@@ -70,7 +70,7 @@ fn attributes(row: &Row<'_>) -> rusqlite::Result<Vec<(String, MediaValue)>> {
     for (index, name) in texts.into_iter().enumerate() {
         let text: String = row.get(index)?;
         if !text.is_empty() {
-            found.push((name.into(), MediaValue::Text(text)));
+            found.push((name.into(), MediaValue::Text(text::shown(&text))));
         }
     }
     let numbers = [

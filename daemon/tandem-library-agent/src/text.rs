@@ -20,6 +20,14 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.nfc().flat_map(char::to_lowercase).collect())
 }
 
+/// What stands in the index between two values of a field; no value has it.
+pub(crate) const BETWEEN_VALUES: char = '\u{1f}';
+
+/// A text of the index as it is shown.
+pub(crate) fn shown(text: &str) -> String {
+    text.replace(BETWEEN_VALUES, "; ")
+}
+
 /// A number that is equal for paths that differ only in case or composition.
 pub(crate) fn path_key(path: &[u8]) -> i64 {
     xxh3_64(fold(&String::from_utf8_lossy(path)).as_bytes()).cast_signed()

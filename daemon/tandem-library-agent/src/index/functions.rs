@@ -1,13 +1,14 @@
-//! The SQL functions that rules need: `fold`, `matches`, `relative`, `format_word` and `shuffle`.
+//! The SQL functions that rules need: `fold`, `matches`, `matches_any`, `relative`, `format_word` and `shuffle`.
 //!
 //! All are deterministic but for the library's folders, which change between statements only.
 
 use super::Folders;
 use crate::{formats, rules, text};
+use regex::Regex;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 type Outcome<T> = rusqlite::Result<T>;
 
@@ -18,7 +19,13 @@ pub(super) fn register(connection: &Connection, folders: &Folders) -> Outcome<()
     connection.create_scalar_function("fold", 1, flags, |context| {
         Ok(text::fold(text_of(context, 0)?).into_owned())
     })?;
-    connection.create_scalar_function("matches", 2, flags, matches)?;
+    connection.create_scalar_function("matches", 2, flags, |context| {
+        Ok(pattern(context)?.is_match(text_of(context, 1)?))
+    })?;
+    connection.create_scalar_function("matches_any", 2, flags, |context| {
+        let pattern = pattern(context)?;
+        Ok(text_of(context, 1)?.split(text::BETWEEN_VALUES).any(|value| pattern.is_match(value)))
+    })?;
     connection.create_scalar_function("format_word", 1, flags, |context| {
         Ok(formats::word(text_of(context, 0)?).to_owned())
     })?;
@@ -47,11 +54,9 @@ fn text_of<'a>(context: &'a Context<'_>, index: usize) -> Outcome<&'a str> {
     }
 }
 
-/// `matches(pattern, text)`; the pattern is compiled once for a statement.
-fn matches(context: &Context<'_>) -> Outcome<bool> {
-    let expression =
-        context.get_or_create_aux(0, |value| -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-            Ok(rules::regular_expression(value.as_str()?)?)
-        })?;
-    Ok(expression.is_match(text_of(context, 1)?))
+/// The pattern that is a function's first argument, compiled once for a statement.
+fn pattern(context: &Context<'_>) -> Outcome<Arc<Regex>> {
+    context.get_or_create_aux(0, |value| -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(rules::regular_expression(value.as_str()?)?)
+    })
 }

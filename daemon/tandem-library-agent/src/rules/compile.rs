@@ -5,7 +5,7 @@
 use super::{
     Expression, Limit, NumberOperator, NumberTag, Rule, Sort, SortKey, TextOperator, TextTag, Time, TimeTag,
 };
-use crate::text::fold;
+use crate::text::{BETWEEN_VALUES, fold};
 use rusqlite::types::Value;
 use std::fmt::Write;
 
@@ -101,19 +101,32 @@ impl Compiler {
         sql + ")"
     }
 
+    /// As in MPD, a track's tag is so where one of its values is, and isn't where none is.
     fn text_condition(&mut self, tag: TextTag, operator: TextOperator, value: &str) -> String {
         let column = text_column(tag);
-        if matches!(operator, TextOperator::Matches | TextOperator::MatchesNot) {
-            let pattern = self.parameter(value.to_owned());
-            let not = if operator == TextOperator::MatchesNot { "NOT " } else { "" };
-            return format!("({not}matches({pattern}, {column}))");
-        }
-        let value = self.parameter(fold(value).into_owned());
+        let has_many = !matches!(tag, TextTag::Format | TextTag::File);
+        let is_pattern = matches!(operator, TextOperator::Matches | TextOperator::MatchesNot);
+        let value = if is_pattern { value.to_owned() } else { fold(value).into_owned() };
+        let value = self.parameter(value);
+        let between = format!("char({})", u32::from(BETWEEN_VALUES));
+        let not = match operator {
+            TextOperator::NotEqual | TextOperator::MatchesNot => "NOT ",
+            _ => "",
+        };
         match operator {
-            TextOperator::Equal => format!("(fold({column}) = {value})"),
-            TextOperator::NotEqual => format!("(fold({column}) <> {value})"),
+            TextOperator::Equal | TextOperator::NotEqual if has_many => format!(
+                "({not}instr({between} || fold({column}) || {between}, {between} || {value} || {between}) > 0)"
+            ),
+            TextOperator::Equal | TextOperator::NotEqual => format!("({not}fold({column}) = {value})"),
+            TextOperator::StartsWith if has_many => {
+                format!("(instr({between} || fold({column}), {between} || {value}) > 0)")
+            }
             TextOperator::StartsWith => format!("(substr(fold({column}), 1, length({value})) = {value})"),
-            _ => format!("(instr(fold({column}), {value}) > 0)"),
+            TextOperator::Contains => format!("(instr(fold({column}), {value}) > 0)"),
+            TextOperator::Matches | TextOperator::MatchesNot => {
+                let matches = if has_many { "matches_any" } else { "matches" };
+                format!("({not}{matches}({value}, {column}))")
+            }
         }
     }
 

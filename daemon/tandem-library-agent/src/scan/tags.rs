@@ -254,9 +254,9 @@ fn texts_of(tag: &Tag, key: ItemKey) -> impl Iterator<Item = &str> {
     tag.get_items(key).filter(meant).filter_map(|item| item.value().text())
 }
 
-/// Values in one text, each once, without control characters, and not too long.
+/// Values as the index keeps them: each once, without control characters, and not too long.
 fn joined<'a>(values: impl Iterator<Item = &'a str>) -> String {
-    let (mut text, mut known) = (String::new(), Vec::new());
+    let (mut joined, mut known) = (String::new(), Vec::new());
     for value in values.take(MAX_VALUES) {
         let value: String =
             value.chars().filter(|character| !character.is_control()).take(MAX_TEXT).collect();
@@ -266,15 +266,15 @@ fn joined<'a>(values: impl Iterator<Item = &'a str>) -> String {
             continue;
         }
         known.push(folded);
-        if !text.is_empty() {
-            text.push_str("; ");
+        if !joined.is_empty() {
+            joined.push(text::BETWEEN_VALUES);
         }
-        text.push_str(value);
-        if text.len() > MAX_TEXT {
+        joined.push_str(value);
+        if joined.len() > MAX_TEXT {
             break;
         }
     }
-    text.chars().take(MAX_TEXT).collect()
+    joined.chars().take(MAX_TEXT).collect()
 }
 
 /// The same values with genres by their names.

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, PlaylistId};
-use tandem_model::media::{PlaylistEdit, PlaylistInfo, PlaylistKind};
+use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind};
 
 fn named<'a>(playlists: &'a [PlaylistInfo], name: &str) -> &'a PlaylistInfo {
     playlists.iter().find(|playlist| playlist.name == name).unwrap()
@@ -153,6 +153,38 @@ async fn only_what_can_be_a_track_becomes_an_item() {
     let second = library.create_playlist("Mine".into(), Vec::new()).await.unwrap();
     assert_ne!(first.id, second.id);
     assert_eq!((first.count, library.playlists().await.unwrap().len()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_rule_sees_each_value_of_a_tag() {
+    let fixture = Fixture::new();
+    let tags = ["ARTIST=Nina", "ARTIST=Guest; Friend", "GENRE=Jazz", "GENRE=Fusion", "TITLE=Both"];
+    fixture.put("1.flac", &samples::flac(&tags));
+    fixture.put("2.flac", &samples::flac(&["ARTIST=Nina Guest", "GENRE=Acid Jazz", "TITLE=One"]));
+    fixture.put("3.flac", &samples::flac(&["TITLE=None"]));
+    let library = fixture.open().await;
+    for (rule, expected) in [
+        ("(genre == 'jazz')", "1"),
+        ("(genre == 'Fusion')", "1"),
+        ("(genre == 'Jazz; Fusion')", ""),
+        ("(genre != 'Fusion')", "23"),
+        ("(!(genre == 'Fusion'))", "23"),
+        ("(genre starts_with 'fu')", "1"),
+        ("(genre contains 'jazz')", "12"),
+        ("(genre =~ '^jazz$')", "1"),
+        ("(genre !~ '^(fusion|acid jazz)$')", "3"),
+        ("(artist == 'Guest')", ""),
+        ("(artist == 'guest; friend')", "1"),
+        ("(artist == '')", "3"),
+        ("(file starts_with '1.')", "1"),
+    ] {
+        let mut found: Vec<_> = library.search(rule.into()).await.unwrap();
+        found.sort();
+        let expected: Vec<_> = expected.chars().map(|name| fixture.uri(format!("{name}.flac"))).collect();
+        assert_eq!(found, expected, "{rule}");
+    }
+    let shown = library.media_info(fixture.uri("1.flac")).await.unwrap();
+    assert_eq!(shown["WM/Genre"], MediaValue::Text("Jazz; Fusion".into()));
 }
 
 #[tokio::test]

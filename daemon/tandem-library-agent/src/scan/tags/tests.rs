@@ -25,7 +25,7 @@ fn tags_are_read_from_what_the_file_is() {
     ];
     let found = tags(&samples::flac(&comments), "x.mp3");
     assert_eq!((found.mime, found.duration_ms), ("audio/flac", 3000));
-    assert_eq!((&*found.title, &*found.artist), ("Feeling Good", "Nina Simone; Hal Mooney"));
+    assert_eq!((&*found.title, &*found.artist), ("Feeling Good", "Nina Simone\u{1f}Hal Mooney"));
     assert_eq!(
         (&*found.date, found.track_number, found.disc_number, &*found.genre),
         ("1965-06-01", 7, 1, "Jazz")
@@ -151,7 +151,11 @@ fn one_bad_frame_costs_no_other() {
             for frames in [[good_frames(), frame(id, flags, body)], [frame(id, flags, body), good_frames()]] {
                 let found = tags(&tagged(version, &frames.concat()), "x.mp3");
                 let texts = (&*found.title, &*found.artist, &*found.genre);
-                assert_eq!(texts, ("Sinnerman", "Nina", "Jazz; Rock"), "{id} {body:?} in version {version}");
+                assert_eq!(
+                    texts,
+                    ("Sinnerman", "Nina", "Jazz\u{1f}Rock"),
+                    "{id} {body:?} in version {version}"
+                );
                 assert!((400..600).contains(&found.duration_ms), "{id} {body:?}: {} ms", found.duration_ms);
             }
         }
@@ -238,7 +242,7 @@ fn a_value_that_is_told_twice_is_one() {
     assert_eq!(tags(&tagged(3, &frames), "x.mp3").genre, "Rock");
     assert_eq!(
         tags(&samples::flac(&["GENRE=Jazz", "GENRE=jazz", "GENRE=Soul"]), "x.flac").genre,
-        "Jazz; Soul"
+        "Jazz\u{1f}Soul"
     );
     assert_eq!(genres("((odd) thing"), ["(odd) thing"]);
     assert_eq!(genres("(RX)(999)"), ["Remix", "(999)"]);
