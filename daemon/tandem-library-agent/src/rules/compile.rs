@@ -186,7 +186,8 @@ fn is_optional(tag: NumberTag) -> bool {
 fn text_column(tag: TextTag) -> &'static str {
     match tag {
         TextTag::Artist => "t.artist",
-        TextTag::AlbumArtist => "t.album_artist",
+        // as in MPD, who made the album made its tracks where nothing else is said
+        TextTag::AlbumArtist => "iif(t.album_artist = '', t.artist, t.album_artist)",
         TextTag::Album => "t.album",
         TextTag::Title => "t.title",
         TextTag::Genre => "t.genre",

@@ -115,7 +115,7 @@ impl Parser {
     }
 
     fn condition(&mut self, word: &str) -> Outcome<Expression> {
-        let since = match word {
+        let since = match &*word.to_ascii_lowercase() {
             "added-since" => Some(TimeTag::Added),
             "modified-since" => Some(TimeTag::Modified),
             "played-since" => Some(TimeTag::Played),
@@ -125,7 +125,7 @@ impl Parser {
             self.next();
             return Ok(Expression::Since(tag, self.time()?));
         }
-        if word == "base" {
+        if word.eq_ignore_ascii_case("base") {
             self.next();
             return self.text("a folder in quotes").map(Expression::Base);
         }
@@ -145,8 +145,8 @@ impl Parser {
             Token::Operator("!=") => TextOperator::NotEqual,
             Token::Operator("=~") => TextOperator::Matches,
             Token::Operator("!~") => TextOperator::MatchesNot,
-            Token::Word(word) if word == "contains" => TextOperator::Contains,
-            Token::Word(word) if word == "starts_with" => TextOperator::StartsWith,
+            Token::Word(word) if word.eq_ignore_ascii_case("contains") => TextOperator::Contains,
+            Token::Word(word) if word.eq_ignore_ascii_case("starts_with") => TextOperator::StartsWith,
             _ => return Err(self.wrong("==, !=, contains, starts_with, =~ or !~")),
         };
         self.next();
@@ -232,6 +232,10 @@ impl Parser {
             _ => None,
         };
         let count = count.ok_or_else(|| self.wrong("a number greater than 0"))?;
+        let of_items = self.tokens.get(self.at + 1);
+        if count.fract() != 0.0 && of_items.is_some_and(|(_, unit)| *unit == Token::Word("items".into())) {
+            return Err(self.wrong("a whole number of items"));
+        }
         self.next();
         let limit = match self.peek() {
             Token::Word(unit) => limit(count, unit),
@@ -243,8 +247,10 @@ impl Parser {
     }
 }
 
+/// A tag by its name, in capitals or not.
 fn tag(word: &str) -> Option<SortKey> {
-    let text = match word {
+    let word = word.to_ascii_lowercase();
+    let text = match &*word {
         "artist" => TextTag::Artist,
         "albumartist" => TextTag::AlbumArtist,
         "album" => TextTag::Album,
@@ -256,7 +262,7 @@ fn tag(word: &str) -> Option<SortKey> {
         "label" => TextTag::Label,
         "format" => TextTag::Format,
         "file" => TextTag::File,
-        _ => return number_tag(word).map(SortKey::Number),
+        _ => return number_tag(&word).map(SortKey::Number),
     };
     Some(SortKey::Text(text))
 }
@@ -276,7 +282,7 @@ fn number_tag(word: &str) -> Option<NumberTag> {
 }
 
 fn sort_key(word: &str) -> Option<SortKey> {
-    match word {
+    match &*word.to_ascii_lowercase() {
         "added" => Some(SortKey::Time(TimeTag::Added)),
         "modified" => Some(SortKey::Time(TimeTag::Modified)),
         "played" => Some(SortKey::Time(TimeTag::Played)),

@@ -50,6 +50,21 @@ fn values_quotes_and_units() {
 }
 
 #[test]
+fn tags_and_words_of_mpd_are_taken_in_capitals_too() {
+    for (capitals, small) in [
+        ("(Artist == 'x')", "(artist == 'x')"),
+        ("(GENRE Contains 'x')", "(genre contains 'x')"),
+        ("(AlbumArtist STARTS_WITH 'x')", "(albumartist starts_with 'x')"),
+        ("(Date >= 1990) sort -Date limit 2 items", "(date >= 1990) sort -date limit 2 items"),
+        ("((Track == 1) AND (Base 'x'))", "((track == 1) AND (base 'x'))"),
+        ("(Added-Since 3d) sort Random", "(added-since 3d) sort random"),
+    ] {
+        assert_eq!(parse(capitals).unwrap(), parse(small).unwrap(), "{capitals}");
+    }
+    assert_eq!(parse("(size > 1) limit 2.0 items").unwrap().limit, Some(Limit::Items(2)));
+}
+
+#[test]
 fn refusals_name_the_column_and_what_was_expected() {
     for (rule, column, expected) in [
         ("", 1, "`(`"),
@@ -71,6 +86,8 @@ fn refusals_name_the_column_and_what_was_expected() {
         ("(size > 1) sort colour", 17, "random"),
         ("(size > 1) limit 0 GB", 18, "greater than 0"),
         ("(size > 1) limit 2 TB", 20, "hours"),
+        ("(size > 1) limit 1.5 items", 18, "a whole number of items"),
+        ("(size > 1) limit 0.5 items", 18, "a whole number of items"),
         ("(size > 1) limit 2 GB x", 23, "the end"),
         ("(ä == 'x')", 2, "a tag"),
         ("(base music)", 7, "a folder in quotes"),

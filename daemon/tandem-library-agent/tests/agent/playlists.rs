@@ -160,7 +160,10 @@ async fn a_rule_sees_each_value_of_a_tag() {
     let fixture = Fixture::new();
     let tags = ["ARTIST=Nina", "ARTIST=Guest; Friend", "GENRE=Jazz", "GENRE=Fusion", "TITLE=Both"];
     fixture.put("1.flac", &samples::flac(&tags));
-    fixture.put("2.flac", &samples::flac(&["ARTIST=Nina Guest", "GENRE=Acid Jazz", "TITLE=One"]));
+    fixture.put(
+        "2.flac",
+        &samples::flac(&["ARTIST=Nina Guest", "ALBUMARTIST=Somebody", "GENRE=Acid Jazz", "TITLE=One"]),
+    );
     fixture.put("3.flac", &samples::flac(&["TITLE=None"]));
     let library = fixture.open().await;
     for (rule, expected) in [
@@ -176,6 +179,10 @@ async fn a_rule_sees_each_value_of_a_tag() {
         ("(artist == 'Guest')", ""),
         ("(artist == 'guest; friend')", "1"),
         ("(artist == '')", "3"),
+        ("(albumartist == 'nina')", "1"),
+        ("(AlbumArtist == 'Somebody')", "2"),
+        ("(albumartist == 'nina guest')", ""),
+        ("(albumartist == '')", "3"),
         ("(file starts_with '1.')", "1"),
     ] {
         let mut found: Vec<_> = library.search(rule.into()).await.unwrap();
