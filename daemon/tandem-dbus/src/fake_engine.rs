@@ -10,7 +10,7 @@ use tandem_engine::{Engine, EngineOptions, Inputs, Parts, Started};
 use tandem_model::BoxFuture;
 use tandem_model::clock::SystemClock;
 use tandem_model::error::{LibraryError, PlayerError, RequestError, StoreError};
-use tandem_model::id::{Guid, MediaUri, PlaylistId, TrackId, Uid};
+use tandem_model::id::{DeviceId, Guid, MediaUri, PlaylistId, TrackId, Uid};
 use tandem_model::library::{ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved};
 use tandem_model::manifest::{Manifest, ManifestStore};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind, ResolvedPlaylist};
@@ -244,7 +244,7 @@ impl Library for Handle {
     fn default_playlists(&self) -> BoxFuture<'_, Result<Vec<PlaylistId>, LibraryError>> {
         refused()
     }
-    fn transfer_playlist(&self, _: String) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>> {
+    fn transfer_playlist(&self, _: DeviceId, _: String) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>> {
         refused()
     }
     fn resolve(&self, ids: Vec<PlaylistId>) -> BoxFuture<'_, Result<Resolved, LibraryError>> {

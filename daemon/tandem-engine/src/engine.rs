@@ -289,7 +289,7 @@ impl Engine {
         for item in &media {
             library.media_info(item.clone()).await?;
         }
-        let playlist = library.transfer_playlist(snapshot.friendly_name.clone()).await?;
+        let playlist = library.transfer_playlist(device.clone(), snapshot.friendly_name.clone()).await?;
         let there = library.playlist_items(playlist.id.clone(), 0, 0).await?;
         let mut seen: HashSet<&MediaUri> = there.iter().collect();
         let new: Vec<MediaUri> = media.iter().filter(|item| seen.insert(item)).cloned().collect();

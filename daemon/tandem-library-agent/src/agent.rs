@@ -224,8 +224,8 @@ impl Agent {
             Request::Playlist(id) => {
                 self.index.read(|connection| store::info(connection, &store::find(connection, &id)?, now))?
             }
-            Request::TransferPlaylist(device) => self.change(|transaction| {
-                let playlist = defaults::transfer(transaction, &device)?;
+            Request::TransferPlaylist { device, name } => self.change(|transaction| {
+                let playlist = defaults::transfer(transaction, &device, &name)?;
                 store::info(transaction, &playlist, now)
             })?,
             Request::DefaultPlaylists => return self.default_playlists(),

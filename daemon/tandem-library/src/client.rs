@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tandem_model::BoxFuture;
 use tandem_model::error::LibraryError;
-use tandem_model::id::{MediaUri, PlaylistId, TrackId};
+use tandem_model::id::{DeviceId, MediaUri, PlaylistId, TrackId};
 use tandem_model::library::{
     Cover, CoverLimits, ImportedPlaylist, Library, LibraryState, OpenedTrack, Resolved, TrackHashes,
 };
@@ -218,8 +218,9 @@ impl Library for Client {
         })
     }
 
-    fn transfer_playlist(&self, device_name: String) -> Outcome<'_, PlaylistInfo> {
-        Box::pin(async { Ok(self.one_playlist(Request::TransferPlaylist(device_name), Vec::new()).await?.0) })
+    fn transfer_playlist(&self, device: DeviceId, name: String) -> Outcome<'_, PlaylistInfo> {
+        let request = Request::TransferPlaylist { device, name };
+        Box::pin(async { Ok(self.one_playlist(request, Vec::new()).await?.0) })
     }
 
     fn resolve(&self, playlists: Vec<PlaylistId>) -> Outcome<'_, Resolved> {

@@ -8,12 +8,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use tandem_model::error::LibraryError;
-use tandem_model::id::{MediaUri, PlaylistId, TrackId};
+use tandem_model::id::{DeviceId, MediaUri, PlaylistId, TrackId};
 use tandem_model::library::{Cover, CoverLimits, LibraryState, TrackHashes};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, Track};
 
 /// Grows with every change of a message. Daemon and agent are installed together, so there is no negotiation.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// About how many bytes of a long list go into one frame.
 pub const PART_BYTES: usize = 48 * 1024;
@@ -80,7 +80,7 @@ pub enum Request {
     MediaInfo(MediaUri),
     SetMediaInfo { media: MediaUri, name: String, value: MediaValue },
     DefaultPlaylists,
-    TransferPlaylist(String),
+    TransferPlaylist { device: DeviceId, name: String },
     Resolve(Vec<PlaylistId>),
     Open(TrackId),
     Hash(Vec<TrackId>),

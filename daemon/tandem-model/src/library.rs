@@ -2,7 +2,7 @@
 
 use crate::BoxFuture;
 use crate::error::LibraryError;
-use crate::id::{MediaUri, PlaylistId, TrackId, Uid};
+use crate::id::{DeviceId, MediaUri, PlaylistId, TrackId, Uid};
 use crate::media::{MediaValue, PlaylistEdit, PlaylistInfo, ResolvedPlaylist, Track};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -141,8 +141,13 @@ pub trait Library: Send + Sync {
     /// auto playlists for synchronisation only.
     fn default_playlists(&self) -> BoxFuture<'_, Result<Vec<PlaylistId>, LibraryError>>;
 
-    /// The playlist that collects what is transferred by hand to this device; made where it isn't there yet.
-    fn transfer_playlist(&self, device_name: String) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>>;
+    /// The playlist that collects what is transferred by hand to this device; made where it isn't there yet, and then
+    /// called after the device's `name`.
+    fn transfer_playlist(
+        &self,
+        device: DeviceId,
+        name: String,
+    ) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>>;
 
     /// Playlists with their tracks.
     fn resolve(&self, playlists: Vec<PlaylistId>) -> BoxFuture<'_, Result<Resolved, LibraryError>>;

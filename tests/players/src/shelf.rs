@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tandem_model::BoxFuture;
 use tandem_model::error::LibraryError;
-use tandem_model::id::{MediaUri, PlaylistId, TrackId, Uid};
+use tandem_model::id::{DeviceId, MediaUri, PlaylistId, TrackId, Uid};
 use tandem_model::library::{
     Cover, CoverLimits, ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved,
     TrackHashes,
@@ -380,7 +380,7 @@ impl Library for Shelf {
     fn default_playlists(&self) -> BoxFuture<'_, Result<Vec<PlaylistId>, LibraryError>> {
         never()
     }
-    fn transfer_playlist(&self, _: String) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>> {
+    fn transfer_playlist(&self, _: DeviceId, _: String) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>> {
         never()
     }
     fn resolve(&self, wanted: Vec<PlaylistId>) -> BoxFuture<'_, Result<Resolved, LibraryError>> {

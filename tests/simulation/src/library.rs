@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tandem_model::BoxFuture;
 use tandem_model::error::LibraryError;
-use tandem_model::id::{MediaUri, PlaylistId, TrackId, Uid};
+use tandem_model::id::{DeviceId, MediaUri, PlaylistId, TrackId, Uid};
 use tandem_model::library::{
     ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved, TrackHashes,
 };
@@ -421,7 +421,7 @@ impl Library for SimulatedLibrary {
     fn default_playlists(&self) -> Answer<'_, Vec<PlaylistId>> {
         unused()
     }
-    fn transfer_playlist(&self, _: String) -> Answer<'_, PlaylistInfo> {
+    fn transfer_playlist(&self, _: DeviceId, _: String) -> Answer<'_, PlaylistInfo> {
         unused()
     }
     fn resolve(&self, playlists: Vec<PlaylistId>) -> Answer<'_, Resolved> {

@@ -219,7 +219,11 @@ impl Library for FakeLibrary {
         let all = self.playlists.lock().unwrap().keys().cloned().map(PlaylistId).collect();
         Box::pin(async { Ok(all) })
     }
-    fn transfer_playlist(&self, name: String) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>> {
+    fn transfer_playlist(
+        &self,
+        _: DeviceId,
+        name: String,
+    ) -> BoxFuture<'_, Result<PlaylistInfo, LibraryError>> {
         let info = self.info(&format!("Transferred to {name}"));
         Box::pin(async { Ok(info) })
     }

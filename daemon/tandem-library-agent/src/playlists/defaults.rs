@@ -6,7 +6,7 @@
 use super::store::{self, New, Stored};
 use crate::failure::Result;
 use rusqlite::Transaction;
-use tandem_model::id::PlaylistId;
+use tandem_model::id::{DeviceId, PlaylistId};
 use tandem_model::media::PlaylistKind;
 
 /// Purpose, name and rule of each, in WMP's order.
@@ -39,14 +39,39 @@ pub(crate) fn are_there(connection: &rusqlite::Connection) -> Result<bool> {
     Ok(true)
 }
 
-/// The playlist that collects what is transferred to this device by hand.
-pub(crate) fn transfer(transaction: &Transaction<'_>, device_name: &str) -> Result<Stored> {
-    let shown: String = device_name.chars().filter(|character| !character.is_control()).take(200).collect();
-    let name = format!("Transferred to {}", if shown.trim().is_empty() { "a device" } else { shown.trim() });
-    let preset = format!("transfer:{device_name}");
+/// The playlist that collects what is transferred to this device by hand. Its name is for people alone, and it stays the
+/// device's whatever that is called later.
+pub(crate) fn transfer(
+    transaction: &Transaction<'_>,
+    device: &DeviceId,
+    device_name: &str,
+) -> Result<Stored> {
+    let preset = format!("transfer-to:{device}");
+    if let Some(playlist) = store::preset(transaction, &preset)? {
+        return Ok(playlist);
+    }
+    // before devices were told apart by their ids, the name alone said whose it was
+    if let Some(playlist) = store::preset(transaction, &format!("transfer:{device_name}"))? {
+        store::set_preset(transaction, playlist.number, &preset)?;
+        return Ok(playlist);
+    }
+    let name = transfer_name(transaction, device_name)?;
     let new =
         New { name: &name, kind: PlaylistKind::Static, rule: "", sync_only: false, preset: Some(&preset) };
-    ensure_one(transaction, &preset, &new)
+    store::create(transaction, &new)
+}
+
+/// A name for a device's transfer playlist that no other playlist has.
+fn transfer_name(transaction: &Transaction<'_>, device_name: &str) -> Result<String> {
+    let shown: String = device_name.chars().filter(|character| !character.is_control()).take(200).collect();
+    let name = format!("Transferred to {}", if shown.trim().is_empty() { "a device" } else { shown.trim() });
+    let mut free = name.clone();
+    let mut number = 2;
+    while store::is_name_taken(transaction, &free)? {
+        free = format!("{name} ({number})");
+        number += 1;
+    }
+    Ok(free)
 }
 
 fn ensure_one(transaction: &Transaction<'_>, preset: &str, new: &New<'_>) -> Result<Stored> {

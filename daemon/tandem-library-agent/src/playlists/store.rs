@@ -66,6 +66,19 @@ pub(crate) fn preset(connection: &Connection, preset: &str) -> Result<Option<Sto
     Ok(statement.query_row([preset], stored).optional()?)
 }
 
+/// Makes an existing playlist the one that was made for this purpose.
+pub(crate) fn set_preset(transaction: &Transaction<'_>, number: i64, preset: &str) -> Result<()> {
+    let mut statement =
+        transaction.prepare_cached("UPDATE lib.playlist SET preset = ?2 WHERE number = ?1")?;
+    statement.execute((number, preset))?;
+    Ok(())
+}
+
+/// Whether a static or auto playlist is called so.
+pub(crate) fn is_name_taken(connection: &Connection, name: &str) -> Result<bool> {
+    Ok(connection.prepare_cached("SELECT 1 FROM lib.playlist WHERE name = ?1")?.exists([name])?)
+}
+
 /// All playlists, by name.
 pub(crate) fn all(connection: &Connection) -> Result<Vec<Stored>> {
     let mut statement = connection.prepare_cached(&format!("{COLUMNS} UNION ALL {FILE_COLUMNS}"))?;

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use tandem_model::error::LibraryError;
-use tandem_model::id::{MediaUri, PlaylistId};
+use tandem_model::id::{DeviceId, MediaUri, PlaylistId};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind};
 
 fn named<'a>(playlists: &'a [PlaylistInfo], name: &str) -> &'a PlaylistInfo {
@@ -277,14 +277,45 @@ async fn imports_report_what_they_do_not_know() {
 }
 
 #[tokio::test]
+async fn each_device_has_a_transfer_playlist_of_its_own_whatever_it_is_called() {
+    let fixture = Fixture::new();
+    let library = fixture.open().await;
+    let transfer = async |device: &str, name: &str| {
+        library.transfer_playlist(DeviceId(device.to_owned()), name.to_owned()).await.unwrap()
+    };
+    let first = transfer("one", "Player").await;
+    assert_eq!(first.name, "Transferred to Player");
+    assert_eq!(transfer("one", "Jogger").await.id, first.id, "a rename keeps it");
+    let second = transfer("two", "Player").await;
+    assert_ne!(second.id, first.id);
+    assert_eq!(second.name, "Transferred to Player (2)");
+}
+
+#[tokio::test]
+async fn a_transfer_playlist_of_an_earlier_version_is_taken_over() {
+    let fixture = Fixture::new();
+    let id = {
+        let library = fixture.open().await;
+        library.transfer_playlist(DeviceId("one".into()), "Player".into()).await.unwrap().id
+    };
+    {
+        let file = rusqlite::Connection::open(fixture.folder.path().join("state/library.sqlite")).unwrap();
+        let by_name = "UPDATE playlist SET preset = 'transfer:Player' WHERE preset LIKE 'transfer%'";
+        assert_eq!(file.execute(by_name, []).unwrap(), 1);
+    }
+    let library = fixture.open().await;
+    for name in ["Player", "Jogger"] {
+        assert_eq!(library.transfer_playlist(DeviceId("one".into()), name.into()).await.unwrap().id, id);
+    }
+    assert_ne!(library.transfer_playlist(DeviceId("two".into()), "Player".into()).await.unwrap().id, id);
+}
+
+#[tokio::test]
 async fn the_default_set_is_made_once_in_order() {
     let fixture = Fixture::new();
     fixture.put("one.flac", &samples::flac(&[]));
     let library = fixture.open().await;
     let mine = library.create_playlist("Mine".into(), Vec::new()).await.unwrap().id;
-    let device = library.transfer_playlist("Player".into()).await.unwrap();
-    assert_eq!(library.transfer_playlist("Player".into()).await.unwrap().id, device.id);
-    assert_ne!(library.transfer_playlist("Other".into()).await.unwrap().id, device.id);
     let set = library.default_playlists().await.unwrap();
     let generation = library.state().borrow().generation;
     assert_eq!(library.default_playlists().await.unwrap(), set);
