@@ -8,6 +8,7 @@ use crate::parts::{Inputs, Parts};
 use crate::preview::PreviewItem;
 use crate::registry::Registry;
 use crate::run::interrupted::{interrupted, result_of};
+use crate::session::assign_default_set;
 use crate::session::handle::{Command, SessionHandle};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -57,7 +58,6 @@ pub struct Engine {
     parts: Arc<Parts>,
     ledger: Arc<Ledger>,
     registry: Arc<Registry>,
-    events: mpsc::Sender<EngineEvent>,
 }
 
 /// An engine that has been started.
@@ -77,7 +77,8 @@ impl Engine {
     /// When the record of partnerships can't be read.
     pub async fn start(parts: Parts, inputs: Inputs) -> Result<Started, StoreError> {
         let parts = Arc::new(parts);
-        let ledger = Arc::new(Ledger::load(&parts).await?);
+        let (sender, events) = mpsc::channel(EVENTS);
+        let ledger = Arc::new(Ledger::load(&parts, sender.clone()).await?);
         let ended = ledger.current().ended.clone();
         let unsettled: Vec<_> =
             ledger.current().devices.iter().flat_map(|known| known.unsettled.clone()).collect();
@@ -89,13 +90,8 @@ impl Engine {
             }
         }
         let registry = Arc::new(Registry::default());
-        let (sender, events) = mpsc::channel(EVENTS);
-        let engine = Self {
-            parts: Arc::clone(&parts),
-            ledger: Arc::clone(&ledger),
-            registry: Arc::clone(&registry),
-            events: sender.clone(),
-        };
+        let engine =
+            Self { parts: Arc::clone(&parts), ledger: Arc::clone(&ledger), registry: Arc::clone(&registry) };
         let manager = Manager::new(parts, ledger, registry, sender, inputs);
         let task = tokio::spawn(manager.work());
         Ok(Started { engine, events, task })
@@ -189,7 +185,18 @@ impl Engine {
     /// # Errors
     /// `InvalidArgument` names the value; `PartnershipNotExist` where the setting needs one.
     pub async fn set(&self, device: &DeviceId, setting: Setting) -> Result<(), RequestError> {
-        self.session(device)?.ask(|reply| Command::Set { setting, reply }).await
+        let assigns_anew = setting == Setting::AutoSyncDefaultRules(true);
+        self.session(device)?.ask(|reply| Command::Set { setting, reply }).await?;
+        if assigns_anew && let Err(error) = self.assign_default_set(device).await {
+            warn!("the default playlists are assigned when the next run begins: {error}");
+        }
+        Ok(())
+    }
+
+    async fn assign_default_set(&self, device: &DeviceId) -> Result<(), RequestError> {
+        let Some(partnership) = self.ledger.partnership(device) else { return Ok(()) };
+        let library = self.library(partnership.owner).await?;
+        assign_default_set(&self.ledger, &*library, device).await
     }
 
     /// Begins an estimate; `EstimationComplete` tells the end. An estimate in progress is cancelled.
@@ -337,7 +344,7 @@ impl Engine {
     ) -> Result<(), RequestError> {
         let change = move |record: &mut _| ledger::set_assignment(record, owner, index, playlist, priority);
         let device = self.ledger.change(change).await?;
-        self.assignments_changed(owner, [device]).await;
+        self.assignments_changed([device]).await;
         Ok(())
     }
 
@@ -349,17 +356,15 @@ impl Engine {
         let playlist = playlist.clone();
         let devices =
             self.ledger.change(move |record| Ok(ledger::forget_playlist(record, owner, &playlist))).await?;
-        self.assignments_changed(owner, devices).await;
+        self.assignments_changed(devices).await;
         Ok(())
     }
 
-    async fn assignments_changed(&self, owner: Uid, devices: impl IntoIterator<Item = DeviceId>) {
-        if self.events.send(EngineEvent::AssignmentsChanged(owner)).await.is_err() {
-            tracing::trace!("nobody listens to the engine's events");
-        }
+    /// Has the sessions of these devices show it and consider a run.
+    async fn assignments_changed(&self, devices: impl IntoIterator<Item = DeviceId>) {
         for device in devices {
             if let Ok(session) = self.session(&device)
-                && session.tell(Command::AssignmentsChanged).await.is_err()
+                && session.ask(|reply| Command::AssignmentsChanged { reply }).await.is_err()
             {
                 tracing::debug!(id = %device, "the session has ended");
             }

@@ -5,33 +5,36 @@
 mod changes;
 
 pub(crate) use changes::{
-    Creation, create, default_assignments, end, forget_playlist, set_assignment, take_back,
+    Creation, create, default_assignments, end, forget_playlist, reassigned, set_assignment, take_back,
 };
 
 use crate::blocking::blocking;
 use crate::parts::Parts;
 use std::sync::Arc;
 use tandem_model::error::{RequestError, StoreError};
+use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, Guid};
 use tandem_model::partnership::{KnownDevice, Partnership, PartnershipStore, Partnerships};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
 /// Keeps the record of partnerships and known devices.
 pub(crate) struct Ledger {
     store: Arc<dyn PartnershipStore>,
     writing: Mutex<()>,
     current: watch::Sender<Arc<Partnerships>>,
+    events: mpsc::Sender<EngineEvent>,
 }
 
 impl Ledger {
-    /// Reads what was kept.
-    pub(crate) async fn load(parts: &Parts) -> Result<Self, StoreError> {
+    /// Reads what was kept. Whose assignments change is announced by `events`.
+    pub(crate) async fn load(parts: &Parts, events: mpsc::Sender<EngineEvent>) -> Result<Self, StoreError> {
         let store = Arc::clone(&parts.store);
         let partnerships = blocking(store.may_block(), move || store.load()).await?;
         Ok(Self {
             store: Arc::clone(&parts.store),
             writing: Mutex::new(()),
             current: watch::Sender::new(Arc::new(partnerships)),
+            events,
         })
     }
 
@@ -89,7 +92,7 @@ impl Ledger {
         &self,
         change: impl FnOnce(&mut Partnerships) -> Result<T, RequestError> + Send,
     ) -> Result<T, RequestError> {
-        let _one_at_a_time = self.writing.lock().await;
+        let one_at_a_time = self.writing.lock().await;
         let before = self.current();
         let mut changed = (*before).clone();
         let answer = change(&mut changed)?;
@@ -99,7 +102,13 @@ impl Ledger {
         let changed = Arc::new(changed);
         let (store, to_save) = (Arc::clone(&self.store), Arc::clone(&changed));
         blocking(store.may_block(), move || store.save(&to_save)).await?;
-        self.current.send_replace(changed);
+        self.current.send_replace(Arc::clone(&changed));
+        drop(one_at_a_time);
+        for owner in reassigned(&before, &changed) {
+            if self.events.send(EngineEvent::AssignmentsChanged(owner)).await.is_err() {
+                tracing::trace!("nobody listens to the engine's events");
+            }
+        }
         Ok(answer)
     }
 }

@@ -228,3 +228,37 @@ async fn a_device_that_could_not_be_looked_at_is_before_it_is_called_partnered()
     assert_eq!(world.engine.snapshot(&device).unwrap().partnership, before);
     world.sync(&device).await;
 }
+
+/// Waits until it is announced that the owner's assignments are others, and tells what `playlist` has then.
+async fn next_priority(world: &mut World, playlist: &str) -> Option<u32> {
+    world.wait_for(|event| *event == EngineEvent::AssignmentsChanged(OWNER)).await;
+    let assigned = world.engine.assignments(OWNER, &PlaylistId(playlist.to_owned()));
+    assigned.into_values().next()
+}
+
+#[tokio::test]
+async fn whatever_changes_assignments_is_announced_and_ends_or_begins_the_default_set_at_once() {
+    let (mut world, device) = partnered().await;
+    world.library.set("Q", &[]);
+    world.seen.clear();
+    let shown = |world: &World| world.engine.snapshot(&device).unwrap().auto_sync_default_rules;
+    assert!(!shown(&world));
+    let default_set = tandem_engine::Setting::AutoSyncDefaultRules(true);
+    world.engine.set(&device, default_set).await.unwrap();
+    assert!(shown(&world));
+    assert_eq!(world.engine.assignments(OWNER, &PlaylistId("Q".to_owned())).into_values().next(), Some(2));
+    assert_eq!(next_priority(&mut world, "Q").await, Some(2));
+
+    // a list that is new joins the set with the next run
+    world.library.set("R", &[]);
+    world.engine.start_sync(&device).await.unwrap();
+    assert_eq!(next_priority(&mut world, "R").await, Some(3));
+    world.wait_stopped(&device).await;
+
+    let index = world.engine.snapshot(&device).unwrap().partnership.unwrap().0;
+    world.engine.assign(OWNER, index, PlaylistId("Q".to_owned()), 9).await.unwrap();
+    assert!(!shown(&world), "the user has chosen");
+    assert_eq!(next_priority(&mut world, "Q").await, Some(9));
+    world.engine.delete_partnership(&device, false).await.unwrap();
+    assert_eq!(next_priority(&mut world, "Q").await, None);
+}

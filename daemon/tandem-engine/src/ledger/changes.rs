@@ -1,5 +1,6 @@
 //! The changes that the record of partnerships goes through. Pure: a value in, a value out.
 
+use std::collections::BTreeSet;
 use tandem_model::error::RequestError;
 use tandem_model::id::{DeviceId, Guid, PartnershipIndex, PlaylistId, Uid};
 use tandem_model::partnership::{Assignment, KnownDevice, LastSync, Partnership, Partnerships};
@@ -170,6 +171,18 @@ pub(crate) fn forget_playlist(record: &mut Partnerships, owner: Uid, playlist: &
         }
     }
     devices
+}
+
+/// Whose playlists have other priorities in one of these records than in the other.
+pub(crate) fn reassigned(before: &Partnerships, after: &Partnerships) -> BTreeSet<Uid> {
+    let differing = |one: &Partnerships, other: &Partnerships| -> Vec<Uid> {
+        let same = |p: &Partnership, q: &Partnership| {
+            (p.owner, p.index) == (q.owner, q.index) && p.assignments == q.assignments
+        };
+        let alone = one.partnerships.iter().filter(|p| !other.partnerships.iter().any(|q| same(p, q)));
+        alone.map(|partnership| partnership.owner).collect()
+    };
+    differing(before, after).into_iter().chain(differing(after, before)).collect()
 }
 
 #[cfg(test)]

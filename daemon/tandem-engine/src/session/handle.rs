@@ -62,7 +62,9 @@ pub(crate) enum Command {
         reply: Reply<()>,
     },
     /// What is assigned is something else now.
-    AssignmentsChanged,
+    AssignmentsChanged {
+        reply: Reply<()>,
+    },
 }
 
 /// A session's mailbox.

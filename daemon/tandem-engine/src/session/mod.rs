@@ -14,4 +14,5 @@ mod settings;
 mod view;
 
 pub(crate) use actor::{Context, spawn};
+pub(crate) use run_job::assign_default_set;
 pub(crate) use view::show_record;

@@ -12,14 +12,35 @@ use crate::run::interrupted::Begun;
 use crate::run::{self, Observer, RunInput, RunReport};
 use std::sync::Arc;
 use std::time::Duration;
-use tandem_model::error::ItemError;
+use tandem_model::error::{ItemError, RequestError};
+use tandem_model::id::{DeviceId, PlaylistId};
+use tandem_model::library::Library;
 use tandem_model::manifest::ItemResult;
-use tandem_model::partnership::Partnership;
+use tandem_model::partnership::{Partnership, Partnerships};
 use tandem_model::player::{Close, Player, Transfer};
 use tokio::time::timeout;
 
 /// How long a player stays open for a run that still waits for its library.
 const KEPT_OPEN: Duration = Duration::from_secs(5);
+
+/// Assigns the default set as the library has it now, if that is what is assigned.
+pub(crate) async fn assign_default_set(
+    ledger: &Ledger,
+    library: &dyn Library,
+    device: &DeviceId,
+) -> Result<(), RequestError> {
+    assign(ledger, library.default_playlists().await?, device).await
+}
+
+async fn assign(ledger: &Ledger, set: Vec<PlaylistId>, device: &DeviceId) -> Result<(), RequestError> {
+    let set = default_assignments(set);
+    let anew = |record: &mut Partnerships| {
+        let own = record.partnerships.iter_mut().filter(|p| p.device == *device && p.auto_sync_default_rules);
+        own.for_each(|partnership| partnership.assignments.clone_from(&set));
+        Ok(())
+    };
+    ledger.change(anew).await
+}
 
 /// What a run, a preview or an estimate works with. Waits for a scan that is going on, so that nothing is taken for
 /// gone that has only not been found yet.
@@ -35,19 +56,11 @@ pub(super) async fn run_input(bench: &Bench, passing: &Passing) -> Result<RunInp
         tracing::debug!("the library agent ended while it was scanning");
     }
     if partnership.auto_sync_default_rules {
-        let defaults = default_assignments(library.default_playlists().await?);
-        let device = bench.device.clone();
-        let changed = bench.ledger.change(move |record| {
-            for partnership in
-                record.partnerships.iter_mut().filter(|p| p.device == device && p.auto_sync_default_rules)
-            {
-                partnership.assignments.clone_from(&defaults);
+        assign(&bench.ledger, library.default_playlists().await?, &bench.device).await.map_err(|error| {
+            RunError {
+                error: ItemError::DeviceWriteFailed,
+                message: format!("the default playlists could not be recorded: {error}"),
             }
-            Ok(())
-        });
-        changed.await.map_err(|error| RunError {
-            error: ItemError::DeviceWriteFailed,
-            message: format!("the default playlists could not be recorded: {error}"),
         })?;
     }
     let partnership = bench.ledger.partnership(&bench.device).ok_or_else(unpartnered)?;

@@ -99,7 +99,11 @@ impl Session {
                 }
                 answer(reply, admitted);
             }
-            Command::AssignmentsChanged => self.schedule(),
+            Command::AssignmentsChanged { reply } => {
+                self.show_record().await;
+                self.schedule();
+                answer(reply, Ok(()));
+            }
             Command::ProvidersChanged => self.look_again = self.state.phase != Phase::Absent,
         }
     }
