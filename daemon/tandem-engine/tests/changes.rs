@@ -166,3 +166,27 @@ async fn one_entry_that_names_no_file_is_one() {
     let results = world.engine.results(&device).await.unwrap();
     assert_eq!(results[0].message, "one entry of the playlist `P` names no file of the library: `gone.mp3`");
 }
+
+#[tokio::test]
+async fn a_run_whose_player_is_pulled_out_says_so_wherever_it_is_asked() {
+    let (mut world, device) = in_step().await;
+    world.library.set("P", &["a.mp3", "b.mp3", "c.mp3"]);
+    for comes_back in [false, true] {
+        world.start_and_hold(&device, 0).await;
+        world.unplug("player").await;
+        if comes_back {
+            world.come("player").await;
+        }
+        let ended = world.wait_for(|event| matches!(event, EngineEvent::SyncError { .. })).await;
+        assert!(matches!(ended, EngineEvent::SyncError { error: ItemError::DeviceRemoved, .. }), "{ended:?}");
+        let results = world.engine.results(&device).await.unwrap();
+        let of_the_run: Vec<_> =
+            results.iter().filter(|row| row.media.is_empty()).map(|row| row.error).collect();
+        assert_eq!(of_the_run, [Some(ItemError::DeviceRemoved)]);
+        assert_eq!(world.engine.history(&device).await[0].failure, Some(ItemError::DeviceRemoved));
+        world.release();
+        if !comes_back {
+            world.plug("player").await;
+        }
+    }
+}

@@ -173,6 +173,20 @@ async fn every_accepted_deletion_ends_once_and_leaves_nothing_of_ours() {
 }
 
 #[tokio::test]
+async fn free_space_is_told_anew_when_content_was_removed() {
+    let mut world = World::new().await;
+    world.add_file("big.mp3", &vec![1; 1 << 20]);
+    world.library.set("P", &["big.mp3"]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    let full = world.engine.snapshot(&device).unwrap().free_space;
+    world.engine.delete_partnership(&device, true).await.unwrap();
+    world.wait_for(|event| matches!(event, EngineEvent::DeletePartnershipComplete { .. })).await;
+    // others use this file system too, so that how much it is can't be told
+    assert_ne!(world.engine.snapshot(&device).unwrap().free_space, full);
+}
+
+#[tokio::test]
 async fn a_mark_that_was_there_before_stays_with_its_file() {
     let mut world = World::new().await;
     let mark = "<DeviceInfo>\r\n    <WMP DeviceID=\"{00000000-0000-0000-0000-000000000001}\" \

@@ -230,6 +230,18 @@ pub(crate) async fn record_early_end(
     report
 }
 
+/// Has a run end because of this and not what it noticed itself: a device that was pulled out asks its job to stop.
+pub(crate) async fn ends_because_of(report: &mut RunReport, cause: RunError) {
+    let Some(noticed) = report.failure.replace(cause.clone()) else { return };
+    let is_of_the_run = |row: &&mut ItemResult| row.media.is_empty() && row.error == Some(noticed.error);
+    let Some(last) = report.rows.last_mut().filter(is_of_the_run) else { return };
+    (last.error, last.message) = (Some(cause.error), cause.message);
+    let (Some(journal), rows) = (&report.journal, report.rows.clone()) else { return };
+    if let Err(error) = journal.with(move |manifest| manifest.set_results(&rows)).await {
+        warn!("why the run ended could not be recorded: {}", error.message);
+    }
+}
+
 /// Carries out a run, on the player that is open already or on one that is opened now. Whatever happens, it is closed
 /// and the results are recorded.
 pub(crate) async fn run(

@@ -66,8 +66,7 @@ pub(super) enum Done {
     Run(Box<RunReport>),
     Estimated(Result<(u64, u64), RequestError>),
     Created(Result<jobs::Created, RequestError>),
-    /// In words for the user what was to be deleted and stays.
-    Deleted(Result<Option<String>, RequestError>),
+    Deleted(jobs::Deleted),
     Previewed,
     Ejected(Result<(), RequestError>),
     Renamed(Result<(), RequestError>),

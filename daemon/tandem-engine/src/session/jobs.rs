@@ -15,7 +15,7 @@ use tandem_model::error::{PlayerError, RequestError};
 use tandem_model::id::{DeviceId, Guid, PlaylistId, Uid};
 use tandem_model::library::Library;
 use tandem_model::partnership::{Partnership, Partnerships};
-use tandem_model::player::{Close, Mark, Player, Transfer};
+use tandem_model::player::{Close, Mark, Player, Space, Transfer};
 use tandem_model::presence::Arrival;
 use tracing::warn;
 
@@ -178,12 +178,32 @@ pub(crate) async fn create_partnership(
     Ok(Created { library, opened: player })
 }
 
-/// Ends a partnership on a device that is there; in words for the user what was to be deleted and stays.
+/// How the end of a partnership went.
+pub(crate) struct Deleted {
+    /// In words for the user what was to be deleted and stays.
+    pub(crate) result: Result<Option<String>, RequestError>,
+    /// What the device has now, if it could tell.
+    pub(crate) space: Option<Space>,
+}
+
+/// Ends a partnership on a device that is there.
 pub(crate) async fn delete_partnership(
     bench: Bench,
     partnership: Partnership,
     remove: bool,
     transfer: Arc<Transfer>,
+) -> Deleted {
+    let mut space = None;
+    let result = delete_and_measure(bench, partnership, remove, transfer, &mut space).await;
+    Deleted { result, space }
+}
+
+async fn delete_and_measure(
+    bench: Bench,
+    partnership: Partnership,
+    remove: bool,
+    transfer: Arc<Transfer>,
+    space: &mut Option<Space>,
 ) -> Result<Option<String>, RequestError> {
     let player = bench.open().await?;
     let ended = async {
@@ -204,6 +224,7 @@ pub(crate) async fn delete_partnership(
         bench.ledger.change(move |record| Ok(end(record, &device, false))).await.map(|_| stays)
     };
     let ended = ended.await;
+    *space = player.storage().space().await.ok();
     let closed = player.close(Close::Release).await;
     let stays = ended?;
     forget_manifest(&bench.parts, &bench.ledger, partnership.relationship).await;

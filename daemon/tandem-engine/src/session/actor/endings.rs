@@ -3,7 +3,7 @@
 use super::running::Course;
 use super::waiting::Waiting;
 use super::{Done, Held, KEPT_FOR_FIRST_RUN, Session};
-use crate::session::jobs::Created;
+use crate::session::jobs::{Created, Deleted};
 use crate::session::look::Found;
 use crate::session::machine::{Event, Phase};
 use crate::session::run_job::release;
@@ -29,7 +29,7 @@ impl Session {
             Done::Run(report) => self.run_ended(*report).await,
             Done::Estimated(result) => self.estimated(result).await,
             Done::Created(result) => self.created(result).await,
-            Done::Deleted(result) => self.deleted(result).await,
+            Done::Deleted(deleted) => self.deleted(deleted).await,
             Done::Previewed => self.happen(Event::JobEnded).await,
             Done::Renamed(result) => {
                 if let Err(error) = result {
@@ -287,7 +287,7 @@ impl Session {
         }
     }
 
-    async fn deleted(&mut self, result: Result<Option<String>, RequestError>) {
+    async fn deleted(&mut self, Deleted { result, space }: Deleted) {
         match &result {
             Ok(None) => {}
             Ok(Some(stays)) => self.whole_run_failed(ItemError::DeviceWriteFailed, stays.clone()).await,
@@ -302,7 +302,14 @@ impl Session {
             self.held = None;
             self.fingerprint = None;
         }
-        self.publisher.update(|snapshot| snapshot.safe_to_remove = true).await;
+        self.publisher
+            .update(|snapshot| {
+                snapshot.safe_to_remove = true;
+                if let Some(space) = space {
+                    (snapshot.total_space, snapshot.free_space) = (space.total, space.free);
+                }
+            })
+            .await;
         self.announce_deleted(result.map(|_| ())).await;
         self.happen(Event::JobEnded).await;
     }

@@ -4,7 +4,7 @@
 use super::{Done, Session};
 use crate::run::error::RunError;
 use crate::run::interrupted::{self, Begun};
-use crate::run::{Observer, Progress, RunReport};
+use crate::run::{self, Observer, Progress, RunReport};
 use crate::session::machine::{Event, Phase};
 use crate::session::meter::{Meter, percent};
 use crate::session::run_job::run_job;
@@ -206,11 +206,12 @@ impl Session {
 
     async fn run_is_over(&mut self, mut report: RunReport) {
         let complete = report.failure.is_none();
-        let is_gone = self.state.phase == Phase::Absent;
+        let still_here = matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
         // who knows how it went says that better
-        let unknown = |failure: &&mut RunError| is_gone && failure.error != ItemError::DeviceRemoved;
-        if let Some(failure) = report.failure.as_mut().filter(unknown) {
-            *failure = PlayerError::Removed.into();
+        let is_known =
+            report.failure.as_ref().is_some_and(|failure| failure.error == ItemError::DeviceRemoved);
+        if !complete && !still_here && !is_known {
+            run::ends_because_of(&mut report, PlayerError::Removed.into()).await;
         }
         let last_sync = self.record_run(&mut report).await;
         self.course = Course::default();
@@ -225,7 +226,6 @@ impl Session {
             }
             self.whole_run_failed(failure.error, failure.message).await;
         }
-        let still_here = matches!(self.state.phase, Phase::Synchronizing | Phase::Stopping);
         let pause = self.retries.after(report.failure.as_ref().map(|failure| failure.error), &report.rows);
         if self.state.phase == Phase::Synchronizing && !self.ejected {
             self.retry_at = pause.map(|pause| Instant::now() + pause);

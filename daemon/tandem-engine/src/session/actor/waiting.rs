@@ -122,7 +122,7 @@ impl Session {
                 self.start_job(move |bench, transfer| async move {
                     let ended = jobs::delete_partnership(bench, *partnership, remove, transfer).await;
                     if let Some(reply) = reply {
-                        answer(reply, ended.clone().map(|_| ()));
+                        answer(reply, ended.result.clone().map(|_| ()));
                     }
                     Done::Deleted(ended)
                 });
