@@ -31,6 +31,11 @@ async fn a_device_without_a_provider_says_what_is_missing_and_is_looked_at_again
     assert_eq!(world.engine.create_partnership(&device, OWNER, None).await, Err(refused.clone()));
     assert_eq!(world.engine.start_sync(&device).await, Err(refused));
     assert!(!world.seen.iter().any(|event| matches!(event, EngineEvent::SyncError { .. })));
+    world.engine.eject(&device).await.unwrap();
+    world.wait_for(|event| matches!(event, EngineEvent::SyncError { .. })).await;
+    // the session answers when it has read what came before
+    world.engine.stop_sync(&device).await.unwrap_err();
+    assert!(world.engine.snapshot(&device).unwrap().safe_to_remove, "nothing was written");
 
     world.door.lacks(None);
     world.change_providers().await;

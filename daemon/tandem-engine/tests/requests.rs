@@ -276,3 +276,14 @@ async fn whatever_changes_assignments_is_announced_and_ends_or_begins_the_defaul
     world.engine.delete_partnership(&device, false).await.unwrap();
     assert_eq!(next_priority(&mut world, "Q").await, None);
 }
+
+#[tokio::test]
+async fn an_idle_device_is_safe_to_remove_all_the_time_that_it_is_ejected() {
+    let (world, device) = partnered().await;
+    assert!(world.engine.snapshot(&device).unwrap().safe_to_remove);
+    world.door.shut(true);
+    world.engine.eject(&device).await.unwrap();
+    world.door.knocked().await;
+    assert!(world.engine.snapshot(&device).unwrap().safe_to_remove, "nothing is being written");
+    world.door.shut(false);
+}

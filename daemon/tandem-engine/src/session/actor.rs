@@ -68,7 +68,8 @@ pub(super) enum Done {
     Created(Result<jobs::Created, RequestError>),
     Deleted(jobs::Deleted),
     Previewed,
-    Ejected(Result<(), RequestError>),
+    /// With it, whether the device was safe to remove anyway.
+    Ejected(Result<(), RequestError>, bool),
     Renamed(Result<(), RequestError>),
     /// The player that was kept open for a run that did not begin is closed; what that is for the machine.
     Closed(Event),

@@ -41,13 +41,14 @@ impl Session {
                 self.publisher.update(|snapshot| snapshot.safe_to_remove = true).await;
                 self.happen(event).await;
             }
-            Done::Ejected(result) => {
+            Done::Ejected(result, was_safe) => {
                 if let Err(error) = &result {
                     warn!("the device could not be ejected: {error}");
                     self.announce_not_ejected(error).await;
                 }
                 self.ejected = result.is_ok();
-                self.publisher.update(|snapshot| snapshot.safe_to_remove = result.is_ok()).await;
+                let is_safe = result.is_ok() || was_safe;
+                self.publisher.update(|snapshot| snapshot.safe_to_remove = is_safe).await;
                 self.happen(Event::JobEnded).await;
             }
             Done::Fingerprint(fingerprint) => {
