@@ -18,6 +18,9 @@ use tandem_model::media::{MediaValue, PlaylistInfo};
 use zbus::message::Header;
 use zbus::{OwnedObjectPath, Variant, interface};
 
+/// The one attribute of a media item that the engine knows and not the library.
+const SYNC_STATE: &str = "SyncState";
+
 /// A library's object.
 pub(crate) struct Library {
     shelf: Arc<Shelf>,
@@ -207,7 +210,7 @@ impl Library {
         let mut info: HashMap<_, _> = info.into_iter().map(|(name, value)| (name, variant(value))).collect();
         let state =
             self.context.engine.media_sync_state(self.shelf.owner(), &media).await.map_err(contract)?;
-        info.insert("SyncState".to_owned(), Variant::from(state));
+        info.insert(SYNC_STATE.to_owned(), Variant::from(state));
         Ok(info)
     }
 
@@ -219,6 +222,11 @@ impl Library {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
         let media = arguments::media(media).map_err(contract)?;
+        if name == SYNC_STATE {
+            return Err(contract(RequestError::ReadOnly(format!(
+                "{SYNC_STATE} of `{media}` can only be read; it follows from what is on the devices"
+            ))));
+        }
         let value = arguments::media_value(&name, &value).map_err(contract)?;
         self.open(&header).await?.set_media_info(media, name, value).await.map_err(from_library)
     }

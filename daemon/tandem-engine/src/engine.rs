@@ -12,7 +12,7 @@ use crate::session::assign_default_set;
 use crate::session::handle::{Command, SessionHandle};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use tandem_model::device::SyncState;
+use tandem_model::device::{Status, SyncState};
 use tandem_model::error::{RequestError, StoreError};
 use tandem_model::event::EngineEvent;
 use tandem_model::id::{DeviceId, MediaUri, PartnershipIndex, PlaylistId, Uid};
@@ -282,11 +282,14 @@ impl Engine {
     /// run if the device is there. What the user deleted or changed on the device before is copied all the same.
     ///
     /// # Errors
-    /// `PartnershipNotExist`, or why the library doesn't take it.
+    /// `ManualDevice`, `PartnershipNotExist`, or why the library doesn't take it.
     pub async fn transfer(&self, device: &DeviceId, media: Vec<MediaUri>) -> Result<(), RequestError> {
         let snapshot = self
             .snapshot(device)
             .ok_or_else(|| RequestError::NotFound(format!("no device `{device}` is known")))?;
+        if snapshot.status == Status::ManualDevice {
+            return Err(snapshot.manual_device());
+        }
         let Some(partnership) = self.ledger.partnership(device) else {
             let text =
                 format!("{} has no partnership with this computer; create one first", snapshot.friendly_name);

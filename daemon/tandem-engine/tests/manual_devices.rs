@@ -29,7 +29,11 @@ async fn a_device_without_a_provider_says_what_is_missing_and_is_looked_at_again
     assert_eq!(snapshot.manual.as_deref(), Some(MISSING));
     let refused = RequestError::ManualDevice("player".to_owned(), MISSING.to_owned());
     assert_eq!(world.engine.create_partnership(&device, OWNER, None).await, Err(refused.clone()));
-    assert_eq!(world.engine.start_sync(&device).await, Err(refused));
+    assert_eq!(world.engine.start_sync(&device).await, Err(refused.clone()));
+    let by_hand = vec![world.library.uri("a.mp3")];
+    assert_eq!(world.engine.transfer(&device, by_hand).await, Err(refused.clone()));
+    let name = tandem_engine::Setting::FriendlyName("Jogger".to_owned());
+    assert_eq!(world.engine.set(&device, name).await, Err(refused));
     assert!(!world.seen.iter().any(|event| matches!(event, EngineEvent::SyncError { .. })));
     world.engine.eject(&device).await.unwrap();
     world.wait_for(|event| matches!(event, EngineEvent::SyncError { .. })).await;

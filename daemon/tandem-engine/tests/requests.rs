@@ -287,3 +287,18 @@ async fn an_idle_device_is_safe_to_remove_all_the_time_that_it_is_ejected() {
     assert!(world.engine.snapshot(&device).unwrap().safe_to_remove, "nothing is being written");
     world.door.shut(false);
 }
+
+#[tokio::test]
+async fn a_name_is_refused_by_a_device_that_was_never_looked_at() {
+    let mut world = World::new().await;
+    let rename = || tandem_engine::Setting::FriendlyName("Jogger".to_owned());
+    world.door.shut(true);
+    let device = world.come("player").await;
+    world.door.knocked().await;
+    let refused = world.engine.set(&device, rename()).await;
+    assert!(matches!(refused, Err(RequestError::Initializing(_))), "{refused:?}");
+    world.door.shut(false);
+    world.wait_for(|event| matches!(event, EngineEvent::Connected(_))).await;
+    world.engine.set(&device, rename()).await.unwrap();
+    assert_eq!(world.engine.snapshot(&device).unwrap().friendly_name, "Jogger");
+}

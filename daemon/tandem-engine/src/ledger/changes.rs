@@ -18,6 +18,8 @@ pub(crate) struct Creation {
     pub(crate) old_mark: Option<Guid>,
     /// The device carries no mark that can be read: the file that holds ours is made by us.
     pub(crate) makes_mark: bool,
+    /// Devices that are there.
+    pub(crate) connected: Vec<DeviceId>,
 }
 
 /// Makes a partnership, ending the one that the device had here. It gets the lowest free index of its owner's.
@@ -25,7 +27,7 @@ pub(crate) fn create(record: &mut Partnerships, creation: Creation) -> Result<Pa
     let others =
         record.partnerships.iter().filter(|p| p.owner == creation.owner && p.device != creation.device);
     let Some(index) = PartnershipIndex::lowest_free(others.map(|partnership| partnership.index)) else {
-        return Err(RequestError::PartnershipLimit(limit_message(record, creation.owner)));
+        return Err(RequestError::PartnershipLimit(limit_message(record, &creation)));
     };
     let partnership = Partnership {
         relationship: creation.relationship,
@@ -82,22 +84,23 @@ pub(crate) fn default_assignments(playlists: Vec<PlaylistId>) -> Vec<Assignment>
 }
 
 /// What the seventeenth partnership is answered: which ones to end first.
-fn limit_message(record: &Partnerships, owner: Uid) -> String {
+fn limit_message(record: &Partnerships, creation: &Creation) -> String {
     let last_seen = |device: &DeviceId| {
         record.devices.iter().find(|known| known.description.id == *device).map_or(0, |known| known.last_seen)
     };
-    let mut held: Vec<&Partnership> = record.partnerships.iter().filter(|p| p.owner == owner).collect();
-    held.sort_by_key(|partnership| last_seen(&partnership.device));
-    let longest_away: Vec<String> = held
+    let is_away = |p: &&Partnership| p.owner == creation.owner && !creation.connected.contains(&p.device);
+    let mut away: Vec<&Partnership> = record.partnerships.iter().filter(is_away).collect();
+    away.sort_by_key(|partnership| last_seen(&partnership.device));
+    let longest_away: Vec<String> = away
         .iter()
         .take(3)
         .map(|p| format!("{} (index {})", name_of(record, &p.device), p.index.get()))
         .collect();
-    format!(
-        "this library has {} partnerships already; end one first. Away the longest: {}",
-        PartnershipIndex::MAX,
-        longest_away.join(", ")
-    )
+    let hint = match longest_away.as_slice() {
+        [] => "All of their devices are connected".to_owned(),
+        longest => format!("Away the longest: {}", longest.join(", ")),
+    };
+    format!("this library has {} partnerships already; end one first. {hint}", PartnershipIndex::MAX)
 }
 
 fn name_of(record: &Partnerships, device: &DeviceId) -> String {
@@ -200,6 +203,7 @@ mod tests {
             now: 1,
             old_mark: None,
             makes_mark: false,
+            connected: vec![DeviceId("d0".to_owned())],
         }
     }
 
@@ -211,7 +215,7 @@ mod tests {
         }
         let refusal = create(&mut record, creation("d16", 1000)).unwrap_err();
         assert!(
-            matches!(&refusal, RequestError::PartnershipLimit(text) if text.contains("d0 (index 1)")),
+            matches!(&refusal, RequestError::PartnershipLimit(text) if text.contains("Away the longest: d1 (index 2)")),
             "{refusal}"
         );
         assert_eq!(create(&mut record, creation("d16", 1001)).unwrap().index.get(), 1);

@@ -114,6 +114,7 @@ pub(crate) async fn create_partnership(
     bench: Bench,
     owner: Uid,
     playlists: Option<Vec<PlaylistId>>,
+    connected: Vec<DeviceId>,
     transfer: Arc<Transfer>,
 ) -> Result<Created, RequestError> {
     let default_rules = playlists.is_none();
@@ -147,6 +148,7 @@ pub(crate) async fn create_partnership(
             now: bench.parts.clock.now(),
             old_mark: old_mark.filter(|relationship| *relationship != Guid::ZERO),
             makes_mark,
+            connected,
         };
         bench.ledger.change(|record| create(record, creation)).await?;
         let Err(unmarked) = player.set_mark(mark).await else {

@@ -15,6 +15,7 @@ pub(crate) enum Request {
     CancelEstimation,
     Preview,
     ChangeSetting,
+    Rename,
     ShowSettings,
     Eject,
 }
@@ -40,7 +41,9 @@ const fn needs(request: Request) -> Needs {
     let (connected, partnership, idle) = match request {
         //                           connected  partnership  not synchronising
         Request::CreatePartnership => (true, false, true),
-        Request::DeletePartnership | Request::Stop | Request::CancelEstimation => (false, false, false),
+        Request::DeletePartnership | Request::Stop | Request::CancelEstimation | Request::Rename => {
+            (false, false, false)
+        }
         Request::Start => (true, true, false),
         Request::Estimate | Request::Preview => (true, true, true),
         Request::ChangeSetting => (false, true, false),
@@ -86,7 +89,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const REQUESTS: [Request; 10] = [
+    const REQUESTS: [Request; 11] = [
         Request::CreatePartnership,
         Request::DeletePartnership,
         Request::Start,
@@ -95,6 +98,7 @@ mod tests {
         Request::CancelEstimation,
         Request::Preview,
         Request::ChangeSetting,
+        Request::Rename,
         Request::ShowSettings,
         Request::Eject,
     ];
@@ -149,7 +153,7 @@ mod tests {
     proptest! {
         #[test]
         fn stopping_is_always_allowed_and_nothing_starts_without_a_partnership(
-            request in 0usize..10, phase in 0usize..6, status in 0usize..5,
+            request in 0usize..11, phase in 0usize..6, status in 0usize..5,
         ) {
             let (request, facts) = (REQUESTS[request], facts(PHASES[phase], STATUSES[status]));
             let admitted = admit(request, &facts).is_ok();

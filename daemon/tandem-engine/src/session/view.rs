@@ -101,6 +101,7 @@ mod tests {
             now: 0,
             old_mark: None,
             makes_mark: false,
+            connected: Vec::new(),
         };
         let ours = create(&mut Partnerships::default(), creation).unwrap();
         assert_eq!(status(Some(&known), Some(&ours), mark(5)), Status::PartnershipExists);

@@ -14,7 +14,7 @@ use crate::session::{settings, view};
 use tandem_model::device::{Status, SyncState};
 use tandem_model::error::RequestError;
 use tandem_model::event::EngineEvent;
-use tandem_model::id::{Guid, PlaylistId, Uid};
+use tandem_model::id::{DeviceId, Guid, PlaylistId, Uid};
 use tandem_model::partnership::Partnerships;
 use tandem_model::presence::Arrival;
 
@@ -167,6 +167,7 @@ impl Session {
             now: 0,
             old_mark: None,
             makes_mark: false,
+            connected: self.connected(),
         };
         create(&mut (*self.context.ledger.current()).clone(), trial)?;
         self.admit_to_line()?;
@@ -177,6 +178,13 @@ impl Session {
             self.happen(Event::LookAgain).await;
         }
         Ok(())
+    }
+
+    /// All devices that are there.
+    pub(super) fn connected(&self) -> Vec<DeviceId> {
+        let snapshots = self.context.registry.snapshots();
+        let connected = snapshots.iter().filter(|snapshot| snapshot.connected);
+        connected.map(|snapshot| snapshot.description.id.clone()).collect()
     }
 
     pub(super) async fn delete_partnership(&mut self, remove: bool, reply: Reply<()>) {
@@ -253,10 +261,26 @@ impl Session {
         }
     }
 
+    /// A device that could never be looked at has no record that would keep a name.
+    fn admit_rename(&self) -> Result<(), RequestError> {
+        self.admit(Request::Rename)?;
+        if self.context.ledger.device(&self.device).is_some() {
+            return Ok(());
+        }
+        let name = self.publisher.snapshot().friendly_name.clone();
+        if self.state.phase == Phase::Initializing {
+            return Err(RequestError::Initializing(name));
+        }
+        Err(RequestError::Failed(format!(
+            "{name} can't be named before it was looked at, which has failed; unlock it and plug it in again"
+        )))
+    }
+
     async fn set(&mut self, setting: Setting) -> Result<(), RequestError> {
         settings::check(&setting)?;
-        if !matches!(setting, Setting::FriendlyName(_)) {
-            self.admit(Request::ChangeSetting)?;
+        match setting {
+            Setting::FriendlyName(_) => self.admit_rename()?,
+            _ => self.admit(Request::ChangeSetting)?,
         }
         let device = self.device.clone();
         let recorded = setting.clone();

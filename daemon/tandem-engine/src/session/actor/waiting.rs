@@ -112,9 +112,13 @@ impl Session {
             Waiting::Delete { .. } | Waiting::Rename { .. } | Waiting::Eject => None,
         };
         match waiting {
-            Waiting::Create { owner, playlists } => self.start_job(move |bench, transfer| async move {
-                Done::Created(jobs::create_partnership(bench, owner, playlists, transfer).await)
-            }),
+            Waiting::Create { owner, playlists } => {
+                let connected = self.connected();
+                self.start_job(move |bench, transfer| async move {
+                    let created = jobs::create_partnership(bench, owner, playlists, connected, transfer);
+                    Done::Created(created.await)
+                });
+            }
             Waiting::Delete { partnership, remove, reply } => {
                 if remove {
                     self.publisher.update(|snapshot| snapshot.safe_to_remove = false).await;
