@@ -13,8 +13,8 @@ use dbus_interfaces::Error;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tandem_engine::{PreviewItem, Setting};
-use tandem_model::error::{ItemError, RequestError};
-use tandem_model::id::{DeviceId, Uid};
+use tandem_model::error::{ItemError, LibraryError, RequestError};
+use tandem_model::id::{DeviceId, PlaylistId, Uid};
 use tandem_model::partnership::PastRun;
 use tandem_model::snapshot::Snapshot;
 use zbus::message::Header;
@@ -48,6 +48,23 @@ impl Device {
 
     async fn set(&self, setting: Setting) -> Result<(), Error> {
         self.context.engine.set(&self.id, setting).await.map_err(contract)
+    }
+
+    /// Refuses playlists that aren't there. Why a library can't be asked is told by what needs it.
+    async fn check_playlists(&self, owner: Uid, playlists: &[PlaylistId]) -> Result<(), Error> {
+        if playlists.is_empty() {
+            return Ok(());
+        }
+        let Ok(library) = self.context.engine.library(owner).await else { return Ok(()) };
+        for id in playlists {
+            if let Err(LibraryError::NotFound(_)) = library.playlist(id.clone()).await {
+                let path = paths::playlist(owner, id);
+                return Err(contract(RequestError::NotFound(format!(
+                    "{path} is no playlist of the library of user {owner}, or was deleted; see GetPlaylists"
+                ))));
+            }
+        }
+        Ok(())
     }
 
     /// Whose library a call of this caller is about.
@@ -324,6 +341,7 @@ impl Device {
     ) -> Result<(), Error> {
         let owner = self.context.callers().uid(&header).await?;
         let playlists = arguments::create_options(options, owner).map_err(contract)?;
+        self.check_playlists(owner, playlists.as_deref().unwrap_or_default()).await?;
         self.context.engine.create_partnership(&self.id, owner, playlists).await.map_err(contract)
     }
 
@@ -360,6 +378,8 @@ impl Device {
         if non_rule.is_none() && rules.is_none() {
             return Err(Error::InvalidArgument("both playlists are `/`; give at least one".to_owned()));
         }
+        let named: Vec<PlaylistId> = non_rule.iter().chain(&rules).cloned().collect();
+        self.check_playlists(owner, &named).await?;
         self.context.engine.estimate(&self.id, non_rule, rules).await.map_err(contract)
     }
 

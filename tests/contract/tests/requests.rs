@@ -89,3 +89,34 @@ async fn a_second_daemon_says_who_has_the_name() {
     let pid = stage.daemon.pid().unwrap().to_string();
     assert!(refused.stderr.contains(&pid) && refused.stderr.contains("tandemd"), "{}", refused.stderr);
 }
+
+#[tokio::test]
+async fn a_playlist_that_is_not_there_is_named_by_its_path() {
+    let stage = Stage::start(1).await;
+    let (library, device) = (stage.library().await, stage.device().await);
+    let deleted = library.create_playlist("Mix", &[]).await.unwrap();
+    stage.playlist(deleted.clone()).await.delete().await.unwrap();
+    let never = format!("{}/playlists/p_2d0000000000000000", library.inner().path());
+    let none = ObjectPath::try_from("/").unwrap();
+    for path in [deleted.as_str(), &never] {
+        let path = ObjectPath::try_from(path).unwrap();
+        let playlists = Variant::from(vec![path.clone()]);
+        for refused in [
+            device.create_partnership(HashMap::from([("playlists", &playlists)])).await.unwrap_err(),
+            device.estimate_sync_size(&path, &none).await.unwrap_err(),
+            device.estimate_sync_size(&none, &path).await.unwrap_err(),
+        ] {
+            assert!(refused.to_string().contains(path.as_str()), "{refused}");
+            assert_eq!(word(refused), "NotFound");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_a_track_is_can_only_be_read() {
+    let stage = Stage::start(1).await;
+    let library = stage.library().await;
+    let track = library.search("(size >= 0)").await.unwrap().remove(0);
+    let refused = library.set_media_info(&track, "SyncState", &Variant::from(2u32)).await.unwrap_err();
+    assert_eq!(word(refused), "ReadOnly");
+}
