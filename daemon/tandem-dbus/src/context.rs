@@ -96,7 +96,8 @@ impl Context {
     pub(crate) fn about_device(&self, id: &DeviceId) -> About {
         match self.engine.snapshot(id) {
             Some(snapshot) => About {
-                owner: snapshot.partnership.map(|(_, owner)| owner),
+                // also of one whose twin is there, which shows none
+                owner: self.engine.owner(id),
                 name: snapshot.friendly_name.clone(),
             },
             None => About { owner: None, name: id.to_string() },

@@ -115,6 +115,12 @@ impl Engine {
         self.registry.snapshot(device)
     }
 
+    /// Whose partnership is recorded for a device, whatever mark the device that is there carries.
+    #[must_use]
+    pub fn owner(&self, device: &DeviceId) -> Option<Uid> {
+        self.ledger.partnership(device).map(|partnership| partnership.owner)
+    }
+
     fn session(&self, device: &DeviceId) -> Result<SessionHandle, RequestError> {
         self.registry
             .session(device)

@@ -5,11 +5,11 @@
 mod support;
 
 use std::time::{Duration, SystemTime};
-use support::World;
+use support::{OWNER, World};
 use tandem_engine::Setting;
-use tandem_model::device::Status;
+use tandem_model::device::{Status, SyncState};
 use tandem_model::event::EngineEvent;
-use tandem_model::id::DeviceId;
+use tandem_model::id::{DeviceId, Guid};
 use tandem_model::presence::Presence;
 
 /// 1980-01-01, where a computer without a battery begins.
@@ -106,4 +106,41 @@ async fn two_players_with_one_serial_number_keep_what_is_theirs() {
     }
     world.engine.preview(&one).await.unwrap();
     assert_eq!((world.tree("one"), world.tree("two")), (first, second));
+}
+
+#[tokio::test]
+async fn a_twin_with_somebody_elses_mark_shows_no_partnership_and_the_slot_can_be_freed_when_it_is_away() {
+    let mut world = World::new().await;
+    world.add_file("a.mp3", b"song a");
+    world.library.set("P", &["a.mp3"]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    let ours = world.engine.snapshot(&device).unwrap().partnership;
+    world.unplug("player").await;
+    let mark = format!(
+        "<DeviceInfo><WMP DeviceID=\"{}\" RelationshipID=\"{}\"/></DeviceInfo>",
+        Guid(0xf0),
+        Guid(0xf1)
+    );
+    std::fs::File::create(world.player("player").join("WMPInfo.xml"))
+        .and_then(|mut file| std::io::Write::write_all(&mut file, mark.as_bytes()))
+        .unwrap();
+    world.plug("player").await;
+    let there = world.engine.snapshot(&device).unwrap();
+    assert_eq!((there.status, there.partnership), (Status::PartnershipAnother, None));
+    assert_eq!(world.engine.owner(&device), Some(OWNER), "the record stays");
+    world.seen.clear();
+    world.library.set("P", &[]);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    world.unplug("player").await;
+    let begun = |event: &EngineEvent| {
+        matches!(event, EngineEvent::SyncStateChanged(_, SyncState::Synchronizing))
+            || matches!(event, EngineEvent::SyncError { .. })
+    };
+    assert!(!world.seen.iter().any(begun), "{:#?}", world.seen);
+    let away = world.engine.snapshot(&device).unwrap();
+    assert_eq!((away.status, away.partnership), (Status::PartnershipExists, ours));
+    world.engine.delete_partnership(&device, false).await.unwrap();
+    assert_eq!(world.engine.owner(&device), None);
 }

@@ -338,7 +338,8 @@ impl Session {
     /// After changes have settled: starts a run if they matter to this device.
     async fn consider_run(&mut self) {
         self.settle_at = None;
-        if self.ejected || self.publisher.snapshot().status == Status::ManualDevice {
+        let status = self.publisher.snapshot().status;
+        if self.ejected || matches!(status, Status::ManualDevice | Status::PartnershipAnother) {
             return;
         }
         let partnership = self.partnership().filter(|partnership| self.runs_by_itself(partnership));

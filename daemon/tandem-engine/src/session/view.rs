@@ -38,6 +38,12 @@ pub(crate) fn show_record(
     }
 }
 
+/// A partnership isn't one with a device that carries somebody else's mark. One that is a device's twin leaves the record
+/// as it is.
+pub(crate) fn shown(status: Status, partnership: Option<&Partnership>) -> Option<&Partnership> {
+    partnership.filter(|_| status != Status::PartnershipAnother)
+}
+
 /// Whether what is copied is read back: `always` by configuration, by the user's wish, or because the device once held
 /// something else than was sent.
 pub(crate) fn reads_back(always: bool, known: Option<&KnownDevice>, partnership: &Partnership) -> bool {

@@ -125,6 +125,8 @@ impl Session {
         self.fingerprint = None;
         self.forget_next_estimate().await;
         self.give_up_waiting().await;
+        let (known, partnership) = (self.context.ledger.device(&self.device), self.partnership());
+        let verify = self.context.parts.options.verify;
         let first = was_connected.then(|| EngineEvent::Disconnected(self.device.clone()));
         self.publisher
             .update_with(first, |snapshot| {
@@ -133,6 +135,11 @@ impl Session {
                 if snapshot.status == Status::ManualDevice {
                     // that was so of this connection; its partnership can be ended now
                     (snapshot.status, snapshot.manual) = (Status::Unknown, None);
+                }
+                if snapshot.status == Status::PartnershipAnother && partnership.is_some() {
+                    // a twin of the device was there; what is recorded holds of the one that is away
+                    snapshot.status = Status::PartnershipExists;
+                    view::show_record(snapshot, known.as_ref(), partnership.as_ref(), verify);
                 }
                 snapshot.sync_state = SyncState::Unknown;
                 snapshot.current_item = None;
@@ -337,7 +344,8 @@ impl Session {
         let verify = self.context.parts.options.verify;
         self.publisher
             .update(|snapshot| {
-                view::show_record(snapshot, known.as_ref(), partnership.as_ref(), verify);
+                let shown = view::shown(snapshot.status, partnership.as_ref());
+                view::show_record(snapshot, known.as_ref(), shown, verify);
                 if partnership.is_none() && snapshot.status == Status::PartnershipExists {
                     snapshot.status = view::status(known.as_ref(), None, None);
                 }

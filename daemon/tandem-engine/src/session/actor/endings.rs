@@ -155,7 +155,12 @@ impl Session {
                     snapshot.has_skipped_files = found.has_skipped_files;
                 }
                 let skipped = snapshot.has_skipped_files;
-                view::show_record(snapshot, known.as_ref(), partnership.as_ref(), verify);
+                view::show_record(
+                    snapshot,
+                    known.as_ref(),
+                    view::shown(status, partnership.as_ref()),
+                    verify,
+                );
                 snapshot.has_skipped_files = skipped;
             })
             .await;
