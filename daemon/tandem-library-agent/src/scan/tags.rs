@@ -2,6 +2,7 @@
 //!
 //! The file is the owner's, but may come from anywhere: sizes are bounded, and a panic of the parser is caught.
 
+mod asf;
 mod id3;
 mod values;
 
@@ -30,6 +31,8 @@ const MAX_VALUES: usize = 100;
 const MAX_ALLOCATION: usize = 16 * 1024 * 1024;
 /// Files beyond this length are listed without tags: no music is so long, and parsers count on that.
 const MAX_SIZE: u64 = 64 * 1024 * 1024 * 1024;
+/// ASF files, which the parser doesn't know.
+const WMA: &str = "audio/x-ms-wma";
 /// No track lasts longer, in milliseconds (a year).
 const MAX_DURATION: u64 = 366 * 24 * 3600 * 1000;
 
@@ -79,9 +82,15 @@ fn read(file: &File, name: &[u8]) -> Tags {
         return of_name(name);
     }
     let mut tags = Tags { title: String::new(), ..of_name(name) };
-    match attempt(file, 0..size, name, ParseOptions::new().read_cover_art(false)) {
-        Some(tagged) => tags.take(&tagged),
-        None => piecemeal(file, size, name, &mut tags),
+    if tags.mime == WMA
+        && let Some(header) = asf_header(file, size)
+    {
+        tags.take_asf(&asf::header(&header));
+    } else {
+        match attempt(file, 0..size, name, ParseOptions::new().read_cover_art(false)) {
+            Some(tagged) => tags.take(&tagged),
+            None => piecemeal(file, size, name, &mut tags),
+        }
     }
     if tags.title.is_empty() {
         tags.title = text::stem(name);
@@ -92,6 +101,10 @@ fn read(file: &File, name: &[u8]) -> Tags {
 /// Reads what can be read of a file that the parser refuses as a whole: a tag in front by the reader that passes over what
 /// is wrong, and what is behind it by the parser; and if that fails too, how long it lasts.
 fn piecemeal(file: &File, size: u64, name: &[u8], tags: &mut Tags) {
+    if let Some(header) = asf_header(file, size) {
+        tags.take_asf(&asf::header(&header));
+        return;
+    }
     let mut begin = 0;
     if let Some((tag, end)) = id3v2(file, size) {
         tags.complete(&with_genres(id3::values(&tag)));
@@ -122,6 +135,16 @@ fn id3v2(file: &File, size: u64) -> Option<(Vec<u8>, u64)> {
     Some((tag, end))
 }
 
+/// The header of an ASF file, as much as is looked at.
+fn asf_header(file: &File, size: u64) -> Option<Vec<u8>> {
+    let mut start = [0; 24];
+    file.read_exact_at(&mut start, 0).ok()?;
+    let end = asf::size(start)?.min(size);
+    let mut header = Vec::new();
+    Windowed::new(file, 0..end.min(MAX_ALLOCATION as u64)).read_to_end(&mut header).ok()?;
+    Some(header)
+}
+
 /// Has the parser read a part of a file; nothing where it can't.
 fn attempt(file: &File, part: Range<u64>, name: &[u8], options: ParseOptions) -> Option<TaggedFile> {
     // the parser has no state that outlives the call
@@ -144,6 +167,9 @@ pub(crate) fn picture(file: &File, name: &[u8]) -> Option<Vec<u8>> {
     let size = file.metadata().map_or(0, |facts| facts.len());
     if size == 0 || size > MAX_SIZE {
         return None;
+    }
+    if let Some(header) = asf_header(file, size) {
+        return asf::picture(&header);
     }
     bound_parser();
     let options = ParseOptions::new().read_properties(false);
@@ -195,6 +221,14 @@ impl Tags {
         for tag in by_worth {
             self.complete(&values_of(tag));
         }
+    }
+
+    /// Takes what the header of an ASF file says.
+    fn take_asf(&mut self, header: &asf::Header) {
+        self.mime = WMA;
+        self.duration_ms = if header.duration_ms > MAX_DURATION { 0 } else { header.duration_ms };
+        self.bitrate = header.bitrate;
+        self.complete(&header.values);
     }
 
     /// Fills fields that are still empty.

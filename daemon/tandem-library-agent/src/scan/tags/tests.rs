@@ -236,6 +236,20 @@ fn each_tag_fills_what_those_before_it_leave_empty() {
 }
 
 #[test]
+fn wma_files_have_tags_a_duration_and_a_picture() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&asf::tests::sample()).unwrap();
+    for name in ["x.wma", "x.mp3"] {
+        let found = read(&file, name.as_bytes());
+        assert_eq!((found.mime, found.duration_ms, found.bitrate), ("audio/x-ms-wma", 3000, 128), "{name}");
+        assert_eq!((&*found.title, &*found.artist), ("Sinnerman", "Nina\u{1f}Hal"));
+        assert_eq!((&*found.album, &*found.album_artist), ("Pastel Blues", "Nina Simone"));
+        assert_eq!((&*found.date, found.track_number, found.disc_number), ("1965", 9, 1));
+        assert_eq!(picture(&file, name.as_bytes()).unwrap(), b"\x89PNG front");
+    }
+}
+
+#[test]
 fn a_value_that_is_told_twice_is_one() {
     assert_eq!(tags(&tagged(3, &frame("TCON", 0, b"\0(17)Rock")), "x.mp3").genre, "Rock");
     let frames = [frame("TCON", 0, b"\0(17)Rock"), frame("TDRC", 0, b"\0never")].concat();

@@ -1,0 +1,20 @@
+//! ID3v2 tags that the parser refuses: any bytes give no more text and no larger picture than they have room for.
+//!
+//! It must not touch a file system.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+// a program has no library to take them from
+#[path = "../../../daemon/tandem-library-agent/src/scan/tags/id3.rs"]
+mod id3;
+#[path = "../../../daemon/tandem-library-agent/src/scan/tags/values.rs"]
+mod values;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Some(start) = bytes.first_chunk() {
+        let _ = id3::size(*start);
+    }
+    assert!(id3::values(bytes).iter().map(|(_, text)| text.len()).sum::<usize>() <= bytes.len() * 3);
+    assert!(id3::picture(bytes).is_none_or(|picture| picture.len() <= bytes.len()));
+});
