@@ -338,6 +338,9 @@ async fn a_library_that_looks_wrong_is_told_of() {
         assert_eq!((ended.code, ended.stderr), (0, format!("tandemctl: {trouble}\n")));
         assert_eq!(json_of(&fake, &[command]).await["trouble"], trouble.as_str());
     }
+    let ended = fake.ctl(&["scan", "--wait"]).await;
+    assert_eq!((ended.code, ended.stderr), (5, format!("tandemctl: {trouble}\n")), "some of it was not read");
+    assert_eq!(fake.ctl(&["--json", "scan", "--wait"]).await.json()["trouble"], trouble.as_str());
 }
 
 #[tokio::test]

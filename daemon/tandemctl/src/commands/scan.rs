@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Read the folders of your library again
 ///
-/// Changes on disk are noticed without it.
+/// Changes on disk are noticed without it. With --wait it exits with 5 where the library looks wrong.
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "JSON: {scanning, track_count, playlist_count, last_scan_time, trouble: why the library looks wrong, else empty}."
@@ -63,7 +63,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         complain(&state.trouble);
     }
     context.output.done(&value, &line)?;
-    Ok(Exit::Ok)
+    // part of what was to be read could not be
+    Ok(if args.wait && !state.trouble.is_empty() { Exit::Partial } else { Exit::Ok })
 }
 
 async fn read(context: &Context, library: &Library) -> Result<State, Error> {
