@@ -252,7 +252,7 @@ pub trait Device {
     ///
     /// AutoSyncDefaultRules, BackgroundSyncState, PercentSpaceReserved, SkippedFiles, SyncFilter, SyncOnConnect and Verify need a partnership with the caller's library, else they fail with `PartnershipNotExist`. A device for manual transfer only fails with `ManualDevice` whatever the name.
     ///
-    /// AutoSyncDefaultRules is `True` while the default set of playlists is assigned, which `CreatePartnership` describes; setting it to `True` assigns the set anew in place of what is assigned, and any other assignment makes it `False`.
+    /// AutoSyncDefaultRules is `True` while the default set of playlists is assigned, which `CreatePartnership` describes; setting it to `True` assigns the set anew in place of what is assigned, and any other assignment, that of `Transfer` too, makes it `False`.
     ///
     /// BackgroundSyncState is a sum of 1 (synchronising in the background is allowed) and 2 (converting is); 0 allows nothing and 255, its value at first, everything. It is kept while the daemon runs. Without 1 no run begins by itself, neither when the device is plugged in nor because of a change nor after an error: only `Start`, `Transfer` and what is asked for then. Nothing is converted yet.
     ///

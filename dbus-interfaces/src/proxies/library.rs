@@ -45,7 +45,7 @@ pub trait Library {
 
     /// Trouble property
     ///
-    /// Why the library looks wrong, in words for the user: a folder that is missing, empty, unreadable, not mounted or in a player, a scan that failed, a damaged file. Empty: it doesn't. While it looks wrong, its tracks are kept as they were, and no run deletes anything from a device without `AllowMassDeletion`.
+    /// Why the library looks wrong, in words for the user: a folder that is missing, empty, unreadable, not mounted or in a player, a scan that failed, a damaged file, a playlist file that can't be read. Empty: it doesn't. While it looks wrong, its tracks and that playlist's entries are kept as they were, and no run deletes anything from a device without `AllowMassDeletion`; for a playlist file, from a device that it is assigned to.
     #[zbus(property)]
     fn trouble(&self) -> zbus::Result<String>;
 

@@ -10,13 +10,13 @@ use zbus::proxy;
 ///
 /// Errors of every method are `org.tandemd.Sync1.Error.` and a word; their messages name the value that was wrong and say what to do. Which word which method can give:
 ///
-/// `NotConnected`, the device is absent, and `Initializing`, it is being set up, try again: CreatePartnership, Start, EstimateSyncSize, Preview, ShowSettings, Eject.
+/// `NotConnected`, the device is absent, and `Initializing`, it is being set up, try again: CreatePartnership, Start, EstimateSyncSize, Preview, ShowSettings, Eject; `Initializing` also the setting of FriendlyName before the device was ever looked at.
 ///
 /// `ManualDevice`, it supports manual transfer only: all methods of a device but GetStatus, IsIdentical, GetSyncResults, GetSyncHistory and Eject, and the setting of its properties.
 ///
 /// `PartnershipNotExist`, the partnership is another's, or the call needs one: Start, EstimateSyncSize, Preview, ShowSettings, Transfer, DeletePartnership of a device that another computer has, GetItemInfo and SetItemInfo of the attributes that need one, the setting of PercentSpaceReserved and SyncOnConnect, and SetItemInfo of a playlist.
 ///
-/// `PartnershipLimit`, the caller's library has 16 partnerships: CreatePartnership. The message lists those that have been away longest.
+/// `PartnershipLimit`, the caller's library has 16 partnerships: CreatePartnership. The message lists those that have been away longest, if any is away.
 ///
 /// `SyncInProgress`, not while the device is synchronising: CreatePartnership, EstimateSyncSize, Preview.
 ///
