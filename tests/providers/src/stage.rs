@@ -54,6 +54,19 @@ pub struct Example {
     pub command: fn(&Path) -> tokio::process::Command,
 }
 
+impl Example {
+    /// The one in Rust.
+    pub const DIRECTORY_PLAYER: Self = Self {
+        bus_name: "org.example.DirectoryPlayer",
+        root: "/org/example/DirectoryPlayer",
+        command: |player: &Path| {
+            let mut command = tokio::process::Command::new(kit::program("examples/directory_player"));
+            command.arg(player);
+            command
+        },
+    };
+}
+
 /// Everything around an engine.
 pub struct Stage {
     dir: TempDir,

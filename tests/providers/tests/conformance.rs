@@ -126,17 +126,8 @@ async fn the_example_in_python_passes() {
 
 #[tokio::test]
 async fn a_device_without_rename_and_flush_fails_nothing_for_that() {
-    let example = Example {
-        bus_name: "org.example.DirectoryPlayer",
-        root: "/org/example/DirectoryPlayer",
-        command: |player: &Path| {
-            let mut command = Command::new(program("examples/directory_player"));
-            command.arg(player);
-            command
-        },
-    };
     let player = tempfile::tempdir().unwrap();
-    let report = conformance_without(example, player.path(), &["Rename", "Flush"]).await;
+    let report = conformance_without(Example::DIRECTORY_PLAYER, player.path(), &["Rename", "Flush"]).await;
     for (check, wanted) in [
         ("the provider answers while a transfer is under way", "pass"),
         ("what was done is there after Flush", "not-offered"),

@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use futures_util::{StreamExt, stream};
-use kit::program;
 use players::shelf::Pool;
 use providers::{Example, HARMS, Harm, Stage};
 use std::path::Path;
@@ -22,16 +21,6 @@ const AT_ONCE: usize = 12;
 const MORE: u32 = 2;
 /// Every so many calls, unless `TANDEM_EVERY` says otherwise.
 const EVERY: usize = 29;
-
-const RUST: Example = Example {
-    bus_name: "org.example.DirectoryPlayer",
-    root: "/org/example/DirectoryPlayer",
-    command: |player: &Path| {
-        let mut command = Command::new(program("examples/directory_player"));
-        command.arg(player);
-        command
-    },
-};
 
 const PYTHON: Example = Example {
     bus_name: "org.example.PythonPlayer",
@@ -111,7 +100,7 @@ async fn sweep(example: Example) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_example_in_rust_is_kept_in_step() {
-    sweep(RUST).await;
+    sweep(Example::DIRECTORY_PLAYER).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,27 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use kit::program;
 use players::shelf::Pool;
 use providers::{Example, Harm, Stage};
-use std::path::Path;
-use tokio::process::Command;
-
-const EXAMPLE: Example = Example {
-    bus_name: "org.example.DirectoryPlayer",
-    root: "/org/example/DirectoryPlayer",
-    command: |player: &Path| {
-        let mut command = Command::new(program("examples/directory_player"));
-        command.arg(player);
-        command
-    },
-};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unfinished_files_that_were_not_deleted_go_with_the_next_run_that_can() {
     let pool = Pool::new(4);
     let plan = Some((0, Harm::Without(&["WriteOnClearChannel", "Delete"])));
-    let mut stage = Stage::start(EXAMPLE, &pool, &[0, 1, 2], plan).await;
+    let mut stage = Stage::start(Example::DIRECTORY_PLAYER, &pool, &[0, 1, 2], plan).await;
     assert!(stage.plug().await);
     stage.begin().await.unwrap();
     assert!(stage.settled(0).await.is_err(), "nothing could be written");

@@ -4,23 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use futures_util::{StreamExt, stream};
-use kit::program;
 use players::shelf::Pool;
 use providers::{Example, Harm, Stage};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::process::Command;
-
-const EXAMPLE: Example = Example {
-    bus_name: "org.example.DirectoryPlayer",
-    root: "/org/example/DirectoryPlayer",
-    command: |player: &Path| {
-        let mut command = Command::new(program("examples/directory_player"));
-        command.arg(player);
-        command
-    },
-};
 
 const TRACKS: [usize; 5] = [0, 1, 3, 5, 8];
 /// How long a call may take: longer than anybody would wait.
@@ -42,13 +29,11 @@ enum Act {
 /// Has the provider hang at this call; whether there was such a call.
 async fn hangs(pool: &Arc<Pool>, call: u64, act: Act) -> bool {
     let plan = Some((call, Harm::Hang));
-    let mut stage = Stage::patient(EXAMPLE, pool, &TRACKS, plan, PATIENCE).await;
+    let mut stage = Stage::patient(Example::DIRECTORY_PLAYER, pool, &TRACKS, plan, PATIENCE).await;
     stage.plug().await;
     if stage.begin().await.is_err() || !stage.reaches(call + 1).await {
         return false;
     }
-    // the provider has the call, and its answer comes to nobody
-    tokio::time::sleep(Duration::from_millis(100)).await;
     let since = Instant::now();
     if act == Act::Stop {
         stage.stop().await;
