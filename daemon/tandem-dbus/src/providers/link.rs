@@ -61,8 +61,6 @@ const ACTIVATION: Duration = Duration::from_secs(30);
 
 /// How long answers are waited for when the job is to end, all of them together: it has to end within two seconds.
 const GRACE: Duration = Duration::from_millis(1500);
-/// How often the wish to end is looked for.
-const LOOK: Duration = Duration::from_millis(100);
 
 const DBUS: &str = "org.freedesktop.DBus";
 
@@ -146,9 +144,7 @@ impl Link {
     pub(super) fn heed(&self, transfer: &Arc<Transfer>) {
         let (transfer, unwanted) = (Arc::clone(transfer), self.standing.unwanted.clone());
         let heeding = tokio::spawn(async move {
-            while !transfer.is_cancelled() {
-                tokio::time::sleep(LOOK).await;
-            }
+            transfer.cancelled().await;
             tokio::time::sleep(GRACE).await;
             unwanted.cancel();
         });

@@ -1,19 +1,8 @@
 //! Waiting that ends when the run is stopped: a library that doesn't answer must not keep anybody from stopping.
 
 use super::error::RunError;
-use std::time::Duration;
 use tandem_model::error::ItemError;
 use tandem_model::player::Transfer;
-
-/// How often the wish to stop is looked for while something is awaited.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// Returns when the job was asked to end.
-pub(crate) async fn cancellation(transfer: &Transfer) {
-    while !transfer.is_cancelled() {
-        tokio::time::sleep(LOOK).await;
-    }
-}
 
 /// What the work comes to, unless the run is stopped before that.
 pub(crate) async fn unless_cancelled<T>(
@@ -22,7 +11,7 @@ pub(crate) async fn unless_cancelled<T>(
 ) -> Result<T, RunError> {
     tokio::select! {
         biased;
-        () = cancellation(transfer) => Err(RunError::cancelled()),
+        () = transfer.cancelled() => Err(RunError::cancelled()),
         done = work => Ok(done),
     }
 }

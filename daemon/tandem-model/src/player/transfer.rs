@@ -7,6 +7,10 @@ use crate::path::DevicePath;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How often the wish to stop is looked for while it is awaited.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What becomes a file on the device.
 #[derive(Debug)]
@@ -158,5 +162,12 @@ impl Transfer {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Returns when it was asked to end.
+    pub async fn cancelled(&self) {
+        while !self.is_cancelled() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }

@@ -3,7 +3,6 @@
 
 use super::sending::Item;
 use super::{Course, Step};
-use crate::run::cancel::cancellation;
 use crate::run::error::RunError;
 use crate::run::folders::MadeFolders;
 use crate::run::prepare::track_hashes;
@@ -171,7 +170,7 @@ impl Course<'_> {
         let transfer = Transfer::default();
         let hashes = track_hashes(self.owner, &self.prepared.library, &written, &transfer);
         let too_late = async {
-            cancellation(&self.observer.transfer).await;
+            self.observer.transfer.cancelled().await;
             tokio::time::sleep(AFTER_STOP).await;
         };
         let hashes = tokio::select! {
