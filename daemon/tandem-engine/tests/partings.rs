@@ -13,7 +13,7 @@ use support::{OWNER, World};
 use tandem_engine::Setting;
 use tandem_model::error::{ItemError, RequestError};
 use tandem_model::event::EngineEvent;
-use tandem_model::id::{DeviceId, PlaylistId};
+use tandem_model::id::{DeviceId, Guid, PlaylistId};
 use tandem_model::manifest::Intent;
 use tandem_model::partnership::{PartnershipStore, Partnerships};
 use tandem_model::path::DevicePath;
@@ -111,13 +111,41 @@ async fn what_is_in_flight_is_settled_when_another_computer_has_taken_the_device
     let (mut world, _) = in_step().await;
     cut_in_an_exchange(&world);
     world.unplug("player").await;
-    let guid = record(&world).devices[0].guid;
-    let theirs = "{12345678-0000-0000-0000-000000000000}";
-    let mark = format!("<DeviceInfo><WMP DeviceID=\"{guid}\" RelationshipID=\"{theirs}\"/></DeviceInfo>");
-    put(&world.player("player").join("WMPInfo.xml"), mark.as_bytes());
+    mark_as_theirs(&world, record(&world).devices[0].guid);
     world.plug("player").await;
     assert_settled(&world, 0);
     assert_eq!(record(&world).partnerships, []);
+}
+
+/// Another computer makes a partnership with the player.
+fn mark_as_theirs(world: &World, device: Guid) {
+    let theirs = "{12345678-0000-0000-0000-000000000000}";
+    let mark = format!("<DeviceInfo><WMP DeviceID=\"{device}\" RelationshipID=\"{theirs}\"/></DeviceInfo>");
+    put(&world.player("player").join("WMPInfo.xml"), mark.as_bytes());
+}
+
+#[tokio::test]
+async fn a_device_that_goes_back_to_its_former_partner_is_that_one_s() {
+    let mut world = World::new().await;
+    world.add_file("a.mp3", b"song a");
+    world.library.set("P", &["a.mp3"]);
+    let path = world.player("player");
+    mark_as_theirs(&world, Guid(1));
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    assert!(path.join(PLACE).exists());
+    for _ in 0..2 {
+        world.unplug("player").await;
+        world.plug("player").await;
+        world.wait_stopped(&device).await;
+        assert_eq!(record(&world).partnerships.len(), 1);
+    }
+    world.unplug("player").await;
+    mark_as_theirs(&world, Guid(1));
+    let theirs = std::fs::read(path.join("WMPInfo.xml")).unwrap();
+    world.plug("player").await;
+    assert_eq!(record(&world).partnerships, []);
+    assert_eq!(std::fs::read(path.join("WMPInfo.xml")).unwrap(), theirs);
 }
 
 #[tokio::test]

@@ -122,7 +122,8 @@ pub struct KnownDevice {
     /// The user declined a partnership, or deleted it.
     #[serde(default)]
     pub declined: bool,
-    /// The partnership that was ended here while the device was away, so that its mark isn't taken for another's.
+    /// The partnership whose mark the device still carries though it was ended here, so that it isn't taken for another's.
+    /// Kept until the device was seen with the mark of the partnership that came after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_relationship: Option<Guid>,
     /// The file that holds its mark was made by us.

@@ -89,10 +89,14 @@ pub(super) async fn look(
     let may_change = surely_known || known.is_none_or(|known| known.unsettled.is_empty());
     let size = (surely_this && may_change).then_some(space.total);
     let lost_device = lost.as_ref().map(|partnership| partnership.device.clone());
+    let marked_device = partnership.as_ref().filter(|_| surely_this).map(|ours| ours.device.clone());
     bench
         .ledger
         .change(move |record| {
             see(record, seen, own_name, now, size, || guid.unwrap_or_else(|| new_guid()));
+            if let Some(device) = marked_device {
+                replace_mark(record, &device);
+            }
             if let Some(device) = lost_device {
                 end(record, &device, false);
                 forgive(record, &device);
@@ -185,6 +189,13 @@ fn forget_strangers(record: &mut Partnerships) {
         record.devices.iter().map(|known| partnered(known) || known.last_seen >= oldest_kept).collect();
     let mut kept = kept.into_iter();
     record.devices.retain(|_| kept.next().unwrap_or(true));
+}
+
+/// Notes that the device carries this partnership's mark: if the one of before appears again, somebody else has set it.
+fn replace_mark(record: &mut Partnerships, device: &DeviceId) {
+    if let Some(known) = record.devices.iter_mut().find(|known| known.description.id == *device) {
+        known.ended_relationship = None;
+    }
 }
 
 /// A partnership that another computer ended was not declined by the user here.
