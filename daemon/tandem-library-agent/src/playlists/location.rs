@@ -3,22 +3,28 @@
 //! Entries are relative, absolute, `file://` URIs, or Windows paths of another computer, whose last parts may be found
 //! below the library's folders.
 
-use super::parse::{Entry, latin1};
+use super::parse::{Entry, windows_1252};
 use tandem_library::uri::percent_decode;
 
-/// The most candidates of one entry.
-const MAX_CANDIDATES: usize = 16;
+/// The most candidates of one reading of an entry.
+const MAX_CANDIDATES: usize = 32;
 /// How many of a Windows path's last parts are looked for.
 const MAX_PARTS: usize = 6;
 
 /// Absolute paths that an entry may mean. `folder` holds the playlist; `roots` are the library's folders.
 pub(crate) fn candidates(entry: &Entry, folder: &[u8], roots: &[&[u8]]) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
     let raw = entry.0.as_slice();
-    add(raw, folder, roots, &mut found);
+    let mut found = reading(raw, folder, roots);
     if std::str::from_utf8(raw).is_err() {
-        add(latin1(raw).as_bytes(), folder, roots, &mut found);
+        found.extend(reading(windows_1252(raw).as_bytes(), folder, roots));
     }
+    found
+}
+
+/// What these bytes may mean: each path once.
+fn reading(location: &[u8], folder: &[u8], roots: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    add(location, folder, roots, &mut found);
     let mut unique: Vec<Vec<u8>> = Vec::with_capacity(found.len());
     for path in found {
         if !unique.contains(&path) {
@@ -167,9 +173,12 @@ mod tests {
     }
 
     #[test]
-    fn latin1_has_a_second_reading_and_what_is_no_file_has_none() {
+    fn what_is_not_utf_8_has_a_second_reading_and_what_is_no_file_has_none() {
         let found = candidates(&Entry(b"caf\xe9.mp3".to_vec()), b"/m", &[]);
         assert_eq!(found, [b"/m/caf\xe9.mp3".to_vec(), "/m/café.mp3".as_bytes().to_vec()]);
+        let long = Entry(b"C:\\a\\b\\c\\d\\e\\caf\xe9.mp3".to_vec());
+        let found = candidates(&long, b"/m/lists", &[b"/m", b"/n", b"/o"]);
+        assert!(found.contains(&"/m/d/e/café.mp3".as_bytes().to_vec()), "{found:?}");
         for location in [&b"http://x/a.mp3"[..], b"../../../a.mp3", b"..", b"file://host"] {
             assert!(all(location).iter().all(|path| path == "/m"), "{location:?}");
         }
@@ -179,7 +188,7 @@ mod tests {
         #[test]
         fn candidates_are_absolute_and_clean(location: Vec<u8>) {
             let found = candidates(&Entry(location), b"/m/lists", &[b"/m"]);
-            prop_assert!(found.len() <= MAX_CANDIDATES);
+            prop_assert!(found.len() <= 2 * MAX_CANDIDATES);
             for path in found {
                 prop_assert!(path.starts_with(b"/") && !path.contains(&0));
                 prop_assert!(path[1..].split(|&byte| byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..")));

@@ -23,7 +23,7 @@ impl Entry {
     pub(crate) fn text(&self) -> String {
         match std::str::from_utf8(&self.0) {
             Ok(text) => text.to_owned(),
-            Err(_) => latin1(&self.0),
+            Err(_) => windows_1252(&self.0).into_owned(),
         }
     }
 }
@@ -39,14 +39,14 @@ pub(crate) fn parse(format: PlaylistFormat, bytes: &[u8]) -> Vec<Entry> {
     }
 }
 
-/// Bytes of Latin-1 as text.
-pub(crate) fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().map(|&byte| char::from(byte)).collect()
+/// Bytes of Windows-1252 as text: what Windows programs of the West write, and Latin-1 with quotes and dashes besides.
+pub(crate) fn windows_1252(bytes: &[u8]) -> Cow<'_, str> {
+    encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0
 }
 
-/// Text of UTF-8, or else of Latin-1.
+/// Text of UTF-8, or else of Windows-1252.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes).map_or_else(|_| Cow::Owned(latin1(bytes)), Cow::Borrowed)
+    std::str::from_utf8(bytes).map_or_else(|_| windows_1252(bytes), Cow::Borrowed)
 }
 
 /// Without a byte order mark; UTF-16 becomes UTF-8.
@@ -108,6 +108,7 @@ mod tests {
             b"\xef\xbb\xbf#EXTM3U\r\n#EXTINF:12,Artist - Title\r\na/b.mp3\r\r\n  c d.mp3  \n\n..\\x.mp3";
         assert_eq!(texts(PlaylistFormat::M3u, file), ["a/b.mp3", "c d.mp3", "..\\x.mp3"]);
         assert_eq!(texts(PlaylistFormat::M3u, b"caf\xe9.mp3"), ["café.mp3"]);
+        assert_eq!(texts(PlaylistFormat::M3u, b"Don\x92t \x96 \x80.mp3"), ["Don’t – €.mp3"]);
         let utf16: Vec<u8> = "\u{feff}ä.mp3\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(texts(PlaylistFormat::M3u, &utf16), ["ä.mp3"]);
     }
