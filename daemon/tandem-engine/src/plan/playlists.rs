@@ -94,8 +94,16 @@ fn write_m3u<'a>(
     end: &str,
 ) -> std::fmt::Result {
     write!(text, "#EXTM3U{end}")?;
-    for (track, Place { path, version: (size, modified_ns) }) in items {
+    // a name that the user has given a file can be one that would end its line
+    let namable = |(_, place): &(&Track, &Place)| {
+        style.is_by_reference() || !place.path.as_str().contains(char::is_control)
+    };
+    for (track, Place { path, version: (size, modified_ns) }) in items.filter(namable) {
         let mut path = path.relative_to(style.folder.as_ref());
+        if path.starts_with('#') {
+            // such a line would be a comment
+            path.insert_str(0, "./");
+        }
         if separator != '/' {
             path = path.replace('/', &separator.to_string());
         }
@@ -169,6 +177,23 @@ mod tests {
             xxhash_rust::xxh3::xxh3_128(text.as_bytes()),
             "what isn't made has the same hash"
         );
+    }
+
+    #[test]
+    fn a_name_is_neither_a_comment_nor_two_lines() {
+        let song = track(3);
+        let paths =
+            ["Music/#1 Record/3.mp3", "Music/two\nlines.mp3"].map(|path| DevicePath::parse(path).unwrap());
+        let places = paths.map(|path| Place::of_track(&song, path));
+        let lines = |separator| {
+            let form = PlaylistForm::M3u { separator, line_ending: "\n" };
+            let style = PlaylistStyle { folder: DevicePath::parse("Music"), extension: "m3u", form };
+            let text = String::from_utf8(render(places.iter().map(|place| (&song, place)), &style)).unwrap();
+            let paths = text.lines().filter(|line| !line.starts_with('#'));
+            paths.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines('/'), ["./#1 Record/3.mp3"]);
+        assert_eq!(lines('\\'), [".\\#1 Record\\3.mp3"]);
     }
 
     #[test]
