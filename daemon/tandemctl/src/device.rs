@@ -110,6 +110,14 @@ impl Device {
         [&self.friendly_name, &self.name].into_iter().find(|name| !name.is_empty()).unwrap_or(&self.id)
     }
 
+    /// What has happened to it when it is gone, for people.
+    pub(crate) fn how_it_went(&self) -> &'static str {
+        match self.kind.as_str() {
+            "provider" => "was unplugged, or its service provider has ended",
+            _ => "was unplugged",
+        }
+    }
+
     /// Whether it is synchronising now.
     pub(crate) fn is_synchronizing(&self) -> bool {
         self.sync_state == "synchronizing"

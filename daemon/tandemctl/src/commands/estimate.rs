@@ -64,7 +64,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
                     return Ok(Exit::Ok);
                 }
                 Notice::Event(path, Event::DeviceDisconnect) if path == device.path => {
-                    let text = format!("`{}` was unplugged; plug it in and try again", device.label());
+                    let text =
+                        format!("`{}` {}; plug it in and try again", device.label(), device.how_it_went());
                     return Err(Error::refused("NotConnected", &text));
                 }
                 _ => {}

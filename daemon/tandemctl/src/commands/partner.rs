@@ -147,7 +147,7 @@ fn outcome(device: &Device, notice: Notice) -> Option<Result<(), Error>> {
             Some(if success { Ok(()) } else { Err(Error::refused(&error, &message)) })
         }
         Notice::Event(path, Event::DeviceDisconnect) if path == device.path => {
-            let text = format!("`{}` was unplugged; plug it in and try again", device.label());
+            let text = format!("`{}` {}; plug it in and try again", device.label(), device.how_it_went());
             Some(Err(Error::refused("NotConnected", &text)))
         }
         _ => None,

@@ -39,11 +39,8 @@ impl Summary {
         let failure = match phase {
             Phase::NotBegun => Some(("timed-out".to_owned(), NOT_BEGUN.to_owned())),
             Phase::Gone => Some(followed.failure.clone().unwrap_or_else(|| {
-                let how = match followed.device.kind.as_str() {
-                    "provider" => "the device was unplugged, or its service provider has ended,",
-                    _ => "the device was unplugged",
-                };
-                ("device-removed".to_owned(), format!("{how} before the run had ended"))
+                let how = followed.device.how_it_went();
+                ("device-removed".to_owned(), format!("before the run had ended, the device {how}"))
             })),
             _ => told,
         };
