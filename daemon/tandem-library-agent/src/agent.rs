@@ -138,9 +138,9 @@ impl Agent {
             Request::Hash(tracks) => {
                 Answer::Hashes(files::hash(&self.index, &tracks[..tracks.len().min(HASH_BATCH)]))
             }
-            Request::TrackHashes(tracks) => {
+            Request::TrackHashes(tracks, apart) => {
                 let tracks = &tracks[..tracks.len().min(HASH_BATCH)];
-                Answer::TrackHashes(files::track_hashes(&self.index, tracks))
+                Answer::TrackHashes(files::track_hashes(&self.index, tracks, apart))
             }
             Request::Cover { track, limits } => Answer::Cover(covers::cover(&self.index, track, limits)?),
             Request::CoverStamps(tracks) => {

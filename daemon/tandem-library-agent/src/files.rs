@@ -5,13 +5,14 @@
 use crate::audio;
 use crate::failure::{Failure, Result};
 use crate::index::Index;
+use crate::scan::tags;
 use crate::scan::walk::Root;
 use crate::text;
 use rusqlite::OptionalExtension;
 use rustix::fs::{Advice, FileType};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use tandem_library::uri;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, TrackId};
-use tandem_model::library::TrackHashes;
+use tandem_model::library::{Apart, TrackHashes};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes that are read at once.
@@ -83,13 +84,24 @@ fn hash_one(file: &mut File, buffer: &mut [u8]) -> Option<u128> {
     Some(hasher.digest128())
 }
 
-/// Hashes of each track's bytes, with and without its tags; `None` where it can't be read to its end.
-pub(crate) fn track_hashes(index: &Index, tracks: &[TrackId]) -> Vec<Option<TrackHashes>> {
+/// Hashes of each track's bytes, with and without what is told `apart`; `None` where it can't be read to its end.
+pub(crate) fn track_hashes(index: &Index, tracks: &[TrackId], apart: Apart) -> Vec<Option<TrackHashes>> {
     let mut buffer = vec![0; BUFFER];
-    tracks.iter().map(|track| hash_parts(&mut File::from(open(index, *track).ok()?), &mut buffer)).collect()
+    let hashes = |track: &TrackId| {
+        let mut file = File::from(open(index, *track).ok()?);
+        let picture = match apart {
+            Apart::Tags => {
+                tags::picture(&file, text::file_name(text::bytes(&place(index, *track).ok()?.relative)))
+            }
+            Apart::TagsAndPicture => None,
+        };
+        file.rewind().ok()?;
+        hash_parts(&mut file, picture.as_deref(), &mut buffer)
+    };
+    tracks.iter().map(hashes).collect()
 }
 
-fn hash_parts(file: &mut File, buffer: &mut [u8]) -> Option<TrackHashes> {
+fn hash_parts(file: &mut File, picture: Option<&[u8]>, buffer: &mut [u8]) -> Option<TrackHashes> {
     let size = file.metadata().ok()?.len();
     let read = |at: u64, bytes: &mut [u8]| file.read_exact_at(bytes, at).is_ok();
     let parts = audio::parts(&read, size);
@@ -108,6 +120,7 @@ fn hash_parts(file: &mut File, buffer: &mut [u8]) -> Option<TrackHashes> {
             ahead.next();
         }
     })?;
+    audio.update(picture.unwrap_or_default());
     Some(TrackHashes { whole: whole.digest128(), audio: parts.is_some().then(|| audio.digest128()) })
 }
 

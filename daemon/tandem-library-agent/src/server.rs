@@ -136,7 +136,7 @@ impl Requests {
                 Some(ToAgent::Request { id, request }) => {
                     let media = waiting.remove(&id).unwrap_or_default();
                     let turn = match request {
-                        Request::Hash(_) | Request::TrackHashes(_) => Some(self.hashes.clone()),
+                        Request::Hash(_) | Request::TrackHashes(..) => Some(self.hashes.clone()),
                         Request::Cover { .. } => Some(self.covers.clone()),
                         Request::Open(_) => Some(self.opens.clone()),
                         _ => None,

@@ -17,7 +17,7 @@ use tandem_model::BoxFuture;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{DeviceId, MediaUri, PlaylistId, TrackId};
 use tandem_model::library::{
-    Cover, CoverLimits, ImportedPlaylist, Library, LibraryState, OpenedTrack, Resolved, TrackHashes,
+    Apart, Cover, CoverLimits, ImportedPlaylist, Library, LibraryState, OpenedTrack, Resolved, TrackHashes,
 };
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo};
 use tokio::sync::watch;
@@ -64,7 +64,7 @@ impl Client {
         &self,
         tracks: Vec<TrackId>,
         at_once: usize,
-        request: fn(Vec<TrackId>) -> Request,
+        request: impl Fn(Vec<TrackId>) -> Request + Send,
         told: fn(Answer) -> Option<Vec<T>>,
     ) -> Result<Vec<T>, LibraryError> {
         let mut all = Vec::with_capacity(tracks.len());
@@ -250,8 +250,9 @@ impl Library for Client {
         }))
     }
 
-    fn track_hashes(&self, tracks: Vec<TrackId>) -> Outcome<'_, Vec<Option<TrackHashes>>> {
-        Box::pin(self.of_each(tracks, HASH_BATCH, Request::TrackHashes, |answer| match answer {
+    fn track_hashes(&self, tracks: Vec<TrackId>, apart: Apart) -> Outcome<'_, Vec<Option<TrackHashes>>> {
+        let request = move |tracks| Request::TrackHashes(tracks, apart);
+        Box::pin(self.of_each(tracks, HASH_BATCH, request, |answer| match answer {
             Answer::TrackHashes(hashes) => Some(hashes),
             _ => None,
         }))

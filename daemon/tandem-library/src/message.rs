@@ -9,11 +9,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use tandem_model::error::LibraryError;
 use tandem_model::id::{DeviceId, MediaUri, PlaylistId, TrackId};
-use tandem_model::library::{Cover, CoverLimits, LibraryState, TrackHashes};
+use tandem_model::library::{Apart, Cover, CoverLimits, LibraryState, TrackHashes};
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, Track};
 
 /// Grows with every change of a message. Daemon and agent are installed together, so there is no negotiation.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 
 /// About how many bytes of a long list go into one frame.
 pub const PART_BYTES: usize = 48 * 1024;
@@ -84,7 +84,7 @@ pub enum Request {
     Resolve(Vec<PlaylistId>),
     Open(TrackId),
     Hash(Vec<TrackId>),
-    TrackHashes(Vec<TrackId>),
+    TrackHashes(Vec<TrackId>, Apart),
     Cover { track: TrackId, limits: CoverLimits },
     CoverStamps(Vec<TrackId>),
 }

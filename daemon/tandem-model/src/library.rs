@@ -158,10 +158,11 @@ pub trait Library: Send + Sync {
     /// XXH3-128 of each of these tracks' bytes; `None` where one can't be read.
     fn hash(&self, tracks: Vec<TrackId>) -> BoxFuture<'_, Result<Vec<Option<u128>>, LibraryError>>;
 
-    /// Hashes of each of these tracks' bytes, with and without tags; `None` where one can't be read.
+    /// Hashes of each of these tracks' bytes, with and without what is told `apart`; `None` where one can't be read.
     fn track_hashes(
         &self,
         tracks: Vec<TrackId>,
+        _apart: Apart,
     ) -> BoxFuture<'_, Result<Vec<Option<TrackHashes>>, LibraryError>> {
         Box::pin(async move {
             let whole = self.hash(tracks).await?.into_iter();
@@ -214,12 +215,21 @@ impl fmt::Debug for Cover {
     }
 }
 
+/// What of a track's file a player is told apart from its bytes, and so can change without another copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Apart {
+    /// What its tags say, but not the picture in them.
+    Tags,
+    /// What its tags say, and the picture as its album's.
+    TagsAndPicture,
+}
+
 /// Hashes of a track's file, read once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackHashes {
     /// XXH3-128 of all its bytes.
     pub whole: u128,
-    /// XXH3-128 of what in them isn't tags; `None` where it isn't known which that is.
+    /// XXH3-128 of what in them isn't told apart; `None` where it isn't known which that is.
     pub audio: Option<u128>,
 }
 

@@ -52,7 +52,7 @@ pub struct Entry {
     pub source_modified_ns: i64,
     /// XXH3-128 of its bytes.
     pub hash: u128,
-    /// XXH3-128 of what in them isn't tags; `None`: not known.
+    /// XXH3-128 of what in them the device isn't told apart; `None`: not known.
     pub audio_hash: Option<u128>,
     /// What is true of it.
     pub state: EntryState,
@@ -107,7 +107,7 @@ pub enum Outcome {
         facts: ObjectFacts,
         /// XXH3-128 of its bytes.
         hash: u128,
-        /// XXH3-128 of what in them isn't tags; `None`: not known.
+        /// XXH3-128 of what in them the device isn't told apart; `None`: not known.
         audio_hash: Option<u128>,
     },
     /// A run was cut, and a file of the right size is under the final name. Whether it has the bytes that were sent is

@@ -10,7 +10,7 @@ use crate::BoxFuture;
 use crate::device::DeviceDescription;
 use crate::error::PlayerError;
 use crate::id::Guid;
-use crate::library::{CoverLimits, OpenedTrack};
+use crate::library::{Apart, CoverLimits, OpenedTrack};
 use crate::path::DevicePath;
 use crate::presence::Arrival;
 use serde::Deserialize;
@@ -110,6 +110,17 @@ pub struct Capabilities {
     pub holds_friendly_name: bool,
     /// Whether no two files on it may have the same name, whatever folders they are in.
     pub unique_file_names: bool,
+}
+
+impl Capabilities {
+    /// What a player like this is told apart from a track's bytes, where it goes by what it is told.
+    #[must_use]
+    pub fn told_apart(&self) -> Apart {
+        match &self.albums {
+            Some(AlbumStyle { cover: Some(_), .. }) => Apart::TagsAndPicture,
+            _ => Apart::Tags,
+        }
+    }
 }
 
 /// Space on a storage, in bytes.

@@ -13,7 +13,7 @@ use tandem_model::BoxFuture;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{DeviceId, MediaUri, PlaylistId, TrackId, Uid};
 use tandem_model::library::{
-    Cover, CoverLimits, ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved,
+    Apart, Cover, CoverLimits, ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved,
     TrackHashes,
 };
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind, ResolvedPlaylist, Track};
@@ -401,6 +401,7 @@ impl Library for Shelf {
     fn track_hashes(
         &self,
         tracks: Vec<TrackId>,
+        _apart: Apart,
     ) -> BoxFuture<'_, Result<Vec<Option<TrackHashes>>, LibraryError>> {
         let hashes = |copy: Copy| TrackHashes { whole: copy.hash, audio: Some(copy.audio_hash) };
         let hashes = tracks.into_iter().map(|track| self.copy(track).map(hashes)).collect();

@@ -11,7 +11,7 @@ use tandem_model::BoxFuture;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{DeviceId, MediaUri, PlaylistId, TrackId, Uid};
 use tandem_model::library::{
-    ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved, TrackHashes,
+    Apart, ImportedPlaylist, Libraries, Library, LibraryState, OpenedTrack, Resolved, TrackHashes,
 };
 use tandem_model::media::{MediaValue, PlaylistEdit, PlaylistInfo, PlaylistKind, ResolvedPlaylist, Track};
 use tokio::sync::watch;
@@ -441,7 +441,7 @@ impl Library for SimulatedLibrary {
         let hashes = tracks.iter().map(hash).collect();
         Box::pin(async { Ok(hashes) })
     }
-    fn track_hashes(&self, tracks: Vec<TrackId>) -> Answer<'_, Vec<Option<TrackHashes>>> {
+    fn track_hashes(&self, tracks: Vec<TrackId>, _: Apart) -> Answer<'_, Vec<Option<TrackHashes>>> {
         let shelf = self.shelf();
         let hashes = |id: &TrackId| {
             let song = shelf.there().find(|song| song.id == id.0 && !song.locked)?;

@@ -18,7 +18,7 @@ use foldhash::{HashMap, HashSet};
 use std::sync::Arc;
 use tandem_model::formats::playlist_items;
 use tandem_model::id::TrackId;
-use tandem_model::library::{Library, Resolved, TrackHashes};
+use tandem_model::library::{Apart, Library, Resolved, TrackHashes};
 use tandem_model::manifest::{Correction, Entry, Intent, Manifest, Origin, Outcome};
 use tandem_model::path::DevicePath;
 use tandem_model::player::{Capabilities, ObjectFacts, Space, Storage, Transfer};
@@ -33,6 +33,7 @@ pub(crate) struct Adoption<'a> {
     pub(crate) journal: &'a Journal,
     pub(crate) storage: &'a dyn Storage,
     pub(crate) owner: &'a dyn Library,
+    apart: Apart,
     pub(crate) cancel: &'a Transfer,
     /// The tracks that were looked for, and under which names.
     looked: HashSet<(u32, DevicePath)>,
@@ -108,9 +109,10 @@ impl<'a> Adoption<'a> {
         journal: &'a Journal,
         storage: &'a dyn Storage,
         owner: &'a dyn Library,
+        apart: Apart,
         cancel: &'a Transfer,
     ) -> Self {
-        Self { journal, storage, owner, cancel, looked: HashSet::default(), later: Vec::new() }
+        Self { journal, storage, owner, apart, cancel, looked: HashSet::default(), later: Vec::new() }
     }
 
     /// Records what is on the device exactly as it would be written there. Gives the library back, and tells how many
@@ -271,7 +273,7 @@ impl<'a> Adoption<'a> {
     /// The hashes of tracks; of what isn't tags only where the device is told those apart from the rest.
     async fn hashes(&self, ids: Vec<TrackId>) -> Result<Vec<Option<TrackHashes>>, RunError> {
         if self.storage.updates_metadata() {
-            return Ok(self.owner.track_hashes(ids).await?);
+            return Ok(self.owner.track_hashes(ids, self.apart).await?);
         }
         let whole = |hash: Option<u128>| hash.map(|whole| TrackHashes { whole, audio: None });
         Ok(self.owner.hash(ids).await?.into_iter().map(whole).collect())

@@ -19,7 +19,7 @@ use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use std::hash::Hasher;
 use std::sync::Arc;
 use tandem_model::id::{Guid, MediaUri, PlaylistId};
-use tandem_model::library::{Library, Resolved, TrackHashes};
+use tandem_model::library::{Apart, Library, Resolved, TrackHashes};
 use tandem_model::manifest::{Correction, Entry, EntryState, Origin};
 use tandem_model::partnership::Partnership;
 use tandem_model::player::{Mark, Player, Space, Storage, Transfer};
@@ -110,18 +110,19 @@ async fn prepare_recorded(
     let capabilities = player.capabilities().clone();
     let names = TemporaryNames::new(&input.parts.new_guid);
     let mut lost_record = None;
-    let mut adoption = Adoption::new(&journal, &*storage, &*input.library, cancel);
+    let apart = capabilities.told_apart();
+    let mut adoption = Adoption::new(&journal, &*storage, &*input.library, apart, cancel);
     if lost && for_run {
         let adopted;
         (library, adopted) = adoption.adopt(library, &capabilities, &names).await?;
         entries = journal.with(|manifest| manifest.entries()).await?;
         lost_record = Some(lost_message(adopted));
     }
-    let found = unchanged_bytes(&*input.library, &library, &entries, cancel).await?;
+    let found = unchanged_bytes(&*input.library, &library, &entries, apart, cancel).await?;
     apply_or_correct(&journal, &mut entries, found, for_run).await?;
     let takes_tags = storage.updates_metadata();
     let retagged = if takes_tags {
-        unchanged_audio(&*input.library, &library, &mut entries, cancel).await?
+        unchanged_audio(&*input.library, &library, &mut entries, apart, cancel).await?
     } else {
         HashSet::new()
     };
@@ -261,11 +262,12 @@ async fn unchanged_audio(
     owner: &dyn Library,
     library: &Resolved,
     entries: &mut [Entry],
+    apart: Apart,
     cancel: &Transfer,
 ) -> Result<HashSet<u32>, RunError> {
     let candidates = changes::retag_candidates(library, entries);
     let tracks: Vec<u32> = candidates.iter().map(|candidate| candidate.track).collect();
-    let hashes = track_hashes(owner, library, &tracks, cancel).await?;
+    let hashes = track_hashes(owner, library, &tracks, apart, cancel).await?;
     let is_unchanged = |candidate: &&Candidate| {
         let audio = hashes.get(&candidate.track).and_then(|hashes| hashes.audio);
         audio.is_some() && audio == entries[candidate.entry].audio_hash
@@ -278,12 +280,13 @@ pub(crate) async fn track_hashes(
     owner: &dyn Library,
     library: &Resolved,
     tracks: &[u32],
+    apart: Apart,
     cancel: &Transfer,
 ) -> Result<HashMap<u32, TrackHashes>, RunError> {
     let mut hashes = HashMap::new();
     for group in tracks.chunks(HASHED_TOGETHER) {
         let ids = group.iter().map(|&track| library.tracks[track as usize].id).collect();
-        let found = group.iter().zip(unless_cancelled(cancel, owner.track_hashes(ids)).await??);
+        let found = group.iter().zip(unless_cancelled(cancel, owner.track_hashes(ids, apart)).await??);
         hashes.extend(found.filter_map(|(&track, hashes)| hashes.map(|hashes| (track, hashes))));
     }
     Ok(hashes)
@@ -294,6 +297,7 @@ async fn unchanged_bytes(
     owner: &dyn Library,
     library: &Resolved,
     entries: &[Entry],
+    apart: Apart,
     cancel: &Transfer,
 ) -> Result<Vec<Correction>, RunError> {
     let candidates = changes::candidates(library, entries);
@@ -302,7 +306,7 @@ async fn unchanged_bytes(
     }
     let mut tracks: Vec<u32> = candidates.iter().map(|candidate| candidate.track).collect();
     tracks.dedup();
-    let hashes = track_hashes(owner, library, &tracks, cancel).await?;
+    let hashes = track_hashes(owner, library, &tracks, apart, cancel).await?;
     Ok(changes::corrections(library, entries, &candidates, &hashes))
 }
 

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use tandem_library::uri;
 use tandem_model::error::LibraryError;
 use tandem_model::id::{MediaUri, TrackId};
-use tandem_model::library::{CoverLimits, Libraries};
+use tandem_model::library::{Apart, CoverLimits, Libraries};
 use tandem_model::media::MediaValue;
 
 const ALL: &str = "(size >= 0)";
@@ -317,6 +317,28 @@ async fn the_picture_of_an_album_is_the_one_in_the_file_or_else_the_one_beside_i
     let after = library.cover_stamps(tracks.to_vec()).await.unwrap();
     assert_eq!((after[0] == before[0], after[1] == before[1]), (true, false));
     assert!(matches!(library.cover(TrackId(999), limits).await, Err(LibraryError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_picture_is_part_of_what_is_told_apart_or_of_the_rest() {
+    let fixture = Fixture::new();
+    let picture = samples::png([1, 2, 3]);
+    let tagged = |title: &str, picture: Option<&[u8]>| {
+        fixture.put("1.flac", &samples::flac_with(&[&format!("TITLE={title}")], picture));
+    };
+    tagged("a", None);
+    let library = fixture.open().await;
+    let all = library.create_auto_playlist("all".into(), ALL.into()).await.unwrap();
+    let track = resolve(&*library, &all.id).await.tracks[0].id;
+    let hashes = async |apart| library.track_hashes(vec![track], apart).await.unwrap()[0].unwrap();
+    let (plain, with) = (hashes(Apart::Tags).await, hashes(Apart::TagsAndPicture).await);
+    assert!(plain.audio.is_some() && plain == with, "without a picture it is the same");
+    tagged("b", None);
+    assert_eq!(hashes(Apart::Tags).await.audio, plain.audio);
+    assert_ne!(hashes(Apart::Tags).await.whole, plain.whole);
+    tagged("b", Some(&picture));
+    assert_eq!(hashes(Apart::TagsAndPicture).await.audio, plain.audio);
+    assert_ne!(hashes(Apart::Tags).await.audio, plain.audio);
 }
 
 struct Unmounted(PathBuf);

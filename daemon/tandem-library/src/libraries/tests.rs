@@ -8,7 +8,7 @@ use crate::message::{Answer, Part, Request, ToAgent, ToDaemon, VERSION, WireStat
 use crate::wire::{Frame, FrameReader, send};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tandem_model::id::{MediaUri, PlaylistId, TrackId};
-use tandem_model::library::TrackHashes;
+use tandem_model::library::{Apart, TrackHashes};
 use tandem_model::media::{PlaylistEdit, PlaylistInfo, PlaylistKind};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
@@ -104,7 +104,7 @@ async fn agent(stream: UnixStream, script: Script) {
             })),
             Request::Playlist(id) => Err(LibraryError::NotFound(format!("no {id}"))),
             Request::CreateAutoPlaylist { name, .. } => Ok(Answer::Playlist(info(name))),
-            Request::TrackHashes(tracks) => {
+            Request::TrackHashes(tracks, _) => {
                 let hashes = Some(TrackHashes { whole: 7, audio: Some(8) });
                 Ok(Answer::TrackHashes(tracks.iter().map(|_| hashes).collect()))
             }
@@ -161,7 +161,7 @@ async fn long_lists_are_sent_in_parts_and_hashes_in_batches() {
     let edited = library.edit_playlist(PlaylistId("p-1".into()), PlaylistEdit::Append(media)).await.unwrap();
     assert_eq!(edited.count, 100_000);
     assert_eq!(library.hash((0..21).map(TrackId).collect()).await.unwrap(), vec![Some(7); 21]);
-    let hashes = library.track_hashes((0..21).map(TrackId).collect()).await.unwrap();
+    let hashes = library.track_hashes((0..21).map(TrackId).collect(), Apart::Tags).await.unwrap();
     assert_eq!(hashes, vec![Some(TrackHashes { whole: 7, audio: Some(8) }); 21]);
 }
 

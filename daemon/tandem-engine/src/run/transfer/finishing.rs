@@ -168,7 +168,8 @@ impl Course<'_> {
         let written = files.iter().filter(|(_, written)| written.is_ok()).map(|(item, _)| item.track);
         let written: Vec<u32> = written.filter(|_| self.prepared.storage.updates_metadata()).collect();
         let transfer = Transfer::default();
-        let hashes = track_hashes(self.owner, &self.prepared.library, &written, &transfer);
+        let apart = self.prepared.player.capabilities().told_apart();
+        let hashes = track_hashes(self.owner, &self.prepared.library, &written, apart, &transfer);
         let too_late = async {
             self.observer.transfer.cancelled().await;
             tokio::time::sleep(AFTER_STOP).await;
