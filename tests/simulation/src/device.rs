@@ -77,8 +77,8 @@ pub(crate) struct Device {
     pub(crate) disturbed: bool,
     /// He changes something in the middle of a run: anything may be in flight.
     pub(crate) amid_run: bool,
-    /// Keys of all files that a record names as in flight.
-    pub(crate) in_flight: BTreeSet<String>,
+    /// Keys of all files that a record names as in flight, and the number of the computer that has the record.
+    pub(crate) in_flight: BTreeSet<(u64, String)>,
     /// Folders that a computer has made, or of which nobody knows who has: its number and their keys.
     made_folders: BTreeSet<(u64, String)>,
     /// Keys of those files.
@@ -200,7 +200,7 @@ impl Device {
     /// Whether what has this key now may be what was in flight when a run was cut.
     #[must_use]
     pub(crate) fn may_be_in_flight(&self, key: &str) -> bool {
-        self.amid_run || self.in_flight.contains(key)
+        self.amid_run || self.in_flight.iter().any(|(_, in_flight)| in_flight == key)
     }
 
     /// Makes these folders.
@@ -209,9 +209,9 @@ impl Device {
             self.step();
             let key = self.key(folder);
             let inside = format!("{key}/");
-            let may_be_intended =
-                self.amid_run || self.in_flight.iter().any(|in_flight| in_flight.starts_with(&inside));
-            if by.is_some() || may_be_intended {
+            let intended = self.in_flight.iter().filter(|(_, in_flight)| in_flight.starts_with(&inside));
+            self.made_folders.extend(intended.map(|(host, _)| (*host, key.clone())));
+            if by.is_some() || self.amid_run {
                 self.made_folders.insert((self.host, key.clone()));
             }
             self.tree.folders.entry(key).or_insert_with(|| (folder.clone(), by));

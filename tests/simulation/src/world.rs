@@ -144,10 +144,12 @@ impl World {
                 self.settle_down();
             }
             Event::User(edit) => {
-                let in_flight = self.hosts.iter().flat_map(Host::in_flight);
-                let in_flight = in_flight.collect::<Vec<_>>();
+                let of_host =
+                    |host: &Host| host.in_flight().into_iter().map(|path| (host.number, path)).collect();
+                let in_flight: Vec<Vec<(u64, String)>> = self.hosts.iter().map(of_host).collect();
                 let mut device = self.stage.device();
-                device.in_flight = in_flight.iter().map(|path| device.key(path)).collect();
+                let in_flight = in_flight.iter().flatten();
+                device.in_flight = in_flight.map(|(host, path)| (*host, device.key(path))).collect();
                 drop(device);
                 self.stage.edit_device(edit);
             }
