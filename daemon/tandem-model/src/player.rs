@@ -134,6 +134,8 @@ pub struct Space {
     pub cluster: u64,
     /// Whether `cluster` is what the storage says. Where it isn't, files may take less than it makes of them.
     pub cluster_is_known: bool,
+    /// What a folder takes, in bytes; `None` where the storage doesn't say.
+    pub folder: Option<u64>,
 }
 
 /// What the device tells of a file.

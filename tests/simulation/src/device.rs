@@ -177,7 +177,7 @@ impl Device {
     pub(crate) fn space(&self) -> Space {
         let used: u64 = self.tree.files.values().map(|node| clusters(node.bytes.len())).sum();
         let free = self.clusters.saturating_sub(used) * CLUSTER;
-        Space { total: self.clusters * CLUSTER, free, cluster: CLUSTER, cluster_is_known: true }
+        Space { total: self.clusters * CLUSTER, free, cluster: CLUSTER, cluster_is_known: true, folder: None }
     }
 
     /// Whether so many more bytes have space.

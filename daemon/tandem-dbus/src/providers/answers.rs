@@ -133,7 +133,7 @@ pub(super) fn space(properties: &Properties) -> Result<Space, Fault> {
     if free > total {
         return Err(Fault::Lie(format!("{free} bytes free on a storage of {total}")));
     }
-    Ok(Space { total, free, cluster: CLUSTER, cluster_is_known: false })
+    Ok(Space { total, free, cluster: CLUSTER, cluster_is_known: false, folder: None })
 }
 
 /// Whether something can be the name of a file or folder below one of ours.

@@ -39,7 +39,7 @@ enum Fate {
 pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
     let entries = TrackEntries::all(input.entries);
     let mut plan = Plan::default();
-    let mut budget = Budget::of(input);
+    let mut budget = Budget::of(input, &entries);
     // a list of references takes no space: what is reserved and never used would make room for it in each plan anew
     let takes_space = input.capabilities.playlists.as_ref().is_some_and(|style| !style.is_by_reference());
     for playlist in input.library.playlists.iter().filter(|_| takes_space) {
@@ -60,9 +60,6 @@ pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
         let track = &input.library.tracks[position as usize];
         let fate = choose(input, &entries, track, position, &mut budget, &mut plan);
         fates[position as usize] = fate;
-        if matches!(fate, Fate::Keep(_) | Fate::Update(_) | Fate::Write(_)) {
-            budget.enter(track);
-        }
         match fate {
             Fate::Keep(_) | Fate::Foreign => plan.kept.push(position),
             Fate::Update(entry) => {
@@ -74,72 +71,151 @@ pub(crate) fn build(input: &PlanInput<'_>) -> Plan {
         }
     }
     plan.used = budget.used;
+    let folders = budget.made;
     plan.deletions = deletions(input, &fates);
     plan.writes = place(input, &plan.deletions, writes);
-    plan.deletes_last = fits_besides(input, &plan.writes);
+    plan.deletes_last = fits_besides(input, &plan.writes, folders);
     plan.bytes = plan.writes.iter().map(|write| input.library.tracks[write.track as usize].size).sum();
     plan
 }
 
-/// Space that our content may take, all of it rounded up to clusters.
+/// A folder that a track needs: all music's, its artist's in that, or its album's in that.
+type Folder<'a> = (Option<&'a str>, Option<&'a str>);
+
+fn folders_of(track: &Track) -> [Folder<'_>; 3] {
+    let artist = Some(artist_of(track));
+    [(None, None), (artist, None), (artist, Some(&track.album))]
+}
+
+/// Space that our content may take, in bytes, all of it rounded up to clusters.
+///
+/// A plan that was carried out must leave nothing to do, though what folders take is only reckoned. So what is there stays as
+/// long as nothing takes its place, and what is new must fit when everything is reckoned as if it was new.
 struct Budget<'a> {
     cluster: u64,
+    /// How many of a track's folders the player has.
+    levels: usize,
+    /// What a folder takes.
+    folder: u64,
+    /// Whether that is what the storage says: then those that are there are known to be in what isn't free.
+    folder_is_known: bool,
+    /// What is kept free of new files.
+    margin: u64,
+    /// What is left when folders that are there stay.
     left: u64,
+    /// What is left for new files, all entries being reckoned as new, and all folders of which it isn't known better.
+    left_for_new: u64,
+    /// What is left of the share that isn't reserved.
+    left_unreserved: u64,
     used: u64,
-    /// Artists and albums, which have a folder each.
-    folders: HashSet<(&'a str, &'a str)>,
-    /// Bytes of folders' entries that don't fill a cluster yet.
-    entered: u64,
+    /// Folders that are reckoned so far.
+    folders: HashSet<Folder<'a>>,
+    /// Those of tracks that are there.
+    there: HashSet<Folder<'a>>,
+    /// Bytes that new folders take.
+    made: u64,
+    /// Bytes of folders' entries that don't fill a cluster yet: of all files, and of new ones.
+    entered: [u64; 2],
 }
 
 impl<'a> Budget<'a> {
     /// The reserved share is left to others, and what others use already counts towards it.
-    fn of(input: &PlanInput<'_>) -> Self {
-        let Space { total, free, cluster, .. } = input.space;
+    fn of(input: &PlanInput<'a>, entries: &TrackEntries<'_>) -> Self {
+        let Space { total, free, cluster, folder, .. } = input.space;
         let cluster = cluster.max(1);
         let present = input.entries.iter().filter(|entry| entry.state == EntryState::Present);
         let ours: u64 = present.map(|entry| taken(entry.facts.size, input.space)).sum();
-        let physical = free.saturating_add(ours).saturating_sub(MARGIN_CLUSTERS * cluster);
-        let left = physical.min(total.saturating_sub(reserved(total, input.percent_reserved)));
-        Self { cluster, left, used: 0, folders: HashSet::new(), entered: 0 }
-    }
-
-    /// Takes this much space, in bytes, if there is as much left.
-    fn take(&mut self, size: u64) -> bool {
-        let fits = size <= self.left;
-        if fits {
-            self.left -= size;
-            self.used += size;
+        let margin = MARGIN_CLUSTERS * cluster;
+        let left = free.saturating_add(ours).saturating_sub(margin);
+        let is_there = |track: &&Track| {
+            let at = entries.position(&track.uri.0);
+            at.is_some_and(|at| input.entries[at].state == EntryState::Present)
+        };
+        Self {
+            cluster,
+            levels: 1 + input.capabilities.folder_depth.map_or(2, |depth| usize::from(depth.min(2))),
+            folder: folder.unwrap_or(cluster),
+            folder_is_known: folder.is_some(),
+            margin,
+            left,
+            left_for_new: left,
+            left_unreserved: total.saturating_sub(reserved(total, input.percent_reserved)),
+            used: 0,
+            folders: HashSet::new(),
+            there: input.library.tracks.iter().filter(is_there).flat_map(folders_of).collect(),
+            made: 0,
+            entered: [0; 2],
         }
-        fits
     }
 
-    /// Takes what the folders grow by for a track, though not for others to see. It is taken for what is there already too,
-    /// so that a plan that was carried out leaves nothing to do.
-    fn enter(&mut self, track: &'a Track) {
-        let is_new = self.folders.insert((artist_of(track), &track.album));
+    /// Takes a track's space, of so many bytes, with what its folders grow by, if there is as much left.
+    fn take(&mut self, track: &'a Track, fate: Fate, size: u64) -> bool {
+        let folders = folders_of(track);
+        let folders = &folders[..self.levels];
+        let each = |is_new: usize| self.folder * is_new as u64;
+        let unreckoned = each(folders.iter().filter(|folder| !self.folders.contains(*folder)).count());
+        let is_unmade =
+            |folder: &&Folder<'a>| !self.folders.contains(*folder) && !self.there.contains(*folder);
+        let unmade = each(folders.iter().filter(is_unmade).count());
+        let (all, entered) = self.with_entry(track, self.entered[0]);
+        let (new, newly_entered) = self.with_entry(track, self.entered[1]);
+        let is_written = matches!(fate, Fate::Write(_));
+        // what is there doesn't go so that some clusters are free
+        let (needed, margin) =
+            if is_written { (size.saturating_add(unmade + new), 0) } else { (size, self.margin) };
+        let entered_size = round_up(size, self.cluster).saturating_add(all);
+        let reckoned = entered_size.saturating_add(unreckoned);
+        let for_new = if self.folder_is_known { entered_size.saturating_add(unmade) } else { reckoned };
+        let is_new = matches!(fate, Fate::Write(None));
+        if needed > self.left.saturating_add(margin)
+            || reckoned > self.left_unreserved
+            || is_new && for_new > self.left_for_new
+        {
+            return false;
+        }
+        self.left = self.left.saturating_sub(needed);
+        self.left_unreserved -= reckoned;
+        self.left_for_new = self.left_for_new.saturating_sub(for_new);
+        self.used += size;
+        self.folders.extend(folders);
+        self.entered[0] = entered;
+        if is_written {
+            self.made += unmade + new;
+            self.entered[1] = newly_entered;
+        }
+        true
+    }
+
+    /// Whole clusters by which folders grow for a track's entry, in bytes, and the bytes that don't fill another one then.
+    fn with_entry(&self, track: &Track, entered: u64) -> (u64, u64) {
+        if self.folder == 0 {
+            return (0, 0);
+        }
         let parts = track.file_name.len() / NAME_PART + 2;
-        self.entered += FOLDER_ENTRY * parts as u64;
-        let clusters = self.entered / self.cluster + u64::from(is_new);
-        self.entered %= self.cluster;
-        self.left = self.left.saturating_sub(clusters * self.cluster);
+        let entered = entered + FOLDER_ENTRY * parts as u64;
+        (entered - entered % self.cluster, entered % self.cluster)
     }
 
     /// Takes space that is needed whatever fits, though not by tracks.
     fn reserve(&mut self, size: u64) {
-        self.left = self.left.saturating_sub(round_up(size, self.cluster));
+        let size = round_up(size, self.cluster);
+        for left in [&mut self.left, &mut self.left_for_new, &mut self.left_unreserved] {
+            *left = left.saturating_sub(size);
+        }
     }
 }
 
 /// Whether everything that is written has room beside what is still to be deleted: then the new comes before the old goes.
-fn fits_besides(input: &PlanInput<'_>, writes: &[TrackWrite]) -> bool {
+/// `folders`: what those of them take that are made for it.
+fn fits_besides(input: &PlanInput<'_>, writes: &[TrackWrite], folders: u64) -> bool {
     let Space { total, free, cluster, .. } = input.space;
     let cluster = cluster.max(1);
     let size = |write: &TrackWrite| {
         let parts = input.library.tracks[write.track as usize].file_name.len() / NAME_PART + 2;
         round_up(input.library.tracks[write.track as usize].size + FOLDER_ENTRY * parts as u64, cluster)
     };
-    let needed = writes.iter().map(size).fold(MARGIN_CLUSTERS * cluster, u64::saturating_add);
+    let besides = folders.saturating_add(MARGIN_CLUSTERS * cluster);
+    let needed = writes.iter().map(size).fold(besides, u64::saturating_add);
     needed <= free.saturating_sub(reserved(total, input.percent_reserved))
 }
 
@@ -158,12 +234,12 @@ pub(crate) fn round_up(size: u64, cluster: u64) -> u64 {
     size.div_ceil(cluster).saturating_mul(cluster)
 }
 
-fn choose(
+fn choose<'a>(
     input: &PlanInput<'_>,
     entries: &TrackEntries<'_>,
-    track: &Track,
+    track: &'a Track,
     position: u32,
-    budget: &mut Budget<'_>,
+    budget: &mut Budget<'a>,
     plan: &mut Plan,
 ) -> Fate {
     let mut leave_out = |error, message: &str| {
@@ -207,7 +283,11 @@ fn choose(
         }
         other => (Fate::Write(other), round_up(track.size, budget.cluster)),
     };
-    if budget.take(size) { fate } else { leave_out(Some(ItemError::NoFit), "no space is left for it") }
+    if budget.take(track, fate, size) {
+        fate
+    } else {
+        leave_out(Some(ItemError::NoFit), "no space is left for it")
+    }
 }
 
 /// Whether the device has the track as it is in the library.

@@ -114,7 +114,7 @@ prop_compose! {
         Case {
             library: Resolved { tracks, playlists, ..Resolved::default() },
             entries,
-            space: Space { total: free + others + ours, free, cluster, cluster_is_known: true },
+            space: Space { total: free + others + ours, free, cluster, cluster_is_known: true, folder: None },
             percent_reserved,
         }
     }
@@ -241,6 +241,26 @@ proptest! {
     }
 
     #[test]
+    fn folders_that_take_space_are_reckoned_and_cost_nothing_that_is_there(mut case in cases(), is_told: bool) {
+        in_folders(&mut case, is_told);
+        let first = plan(&case);
+        let mut after = carried_out_in_folders(&case, &first).expect("what is planned fits");
+        let mut again = plan(&after);
+        if first.deletions.is_empty() {
+            prop_assert!(again.writes.is_empty() && again.deletions.is_empty(), "{again:?}");
+        }
+        // what folders that are gone have taken is for the next plans
+        for _ in 0..200 {
+            if again.writes.is_empty() && again.deletions.is_empty() {
+                return Ok(());
+            }
+            after = carried_out_in_folders(&after, &again).expect("what is planned fits");
+            again = plan(&after);
+        }
+        prop_assert!(false, "each plan finds something to do");
+    }
+
+    #[test]
     fn plans_for_a_storage_whose_clusters_are_guessed_come_to_an_end(mut case in cases()) {
         case.space.cluster_is_known = false;
         for _ in 0..200 {
@@ -259,12 +279,42 @@ proptest! {
 fn what_comes_beside_a_file_of_the_users_comes_once() {
     let newer = Track { modified_ns: 7, ..track(1) };
     let his = Entry { state: EntryState::Foreign, ..entry(1) };
-    let space = Space { total: 90_000, free: 80_000, cluster: 512, cluster_is_known: false };
+    let space = Space { total: 90_000, free: 80_000, cluster: 512, cluster_is_known: false, folder: None };
     let case = Case { library: library(vec![newer]), entries: vec![his], space, percent_reserved: 0 };
     let first = plan(&case);
     assert_eq!(first.writes.len(), 1, "what the library has changed is not written over what is his");
     let next = plan(&carried_out(&case, &first, |size| size));
     assert!(next.writes.is_empty() && next.deletions.is_empty(), "{next:?}");
+}
+
+/// The case with a folder for each artist and album, which take a cluster each; the storage says so, or doesn't.
+fn in_folders(case: &mut Case, is_told: bool) {
+    let names = |size: u64| (format!("Artist {}", size % 7), format!("Album {}", size % 11));
+    for track in &mut case.library.tracks {
+        let (artist, album) = names(track.size);
+        (track.artist, track.album) = (artist.into(), album.into());
+    }
+    for entry in &mut case.entries {
+        let (artist, album) = names(entry.source_size);
+        let path = format!("Music/{artist}/{album}/{}", entry.path.name());
+        entry.path = DevicePath::parse(&path).expect("a name");
+    }
+    case.space.folder = is_told.then_some(case.space.cluster);
+    case.space.total += folders(&case.entries) * case.space.cluster;
+}
+
+/// How many folders the files are in that are there.
+fn folders(entries: &[Entry]) -> u64 {
+    let present = entries.iter().filter(|entry| entry.state == EntryState::Present);
+    present.flat_map(|entry| entry.path.ancestors()).collect::<HashSet<_>>().len() as u64
+}
+
+/// The same on a storage on which folders take a cluster; `None` where there isn't as much space.
+fn carried_out_in_folders(case: &Case, plan: &super::Plan) -> Option<Case> {
+    let mut after = carried_out(case, plan, |size| size.div_ceil(case.space.cluster) * case.space.cluster);
+    let [before, now] = [case, &after].map(|case| folders(&case.entries) * case.space.cluster);
+    after.space.free = (after.space.free + before).checked_sub(now)?;
+    Some(after)
 }
 
 /// What a plan makes of a case, on a storage on which a file takes so much.

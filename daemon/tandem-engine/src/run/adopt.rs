@@ -26,7 +26,8 @@ use tandem_model::player::{Capabilities, ObjectFacts, Space, Storage, Transfer};
 /// Tracks whose bytes the library is asked for between two looks at the wish to stop.
 const HASHED_TOGETHER: usize = 8;
 /// Where nothing is left out for want of space.
-const BOUNDLESS: Space = Space { total: u64::MAX, free: u64::MAX, cluster: 1, cluster_is_known: true };
+const BOUNDLESS: Space =
+    Space { total: u64::MAX, free: u64::MAX, cluster: 1, cluster_is_known: true, folder: Some(0) };
 
 /// What adopting works with.
 pub(crate) struct Adoption<'a> {

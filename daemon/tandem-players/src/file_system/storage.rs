@@ -167,7 +167,10 @@ fn space(tree: &Tree) -> Result<Space, PlayerError> {
     let cluster = [told.f_frsize, told.f_bsize, 1].into_iter().find(|size| *size > 0).unwrap_or(1);
     let bytes = |blocks: u64| blocks.saturating_mul(cluster);
     let total = bytes(told.f_blocks);
-    Ok(Space { total, free: bytes(told.f_bavail).min(total), cluster, cluster_is_known: true })
+    // where a folder is told to have no blocks, that may be true or not
+    let has_blocks = rustix::fs::fstat(tree.directory()).is_ok_and(|stat| stat.st_blocks > 0);
+    let folder = has_blocks.then_some(cluster);
+    Ok(Space { total, free: bytes(told.f_bavail).min(total), cluster, cluster_is_known: true, folder })
 }
 
 /// What is at each path. Each folder is looked up once.

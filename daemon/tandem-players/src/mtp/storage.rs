@@ -76,7 +76,7 @@ impl Storage for MtpStorage {
         Box::pin(async move {
             let info = with_session!(self.shared, session => session.storage_info())?;
             let free = info.free_bytes.min(info.capacity);
-            Ok(Space { total: info.capacity, free, cluster: CLUSTER, cluster_is_known: false })
+            Ok(Space { total: info.capacity, free, cluster: CLUSTER, cluster_is_known: false, folder: None })
         })
     }
 
