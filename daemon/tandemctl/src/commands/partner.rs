@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use zbus::{ObjectPath, Variant};
 
-/// The status of a device that is partnered with the caller's library.
+/// The status of a device that is partnered with the caller's library, as `GetStatus` has it: the property `Status` counts
+/// every user's.
 const PARTNERED: &str = "partnership-exists";
 
 /// How long a device may take to be found by a daemon that was just started, and how often it is asked.
@@ -45,7 +46,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
     let device = client.find_device(&args.device.device).await?;
     let proxy = client.device_proxy(&device).await?;
     // until a device was looked at, only the record says whose it is, and another computer may have taken it since
-    let is_recorded = device.status == PARTNERED;
+    let is_recorded = proxy.get_status().await? == PARTNERED;
     if is_recorded && device.connected {
         check_assigned(context, &device, &args.playlists).await?;
         return report(context, &device, false).await;
@@ -71,7 +72,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<Exit, Error> {
         }
         tokio::time::sleep(ASKED_AGAIN).await;
     }
-    if is_recorded && client.device(device.path.clone()).await?.status == PARTNERED {
+    if is_recorded && proxy.get_status().await? == PARTNERED {
         // it was looked at meanwhile, and nothing was to be made
         check_assigned(context, &device, &args.playlists).await?;
         return report(context, &device, false).await;
