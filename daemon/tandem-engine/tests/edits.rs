@@ -9,6 +9,7 @@ use std::fs::{File, FileTimes};
 use std::path::Path;
 use std::time::Duration;
 use support::World;
+use tandem_model::event::EngineEvent;
 use tandem_model::id::DeviceId;
 use tandem_model::player::PlayerOpener;
 
@@ -52,9 +53,7 @@ async fn an_edit_of_the_same_size_an_hour_later_is_neither_deleted_nor_overwritt
         world.sync(&device).await;
         assert_eq!(std::fs::read(&file).unwrap(), b"edited");
         world.engine.delete_partnership(&device, true).await.unwrap();
-        let ended = |event: &tandem_model::event::EngineEvent| {
-            matches!(event, tandem_model::event::EngineEvent::DeletePartnershipComplete { .. })
-        };
+        let ended = |event: &EngineEvent| matches!(event, EngineEvent::DeletePartnershipComplete { .. });
         world.wait_for(ended).await;
         assert_eq!(std::fs::read(&file).unwrap(), b"edited");
     }
@@ -68,4 +67,24 @@ async fn a_file_whose_time_alone_was_shifted_is_ours_where_times_are_not_exact()
     world.library.set("P", &[]);
     world.sync(&device).await;
     assert_eq!(file.exists(), keeps_exact_times(&world).await);
+}
+
+#[tokio::test]
+async fn a_link_in_the_place_of_a_folder_of_ours_ends_no_run_and_no_partnership() {
+    let (mut world, device) = with_one_track().await;
+    let player = world.player("player");
+    std::fs::remove_dir_all(player.join("Music/Ann")).unwrap();
+    std::fs::create_dir(player.join("else")).unwrap();
+    std::os::unix::fs::symlink("../else", player.join("Music/Ann")).unwrap();
+    for _ in 0..2 {
+        world.sync(&device).await;
+        let whole =
+            |event: &EngineEvent| matches!(event, EngineEvent::SyncError { media, .. } if media.is_empty());
+        assert!(!world.seen.iter().any(whole), "{:?}", world.seen);
+    }
+    world.engine.delete_partnership(&device, true).await.unwrap();
+    let ended = |event: &EngineEvent| matches!(event, EngineEvent::DeletePartnershipComplete { .. });
+    let event = world.wait_for(ended).await;
+    assert!(matches!(event, EngineEvent::DeletePartnershipComplete { result: Ok(()), .. }), "{event:?}");
+    assert!(player.join("Music/Ann").is_symlink() && player.join("else").is_dir());
 }

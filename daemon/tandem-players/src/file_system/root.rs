@@ -368,12 +368,15 @@ impl Tree {
         result
     }
 
-    /// Makes a folder's entries last; for one that is gone, those of the innermost folder above it that is there.
+    /// Makes a folder's entries last; for one that is gone, or has a link or another file system in its place, those of the
+    /// innermost folder above it that is there.
     fn sync_folder(&self, folder: &str) -> Result<(), PlayerError> {
         let mut at = folder;
         let descriptor = loop {
             match self.lookup(or_root(at), OFlags::RDONLY | OFlags::DIRECTORY) {
-                Err(Errno::NOENT | Errno::NOTDIR) if !at.is_empty() => at = folder_of(at),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) if !at.is_empty() => {
+                    at = folder_of(at)
+                }
                 result => break result,
             }
         };
