@@ -252,6 +252,9 @@ mod tests {
 
     #[test]
     fn a_device_whose_provider_has_ended_need_not_be_plugged_in() {
+        let taken = "it was partnered with another user; make the partnership anew to have it back";
+        let taken = explain_run_error("device-busy", taken);
+        assert!(taken.contains("`tandemctl partner DEVICE`") && !taken.contains("program"), "{taken}");
         let unplugged = explain_run_error("device-removed", "the device is gone");
         assert!(unplugged.contains("plug it in again"), "{unplugged}");
         let ended = "the program that serves the device has ended while writing a file: its service provider `P` \

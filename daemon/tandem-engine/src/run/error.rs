@@ -21,7 +21,9 @@ impl RunError {
     pub(crate) fn partnership_lost() -> Self {
         Self {
             error: ItemError::DeviceBusy,
-            message: "the device was partnered with another computer or user in the meantime".to_owned(),
+            message: "the device was partnered with another computer or user in the meantime; make the partnership anew to \
+                      have it back"
+                .to_owned(),
         }
     }
 

@@ -77,6 +77,7 @@ pub(crate) fn with_advice(message: &str) -> String {
             "transfer it to have the library's version beside it",
             "`tandemctl transfer DEVICE FILE` puts the library's version beside it",
         ),
+        ("make the partnership anew to have it back", "`tandemctl partner DEVICE` has it back"),
     ];
     advice.iter().fold(message.to_owned(), |text, (said, command)| text.replace(said, command))
 }
