@@ -1,7 +1,8 @@
 //! Devices that a provider announces itself, for udev doesn't know them: an identity, checked like whatever
 //! comes from outside, and what the engine is told of it. Pure.
 //!
-//! A provider can name no device but its own: the device's id begins with its provider.
+//! A provider can name no device but its own: the device's id begins with its provider, and no two providers
+//! and names make the same id.
 
 use super::answers::Properties;
 use super::fault::Fault;
@@ -18,6 +19,8 @@ const MOST_IN_TEXT: usize = 255;
 const MOST_INTERFACES: usize = 32;
 /// Characters of an id's part at most, its hash not counted.
 const MOST_IN_PART: usize = 64;
+/// Digits of the hash behind a part.
+const HASH_DIGITS: usize = 8;
 
 /// Where a device that a provider announced is.
 pub(super) fn arrival(offer: &Offer, identity: &Properties) -> Result<Arrival, Fault> {
@@ -37,15 +40,9 @@ pub(super) fn arrival(offer: &Offer, identity: &Properties) -> Result<Arrival, F
             .ok_or_else(|| Fault::Lie(format!("`{}` as a device interface", super::fault::told(text))))
     };
     let interfaces = interfaces.iter().map(guid).collect::<Result<_, _>>()?;
-    // a connection's own name is another one each time it registers
-    let lasting = if offer.bus_name.starts_with(':') { &offer.name } else { offer.bus_name.as_str() };
     let description = DeviceDescription {
         serial_number: serial.clone(),
-        ..DeviceDescription::named(
-            DeviceId(format!("provider-{}-{}", part(lasting), part(&canonical_name))),
-            Kind::Provider,
-            offer.name.clone(),
-        )
+        ..DeviceDescription::named(id(offer, &canonical_name), Kind::Provider, offer.name.clone())
     };
     let key = key(offer, &canonical_name);
     let device = ProviderDevice {
@@ -99,15 +96,31 @@ fn number(identity: &Properties, key: &str) -> Result<Option<u16>, Fault> {
     value(identity, key)
 }
 
-/// A text as a part of an id: `[A-Za-z0-9_.-]` alone. One that had to be changed gets a hash of the original
-/// behind a dot, so that two different texts stay different.
-fn part(text: &str) -> String {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if text.len() <= MOST_IN_PART && text.chars().all(legal) {
+/// The lasting id of a provider's device. No `-` is in the provider's part, so the first behind it ends that.
+fn id(offer: &Offer, canonical_name: &str) -> DeviceId {
+    let in_provider = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    // a connection's own name is another one each time it registers; what it registers as instead is free, and
+    // could be an installed provider's bus name: a `-` of its own is before it
+    let provider = if offer.bus_name.starts_with(':') {
+        format!("-{}", part(&offer.name, in_provider))
+    } else {
+        part(offer.bus_name.as_str(), in_provider)
+    };
+    let device = part(canonical_name, |c| in_provider(c) || c == '-');
+    DeviceId(format!("provider-{provider}-{device}"))
+}
+
+/// A text as a part of an id: legal characters alone. One that had to be changed gets a hash of the original
+/// behind a dot, and so does one that looks as if it had one, so that two different texts stay different.
+fn part(text: &str, legal: impl Fn(char) -> bool) -> String {
+    let is_hashed = text
+        .rsplit_once('.')
+        .is_some_and(|(_, end)| end.len() == HASH_DIGITS && end.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if text.len() <= MOST_IN_PART && text.chars().all(&legal) && !is_hashed {
         return text.to_owned();
     }
     let changed: String = text.chars().map(|c| if legal(c) { c } else { '_' }).take(MOST_IN_PART).collect();
-    format!("{changed}.{:08x}", xxh3_64(text.as_bytes()) >> 32)
+    format!("{changed}.{:0HASH_DIGITS$x}", xxh3_64(text.as_bytes()) >> 32)
 }
 
 #[cfg(test)]
@@ -155,6 +168,39 @@ mod tests {
         let Locator::Provider(device) = &installed.locator else { panic!("{:?}", installed.locator) };
         assert_eq!((device.ids, device.interfaces.len()), (Some((1, 2)), 1));
         assert_eq!(device.provider.as_deref(), Some("org.example.Players"));
+    }
+
+    fn id_of(offer: &Offer, name: &str) -> String {
+        let told = identity(vec![("canonical-name", Variant::from(name.to_owned()))]);
+        arrival(offer, &told).unwrap().description.id.0
+    }
+
+    #[test]
+    fn two_providers_never_have_one_device() {
+        let registered = |name: &str| Offer { name: name.to_owned(), ..offer(":1.7") };
+        assert_eq!(id_of(&offer("org.example.A"), "x-y"), "provider-org.example.A-x-y");
+        assert_eq!(id_of(&registered("Example"), "x-y"), "provider--Example-x-y");
+        let odd = id_of(&offer("org.odd.A-x"), "y");
+        let ids = [
+            id_of(&offer("org.odd.A"), "x-y"),
+            odd.clone(),
+            id_of(&offer("org.odd.-A"), "x-y"),
+            id_of(&registered("org.odd.A"), "x-y"),
+            id_of(&registered("org.odd.A-x"), "y"),
+            id_of(&registered("-org.odd.A"), "x-y"),
+            // what one with a `-` becomes is a bus name, too
+            id_of(&offer(odd.strip_prefix("provider-").unwrap().strip_suffix("-y").unwrap()), "y"),
+        ];
+        for (at, id) in ids.iter().enumerate() {
+            assert!(!ids[..at].contains(id), "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_hashed_is_not_the_one_that_is() {
+        let of = |name: &str| id_of(&offer("org.example.A"), name);
+        let hashed = of("x y");
+        assert_ne!(of(hashed.strip_prefix("provider-org.example.A-").unwrap()), hashed);
     }
 
     #[test]
