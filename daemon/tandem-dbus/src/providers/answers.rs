@@ -78,6 +78,14 @@ pub(super) fn paths(
     Ok(checked)
 }
 
+/// What a playlist refers to: at most so much as a folder holds, each below this root; one may be there often.
+pub(super) fn references(answer: Vec<OwnedObjectPath>, root: &str) -> Result<Vec<OwnedObjectPath>, Fault> {
+    if answer.len() > MOST_IN_FOLDER {
+        return Err(Fault::Lie(format!("{} objects in a playlist", answer.len())));
+    }
+    answer.into_iter().map(|one| path(one, root)).collect()
+}
+
 fn property<T: TryFrom<OwnedVariant>>(properties: &Properties, name: &str) -> Result<Option<T>, Fault> {
     let Some(value) = properties.get(name) else { return Ok(None) };
     let signature = value.value_signature().to_string();

@@ -2,6 +2,7 @@
 //! blocks, and with a provider that works again all can be put in order.
 
 mod missing;
+mod references;
 mod stopping;
 mod together;
 
@@ -309,32 +310,6 @@ async fn a_provider_that_takes_no_more_is_told_by_its_answer() {
     let written = write(&*player, request("Music/A/large.mp3", &large, Expect::Nothing)).await;
     assert_eq!(written.unwrap_err(), PlayerError::Full);
     assert_eq!(device.lock().unwrap().files().into_keys().collect::<Vec<_>>(), [OWN.0]);
-}
-
-#[tokio::test]
-async fn a_playlist_that_was_made_without_a_proper_answer_goes() {
-    let bus = PrivateBus::start();
-    for harm in [Harm::Lie, Harm::Nonsense, Harm::Refuse("Failed")] {
-        for offset in 0..4 {
-            let device = fake_device();
-            let fake = Fake::enter(&bus, &device).await;
-            let player = fake.open(&bus).await.unwrap();
-            write(&*player, request("Playlists/a.mp3", b"first", Expect::Nothing)).await.unwrap();
-            let before = device.lock().unwrap().files();
-            let calls = device.lock().unwrap().calls.len();
-            device.lock().unwrap().plan = Some((calls + offset, harm));
-            let list = request("Playlists/l.pla", b"a.mp3\n", Expect::Nothing);
-            // that it refers to its tracks is answered with nothing that could be a lie
-            let is_made = write(&*player, list).await.is_ok();
-            let device = device.lock().unwrap();
-            assert!(
-                is_made || device.files() == before,
-                "{harm:?} at {}: {:?}",
-                device.calls[calls + offset],
-                device.files()
-            );
-        }
-    }
 }
 
 #[tokio::test]

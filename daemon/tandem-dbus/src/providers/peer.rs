@@ -26,13 +26,14 @@ const RENAME_ALL: (&str, &str) = (DEVICE, "RenameAll");
 const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 
 /// Members that change nothing which would have to be kept.
-const QUESTIONS: [&str; 9] = [
+const QUESTIONS: [&str; 10] = [
     "EnumStorage",
     "EnumStorageWithMetadata",
     "FindStorage",
     "GetAll",
     "GetParent",
     "GetProperty",
+    "GetReferences",
     "GetSpecifiedMetadata",
     "Introspect",
     "ReadOnClearChannel",
@@ -166,7 +167,7 @@ impl Peer {
 
     /// What an answer about an object is; `None` where the provider has no such object, and the device is
     /// still there.
-    async fn unless_none<T>(&self, answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    pub(super) async fn unless_none<T>(&self, answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
         match answer {
             Ok(answer) => Ok(Some(answer)),
             Err(Fault::Missing(_) | Fault::Refused(Word::InterfaceDead | Word::NotFound, _)) => {

@@ -1,10 +1,10 @@
 //! Playlists on a provider's device: objects that refer to their tracks, with no bytes of their own.
 //!
 //! It must not leave a list behind that nothing knows of: a new one gets its name when it refers to its
-//! tracks.
+//! tracks, and what it refers to is asked for, whatever was answered when that was set.
 
-use super::answers::LAST_MODIFIED;
-use super::fault::Fault;
+use super::answers::{self, LAST_MODIFIED};
+use super::fault::{Fault, Word};
 use super::link::SLOW;
 use super::pour::Metadata;
 use super::send::{beside, seconds};
@@ -77,7 +77,7 @@ impl Session {
         }
     }
 
-    /// Has a playlist refer to these.
+    /// Has a playlist refer to these, and sees that it does.
     async fn refer(
         &self,
         playlist: &OwnedObjectPath,
@@ -87,8 +87,46 @@ impl Session {
         let told = |fault: Fault| fault.told("filling a playlist", at);
         let set = self.peer.call::<_, ()>(playlist, (STORAGE, "SetReferences"), &tracks, SLOW).await;
         set.map_err(told)?;
+        let found = self.references(playlist).await.map_err(told)?;
+        // whoever doesn't tell is believed
+        if found.is_some_and(|found| !found.are(tracks)) {
+            return Err(PlayerError::VerifyFailed(at.to_owned()));
+        }
         let known = self.peer.look(playlist, name(at)).await.map_err(told)?;
         known.ok_or_else(|| PlayerError::VerifyFailed(at.to_owned()))
+    }
+
+    /// What a playlist refers to; `None` where the provider doesn't tell.
+    async fn references(&self, playlist: &OwnedObjectPath) -> Result<Option<References>, Fault> {
+        let told = self.peer.call(playlist, (STORAGE, "GetReferences"), &(), SLOW).await;
+        let (objects, is_partial): (Vec<OwnedObjectPath>, bool) = match told {
+            Err(Fault::Missing(_) | Fault::Refused(Word::NotSupported, _)) => return Ok(None),
+            told => told?,
+        };
+        Ok(Some(References { objects: answers::references(objects, &self.peer.root)?, is_partial }))
+    }
+
+    /// Whether the playlist at a path refers to exactly these files.
+    pub(super) async fn refers_to(
+        &mut self,
+        path: &DevicePath,
+        files: &[DevicePath],
+    ) -> Result<bool, PlayerError> {
+        let told = |fault: Fault| fault.told("asking what a playlist refers to", path.as_str());
+        let there = self.find(path.as_str()).await.map_err(told)?;
+        let Some(there) = there.filter(|there| !there.is_folder) else { return Ok(false) };
+        let mut wanted = Vec::with_capacity(files.len());
+        for file in files {
+            match self.find(file.as_str()).await.map_err(told)? {
+                Some(file) => wanted.push(file.object),
+                None => return Ok(false),
+            }
+        }
+        let found = match self.references(&there.object).await {
+            Err(Fault::Refused(word, _)) if word != Word::InterfaceDead => None,
+            found => self.peer.unless_none(found).await.map_err(told)?.flatten(),
+        };
+        Ok(found.is_some_and(|found| found.are(&wanted)))
     }
 
     async fn name_playlist(
@@ -103,6 +141,20 @@ impl Session {
         let known = self.peer.look(playlist, path.name()).await;
         let known = known.map_err(|fault| fault.told("looking at a new playlist", path.as_str()))?;
         known.ok_or_else(|| PlayerError::VerifyFailed(path.as_str().to_owned()))
+    }
+}
+
+/// What a provider says that a playlist refers to.
+struct References {
+    objects: Vec<OwnedObjectPath>,
+    /// There are more, which it can't tell.
+    is_partial: bool,
+}
+
+impl References {
+    /// Whether that is these in their order, and no more.
+    fn are(&self, wanted: &[OwnedObjectPath]) -> bool {
+        !self.is_partial && self.objects == wanted
     }
 }
 

@@ -84,6 +84,14 @@ impl Storage for RemoteStorage {
         })
     }
 
+    fn refers_to(
+        &self,
+        path: DevicePath,
+        files: Vec<DevicePath>,
+    ) -> BoxFuture<'_, Result<bool, PlayerError>> {
+        Box::pin(async move { with_session!(self.shared, session => session.refers_to(&path, &files)) })
+    }
+
     fn space(&self) -> BoxFuture<'_, Result<Space, PlayerError>> {
         Box::pin(async move { with_session!(self.shared, session => session.space()) })
     }

@@ -51,6 +51,8 @@ pub(in crate::providers) struct Device {
     pub(in crate::providers) formats: Vec<u32>,
     /// Whether it has no room for any file's bytes.
     pub(in crate::providers) is_full: bool,
+    /// Whether it loses the last reference of each playlist, and whether it says so.
+    pub(in crate::providers) loses_references: Option<bool>,
     /// While a file whose name begins like this is written it takes no other.
     pub(in crate::providers) alone: Option<&'static str>,
     /// Whether a power cut undoes what was done since the last `Flush`.
@@ -100,6 +102,7 @@ impl Default for Device {
             lacks: None,
             formats: vec![0x3009, 0xB906, 0xBA05],
             is_full: false,
+            loses_references: None,
             alone: None,
             keeps_later: true,
             mixes_up: false,
@@ -117,6 +120,7 @@ pub(super) enum Answer {
     Object(u64),
     Path(String),
     Objects(Vec<u64>),
+    References(Vec<u64>, bool),
     Entries(Vec<(u64, Properties)>),
     Inserted(u64, Properties),
     Renamed(Vec<(&'static str, Properties)>),

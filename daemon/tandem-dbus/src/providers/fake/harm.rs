@@ -73,6 +73,11 @@ pub(super) async fn reply(
             objects.extend(lie.then(outside));
             connection.reply(&header, &objects).await
         }
+        Ok(Answer::References(numbers, is_partial)) => {
+            let mut objects: Vec<_> = numbers.into_iter().map(object).collect();
+            objects.extend(lie.then(outside));
+            connection.reply(&header, &(objects, is_partial)).await
+        }
         Ok(Answer::Entries(entries)) => {
             let mut all: Vec<_> =
                 entries.into_iter().map(|(number, told)| (object(number), spoilt(told))).collect();

@@ -144,6 +144,13 @@ impl Device {
                 self.nodes.get_mut(&number).unwrap().references = numbers;
                 Ok(Answer::Nothing)
             }
+            "GetReferences" if self.refuses != Some("GetReferences") => {
+                let mut references = self.nodes[&number].references.clone();
+                if self.loses_references.is_some() {
+                    references.pop();
+                }
+                Ok(Answer::References(references, self.loses_references == Some(true)))
+            }
             "SetMetadata" => Ok(Answer::Nothing),
             "FindStorage" => {
                 let (_, id): (String, String) = body.deserialize().unwrap();
