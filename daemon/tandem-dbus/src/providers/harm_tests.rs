@@ -261,6 +261,37 @@ async fn what_a_listing_mixes_up_is_not_deleted() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_into_a_file_that_is_answered_as_a_new_one() {
+    let bus = PrivateBus::start();
+    for (other, bytes) in [("Books/own.txt", &b"the user's"[..]), ("Books/empty.txt", b"")] {
+        for list in [false, true] {
+            let device = fake_device();
+            device.lock().unwrap().put(other, bytes);
+            let fake = Fake::enter(&bus, &device).await;
+            let player = fake.open(&bus).await.unwrap();
+            device.lock().unwrap().answers_with = Some(other);
+            let before = device.lock().unwrap().files();
+            let (at, text) = if list {
+                ("Lists/l.pla", &b"../Music/own.mp3\n"[..])
+            } else {
+                ("Music/A/a.mp3", &b"new"[..])
+            };
+            let written = write(&*player, request(at, text, Expect::Nothing)).await;
+            let error = written.unwrap_err();
+            assert!(
+                matches!(&error, PlayerError::ProviderWrong(text) if text.contains("`Fake players`")),
+                "{error}"
+            );
+            let device = device.lock().unwrap();
+            assert_eq!(device.files(), before);
+            assert_eq!(device.references(super::tree::name(other)), [""; 0]);
+            let written = ["WriteOnClearChannel", "SetReferences"];
+            assert!(!device.calls.iter().any(|call| written.contains(&call.as_str())));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_mark_that_the_provider_does_not_keep_is_in_a_file() {
     let bus = PrivateBus::start();
     let device = fake_device();

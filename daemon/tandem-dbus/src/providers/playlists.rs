@@ -65,6 +65,7 @@ impl Session {
             let renames = self.renames;
             let at = if renames { beside.as_str() } else { path };
             let object = self.announce(place, "file", (at, path), metadata, 0).await?;
+            self.check_new(&object, at, false).await?;
             let made = match self.refer(&object, tracks, at).await {
                 Ok(_) if renames => self.name_playlist(&object, &request.path).await,
                 made => made,

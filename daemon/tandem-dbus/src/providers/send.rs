@@ -161,6 +161,7 @@ impl Session {
         let metadata = self.metadata(request);
         let object =
             self.announce(place, "file", (at, request.path.as_str()), metadata, request.size).await?;
+        self.check_new(&object, at, true).await?;
         if !self.files_are_objects {
             let looked = self.peer.has_interface(&object, OBJECT).await;
             if !looked.map_err(|fault| fault.told("looking at a new file", at))? {
@@ -201,6 +202,29 @@ impl Session {
                 Err(fault.told("making a file", about))
             }
         }
+    }
+
+    /// Sees that what was answered as a new file is one, before anything is done to it: folders that aren't listed
+    /// hold files that nothing is known of.
+    pub(super) async fn check_new(
+        &mut self,
+        object: &OwnedObjectPath,
+        at: &str,
+        is_of_bytes: bool,
+    ) -> Result<(), PlayerError> {
+        let wrong = match self.peer.entry(object).await {
+            Ok(Some(new)) => {
+                let is_new = new.name == super::tree::name(at) && !new.is_folder;
+                if is_new && !(is_of_bytes && new.facts.size > 0) {
+                    return Ok(());
+                }
+                Fault::Lie(format!("`{}`, which is another file, as a new one", object.as_str()))
+            }
+            Ok(None) => Fault::Lie(format!("`{}`, which isn't there, as a new file", object.as_str())),
+            Err(fault) => fault,
+        };
+        self.drop_unanswered(at).await?;
+        Err(wrong.told("making a file", at))
     }
 
     /// Deletes what was made under a temporary name without a proper answer: nobody else has such a name.

@@ -51,6 +51,8 @@ pub(in crate::providers) struct Device {
     pub(in crate::providers) formats: Vec<u32>,
     /// Whether it has no room for any file's bytes.
     pub(in crate::providers) is_full: bool,
+    /// A file that it answers with in place of each that it makes.
+    pub(in crate::providers) answers_with: Option<&'static str>,
     /// Whether it loses the last reference of each playlist, and whether it says so.
     pub(in crate::providers) loses_references: Option<bool>,
     /// While a file whose name begins like this is written it takes no other.
@@ -102,6 +104,7 @@ impl Default for Device {
             lacks: None,
             formats: vec![0x3009, 0xB906, 0xBA05],
             is_full: false,
+            answers_with: None,
             loses_references: None,
             alone: None,
             keeps_later: true,
@@ -247,6 +250,11 @@ impl Device {
         parts.join("/")
     }
 
+    /// What is at a path.
+    fn at(&self, path: &str) -> Option<u64> {
+        self.nodes.keys().copied().find(|number| *number != STORAGE_NODE && self.path_of(*number) == path)
+    }
+
     /// All files by their paths.
     pub(in crate::providers) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let files = self.nodes.iter().filter(|(_, node)| !node.folder);
@@ -262,9 +270,8 @@ impl Device {
 
     /// Deletes a file or an empty folder as its user would.
     pub(in crate::providers) fn remove(&mut self, at: &str) {
-        let found =
-            self.nodes.keys().copied().find(|number| *number != STORAGE_NODE && self.path_of(*number) == at);
-        self.nodes.remove(&found.unwrap());
+        let found = self.at(at).unwrap();
+        self.nodes.remove(&found);
     }
 
     /// What the playlist of this name refers to.

@@ -82,7 +82,7 @@ async fn what_a_playlist_refers_to_is_compared_in_order() {
 async fn a_playlist_that_was_made_without_a_proper_answer_goes() {
     let bus = PrivateBus::start();
     for harm in [Harm::Lie, Harm::Nonsense, Harm::Refuse("Failed")] {
-        for offset in 0..5 {
+        for offset in 0..6 {
             let device = fake_device();
             let fake = Fake::enter(&bus, &device).await;
             let player = fake.open(&bus).await.unwrap();

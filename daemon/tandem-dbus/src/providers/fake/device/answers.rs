@@ -136,7 +136,10 @@ impl Device {
                     body.deserialize().unwrap();
                 let modified =
                     metadata.get(ENTRY[4]).and_then(|time| u64::try_from(&**time).ok()).unwrap_or(0);
-                self.make(number, &name, attributes == ["folder"], modified).map(Answer::Object)
+                let is_folder = attributes == ["folder"];
+                let made = self.make(number, &name, is_folder, modified)?;
+                let other = self.answers_with.filter(|_| !is_folder).and_then(|path| self.at(path));
+                Ok(Answer::Object(other.unwrap_or(made)))
             }
             "SetReferences" => {
                 let objects: Vec<OwnedObjectPath> = body.deserialize().unwrap();
