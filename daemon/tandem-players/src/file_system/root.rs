@@ -375,7 +375,7 @@ impl Tree {
         let descriptor = loop {
             match self.lookup(or_root(at), OFlags::RDONLY | OFlags::DIRECTORY) {
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) if !at.is_empty() => {
-                    at = folder_of(at)
+                    at = folder_of(at);
                 }
                 result => break result,
             }
