@@ -273,6 +273,11 @@ class Provider:
             device.name = name
             device.open(message.sender, f"{self.root}/d{self.last}")
             self.devices[device.path] = device
+        # one that left while it was opened was told of before there was anything to release
+        reply = await self.call(BUS, "/org/freedesktop/DBus", BUS, "NameHasOwner", "s", [message.sender])
+        if reply.body != [True]:
+            await self.release(lambda other: other is device)
+            raise Refused("InterfaceDead", "the caller left while the device was opened")
         return device.path
 
     async def ReleaseDevice(self, message, path):

@@ -4,8 +4,18 @@ use super::session::create_device;
 use super::{Check, Fault, Problem, Provider, Session, Target, Verdict, check, ensure, offered, refused};
 use dbus_interfaces::provider::{DEVICE, OBJECT, PROVIDER, STORAGE};
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::time::Duration;
-use zbus::{OwnedObjectPath, OwnedVariant, Variant, connection};
+use tokio::time::Instant;
+use zbus::names::BusName;
+use zbus::{Fd, OwnedObjectPath, OwnedVariant, Variant, connection, fdo};
+
+/// How soon a device is released after its caller left.
+const RELEASE: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How many callers leave while the device is opened: one may be late for that.
+const LEAVES: u32 = 3;
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -64,6 +74,11 @@ pub(super) fn last_checks() -> Vec<Check> {
             "a device is released when its caller leaves the bus",
             "watch NameOwnerChanged, and release what a caller had when its name is gone",
             left
+        ),
+        check!(
+            "a device is released when its caller leaves while it is opened",
+            "when a device is open, see that its caller is still on the bus; release it if not",
+            left_while_opening
         ),
     ]
 }
@@ -189,14 +204,53 @@ async fn left(session: &mut Session) -> Verdict {
     let opened = create_device(&other, &session.target).await;
     // closed and not only dropped: the bus has to see it
     let closed = other.connection.close().await;
-    let mut again = session.reopen().await;
-    let limit = tokio::time::Instant::now() + Duration::from_secs(10);
-    while again.as_ref().is_err_and(|fault| fault.word == "Busy") && tokio::time::Instant::now() < limit {
-        // the bus tells the provider at its own time, and us of nothing
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        again = session.reopen().await;
-    }
+    let again = reopened(session).await;
     opened?;
     closed.map_err(Fault::from)?;
-    again.map_err(|fault| Problem::Wrong(format!("10 seconds after its caller left: {fault}")))
+    again
+}
+
+async fn left_while_opening(session: &mut Session) -> Verdict {
+    for _ in 0..LEAVES {
+        let root = session.provider.provider(&session.provider.root).await?;
+        session.provider.ask(root.release_device(&session.device)).await?;
+        let asked = ask_and_leave(session).await;
+        let again = reopened(session).await;
+        asked.and(again)?;
+    }
+    Ok(())
+}
+
+/// Has another caller ask for the device, and leave the bus without waiting for it.
+async fn ask_and_leave(session: &Session) -> Verdict {
+    let other = another(session).await?;
+    let root = other.provider(&other.root).await?;
+    let Target { identity, usb } = &session.target;
+    let usb: Vec<Fd<'_>> = usb.iter().map(|node| Fd::from(node.as_fd())).collect();
+    let asked = root.inner().call_noreply("CreateDevice", &(identity, usb)).await;
+    let name = other.connection.unique_name().map(ToString::to_string).unwrap_or_default();
+    other.connection.close().await.map_err(Fault::from)?;
+    asked.map_err(Fault::from)?;
+    // when it is gone, the bus has passed on what it asked
+    let bus = fdo::DBusProxy::new(&session.provider.connection).await.map_err(Fault::from)?;
+    let name = BusName::try_from(name).map_err(|error| Problem::Wrong(error.to_string()))?;
+    let limit = Instant::now() + RELEASE;
+    while bus.name_has_owner(name.clone()).await.map_err(Fault::from)? && Instant::now() < limit {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Opens the device that another caller had, when the provider has heard that this one has left.
+async fn reopened(session: &mut Session) -> Verdict {
+    let mut again = session.reopen().await;
+    let limit = Instant::now() + RELEASE;
+    while again.as_ref().is_err_and(|fault| fault.word == "Busy") && Instant::now() < limit {
+        // the bus tells the provider at its own time, and us of nothing
+        tokio::time::sleep(PAUSE).await;
+        again = session.reopen().await;
+    }
+    again.map_err(|fault| {
+        Problem::Wrong(format!("{} seconds after its caller left: {fault}", RELEASE.as_secs()))
+    })
 }
