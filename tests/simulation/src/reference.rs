@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tandem_model::id::Guid;
 use tandem_model::manifest::{Entry, EntryState, Origin};
 
-/// Clusters by which the engine may be more careful with space than it needs to be.
-const SLACK: u64 = 24;
+/// Clusters by which the engine may be more careful with space than it needs to be: what it keeps free, the seven folders of the
+/// music that there is, and what those grow by.
+const SLACK: u64 = 27;
 
 /// What was settled between the user and this computer.
 #[derive(Debug, Clone)]
