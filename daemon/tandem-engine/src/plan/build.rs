@@ -14,7 +14,7 @@ use tandem_model::media::Track;
 use tandem_model::player::Space;
 
 /// Clusters kept free for what the file system and the temporary names need besides.
-const MARGIN_CLUSTERS: u64 = 16;
+pub(super) const MARGIN_CLUSTERS: u64 = 16;
 /// Bytes of a folder's entry, and the letters of a name that one holds (FAT; Microsoft's FAT specification, 6 and 7). A name
 /// takes one for each such part, one for its short form, and one for what doesn't fill a part.
 const FOLDER_ENTRY: u64 = 32;
@@ -99,10 +99,12 @@ struct Budget<'a> {
     folder: u64,
     /// Whether that is what the storage says: then those that are there are known to be in what isn't free.
     folder_is_known: bool,
-    /// What is kept free of new files.
-    margin: u64,
-    /// What is left when folders that are there stay.
+    /// What is left for files on the storage as it is, with the folders that are there.
     left: u64,
+    /// What of that is kept for others, and for playlists, as soon as something new comes.
+    margin: u64,
+    /// Whether something new comes.
+    grows: bool,
     /// What is left for new files, all entries being reckoned as new, and all folders of which it isn't known better.
     left_for_new: u64,
     /// What is left of the share that isn't reserved.
@@ -126,7 +128,9 @@ impl<'a> Budget<'a> {
         let present = input.entries.iter().filter(|entry| entry.state == EntryState::Present);
         let ours: u64 = present.map(|entry| taken(entry.facts.size, input.space)).sum();
         let margin = MARGIN_CLUSTERS * cluster;
-        let left = free.saturating_add(ours).saturating_sub(margin);
+        let left = free.saturating_add(ours);
+        let is_reserved = input.percent_reserved > 0;
+        let unreserved = total.saturating_sub(reserved(total, input.percent_reserved));
         let is_there = |track: &&Track| {
             let at = entries.position(&track.uri.0);
             at.is_some_and(|at| input.entries[at].state == EntryState::Present)
@@ -136,10 +140,11 @@ impl<'a> Budget<'a> {
             levels: 1 + input.capabilities.folder_depth.map_or(2, |depth| usize::from(depth.min(2))),
             folder: folder.unwrap_or(cluster),
             folder_is_known: folder.is_some(),
-            margin,
             left,
-            left_for_new: left,
-            left_unreserved: total.saturating_sub(reserved(total, input.percent_reserved)),
+            margin,
+            grows: false,
+            left_for_new: left.saturating_sub(margin),
+            left_unreserved: if is_reserved { unreserved } else { u64::MAX },
             used: 0,
             folders: HashSet::new(),
             there: input.library.tracks.iter().filter(is_there).flat_map(folders_of).collect(),
@@ -160,20 +165,21 @@ impl<'a> Budget<'a> {
         let (all, entered) = self.with_entry(track, self.entered[0]);
         let (new, newly_entered) = self.with_entry(track, self.entered[1]);
         let is_written = matches!(fate, Fate::Write(_));
-        // what is there doesn't go so that some clusters are free
-        let (needed, margin) =
-            if is_written { (size.saturating_add(unmade + new), 0) } else { (size, self.margin) };
+        let is_new = matches!(fate, Fate::Write(None));
+        let needed = if is_written { size.saturating_add(unmade + new) } else { size };
+        // what is there, or replaces that, doesn't go so that some clusters are free
+        let margin = if is_new || self.grows { self.margin } else { 0 };
         let entered_size = round_up(size, self.cluster).saturating_add(all);
         let reckoned = entered_size.saturating_add(unreckoned);
         let for_new = if self.folder_is_known { entered_size.saturating_add(unmade) } else { reckoned };
-        let is_new = matches!(fate, Fate::Write(None));
-        if needed > self.left.saturating_add(margin)
+        if needed.saturating_add(margin) > self.left
             || reckoned > self.left_unreserved
             || is_new && for_new > self.left_for_new
         {
             return false;
         }
-        self.left = self.left.saturating_sub(needed);
+        self.left -= needed;
+        self.grows |= is_new;
         self.left_unreserved -= reckoned;
         self.left_for_new = self.left_for_new.saturating_sub(for_new);
         self.used += size;
@@ -196,10 +202,11 @@ impl<'a> Budget<'a> {
         (entered - entered % self.cluster, entered % self.cluster)
     }
 
-    /// Takes space that is needed whatever fits, though not by tracks.
+    /// Keeps space that is needed whatever fits, though not by tracks.
     fn reserve(&mut self, size: u64) {
         let size = round_up(size, self.cluster);
-        for left in [&mut self.left, &mut self.left_for_new, &mut self.left_unreserved] {
+        self.margin = self.margin.saturating_add(size);
+        for left in [&mut self.left_for_new, &mut self.left_unreserved] {
             *left = left.saturating_sub(size);
         }
     }

@@ -1,5 +1,6 @@
 //! What holds of every plan, whatever the library, the manifest and the space.
 
+use super::build::MARGIN_CLUSTERS;
 use super::{PlanInput, build};
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use proptest::prelude::*;
@@ -174,6 +175,9 @@ proptest! {
         let reserved = case.space.total * u64::from(case.percent_reserved) / 100;
         prop_assert!(after <= case.space.free + ours);
         prop_assert!(after <= case.space.total - reserved);
+        if plan.writes.iter().any(|write| write.replaces.is_none()) {
+            prop_assert!(after + MARGIN_CLUSTERS * cluster <= case.space.free + ours, "the margin is kept");
+        }
         prop_assert_eq!(plan.used, after, "an estimate is exact");
     }
 
@@ -273,6 +277,32 @@ proptest! {
         }
         prop_assert!(false, "each plan finds something to do");
     }
+}
+
+#[test]
+fn what_is_there_keeps_its_place_until_something_takes_it() {
+    let kept: Vec<Track> = (1..=20).map(track).collect();
+    let entries: Vec<Entry> = (1..=20).map(entry).collect();
+    let of_others = 40_000;
+    let case = |free: u64, first: Option<Track>| {
+        let mut tracks: Vec<Track> = first.into_iter().collect();
+        tracks.extend(kept.iter().cloned());
+        let total = free + of_others + 20 * 1024;
+        let space = Space { total, free, cluster: 512, cluster_is_known: true, folder: None };
+        Case { library: library(tracks), entries: entries.clone(), space, percent_reserved: 0 }
+    };
+    let nothing_new = plan(&case(0, None));
+    assert!(nothing_new.deletions.is_empty(), "a full player keeps what is there: {nothing_new:?}");
+    let newer = Track { size: 1010, modified_ns: 7, ..track(20) };
+    let mut replaced = case(0, None);
+    replaced.library.tracks[19] = newer;
+    let replaced = plan(&replaced);
+    assert!(replaced.deletions.is_empty() && replaced.writes.len() == 1, "{replaced:?}");
+    // there is as much free as the margin, and more important music comes
+    let margin = MARGIN_CLUSTERS * 512;
+    let crowded = plan(&case(margin, Some(Track { size: 6000, ..track(40) })));
+    assert_eq!(crowded.writes.len(), 1);
+    assert!(crowded.used <= 20 * 1024, "what gives way makes its room, and the margin stays: {crowded:?}");
 }
 
 #[test]
