@@ -8,7 +8,6 @@ use crate::files::{self, Place};
 use crate::index::Index;
 use crate::scan::tags;
 use crate::scan::walk::Root;
-use crate::text;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
@@ -47,10 +46,9 @@ const LEAST_PIXELS: u16 = 16;
 
 /// The picture of the album that a track belongs to, within limits.
 pub(crate) fn cover(index: &Index, track: TrackId, limits: CoverLimits) -> Result<Option<Cover>> {
-    let file = File::from(files::open(index, track)?);
     let place = files::place(index, track)?;
-    let name = text::file_name(text::bytes(&place.relative));
-    let embedded = tags::picture(&file, name).and_then(|bytes| shown(&bytes, limits));
+    let file = File::from(files::open_at(&place)?);
+    let embedded = tags::picture(&file, place.name()).and_then(|bytes| shown(&bytes, limits));
     Ok(embedded.or_else(|| {
         let (_, file, stat) = beside(&place)?;
         let length = u64::try_from(stat.st_size).ok().filter(|length| *length <= MOST_BYTES)?;

@@ -35,6 +35,13 @@ pub(crate) struct Place {
     media: MediaUri,
 }
 
+impl Place {
+    /// The track's file name.
+    pub(crate) fn name(&self) -> &[u8] {
+        text::file_name(text::bytes(&self.relative))
+    }
+}
+
 /// Where a track of the index lies.
 pub(crate) fn place(index: &Index, track: TrackId) -> Result<Place> {
     let path: Option<Vec<u8>> = index.read(|connection| {
@@ -54,7 +61,11 @@ pub(crate) fn place(index: &Index, track: TrackId) -> Result<Place> {
 
 /// Opens a track for reading.
 pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
-    let Place { folder, relative, media } = place(index, track)?;
+    open_at(&place(index, track)?)
+}
+
+/// Opens the track that lies there.
+pub(crate) fn open_at(Place { folder, relative, media }: &Place) -> Result<OwnedFd> {
     let refused = |error: Errno| match error {
         Errno::NOENT | Errno::NOTDIR => LibraryError::NotFound(format!("`{media}` is gone")),
         Errno::LOOP => {
@@ -62,7 +73,7 @@ pub(crate) fn open(index: &Index, track: TrackId) -> Result<OwnedFd> {
         }
         error => LibraryError::Unreadable(format!("`{media}` can't be read: {error}")),
     };
-    let file = Root::open(&folder).and_then(|root| root.open_file(&relative)).map_err(refused)?;
+    let file = Root::open(folder).and_then(|root| root.open_file(relative)).map_err(refused)?;
     let stat = rustix::fs::fstat(&file).map_err(refused)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(LibraryError::Unreadable(format!("`{media}` is not a file any more")).into());
@@ -88,11 +99,10 @@ fn hash_one(file: &mut File, buffer: &mut [u8]) -> Option<u128> {
 pub(crate) fn track_hashes(index: &Index, tracks: &[TrackId], apart: Apart) -> Vec<Option<TrackHashes>> {
     let mut buffer = vec![0; BUFFER];
     let hashes = |track: &TrackId| {
-        let mut file = File::from(open(index, *track).ok()?);
+        let place = place(index, *track).ok()?;
+        let mut file = File::from(open_at(&place).ok()?);
         let picture = match apart {
-            Apart::Tags => {
-                tags::picture(&file, text::file_name(text::bytes(&place(index, *track).ok()?.relative)))
-            }
+            Apart::Tags => tags::picture(&file, place.name()),
             Apart::TagsAndPicture => None,
         };
         file.rewind().ok()?;

@@ -2,11 +2,13 @@
 //! `tandemctl provider test` as a function; and an engine with a provider that something goes wrong at. It proves nothing by
 //! itself.
 
+mod daemon;
 mod meddler;
 mod memory;
 mod stage;
 mod suite;
 
+pub use daemon::{announced, say};
 pub use kit::started;
 pub use meddler::{HARMS, Harm};
 pub use memory::{Flaw, Memory};

@@ -3,11 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use dbus_interfaces::names::DEVICE;
-use kit::{Daemon, Events, MusicLibrary, property};
-use providers::{Flaw, Memory};
-use tandem_provider::{Identity, Provider};
-use zbus::OwnedObjectPath;
+use kit::{Daemon, Events, MusicLibrary};
+use providers::{Flaw, Memory, announced, say};
 
 const ALBUMS: usize = 8;
 const FIRST: &str = "Music/Artist/Album 0/song.mp3";
@@ -20,11 +17,8 @@ fn add(music: &MusicLibrary, album: usize, padding: u64) {
 /// Has the daemon synchronise; tells how many folders that listed.
 async fn run(daemon: &Daemon, id: &str, memory: &Memory) -> usize {
     let before = memory.listed();
-    for arguments in [&["scan"][..], &["sync", id]] {
-        let output = daemon.ctl(arguments).await;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {said}\n{}", daemon.stderr());
-    }
+    say(daemon, &["scan"]).await;
+    say(daemon, &["sync", id]).await;
     memory.listed() - before
 }
 
@@ -34,13 +28,8 @@ async fn what_the_user_does_on_the_device_is_seen_without_listing_it_all() {
     (0..ALBUMS).for_each(|album| add(&music, album, 20_000));
     let daemon = Daemon::builder().music(music.dir()).start().await;
     let mut events = Events::subscribe(daemon.connect().await).await;
-    let provider = Provider::new("org.example.Memory", "/org/example/Memory", memory.clone());
-    let provider = provider.announce(Identity::named("memory")).register("Memory");
-    let serving = provider.serve(&daemon.connect().await).await.unwrap();
-    let path: OwnedObjectPath = events.wait_for("DeviceConnect").await.body().deserialize().unwrap();
-    let id: String = property(&daemon.connect().await, path.as_str(), DEVICE, "DeviceId").await.unwrap();
-    let partnered = daemon.ctl(&["partner", &id]).await;
-    assert!(partnered.status.success(), "{partnered:?}\n{}", daemon.stderr());
+    let (serving, id) = announced(&daemon, &mut events, &memory).await;
+    say(&daemon, &["partner", &id]).await;
     // the first report after something was written proves what reports are worth
     let proof = run(&daemon, &id, &memory).await;
     let all: Vec<String> = memory.files().into_keys().filter(|path| path.ends_with(".mp3")).collect();

@@ -2,17 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use dbus_interfaces::names::DEVICE;
-use kit::{Daemon, Events, MusicLibrary, property};
-use providers::{Flaw, Memory};
-use tandem_provider::{Identity, Provider};
-use zbus::OwnedObjectPath;
-
-async fn say(daemon: &Daemon, arguments: &[&str]) {
-    let output = daemon.ctl(arguments).await;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {said}\n{}", daemon.stderr());
-}
+use kit::{Daemon, Events, MusicLibrary};
+use providers::{Flaw, Memory, announced, say};
 
 #[tokio::test]
 async fn a_playlist_is_adopted_after_the_manifest_was_lost() {
@@ -23,11 +14,7 @@ async fn a_playlist_is_adopted_after_the_manifest_was_lost() {
     kit::write_file(&music.dir().join("Mix.m3u"), b"two.mp3\none.mp3\nthree.mp3\n");
     let mut daemon = Daemon::builder().music(music.dir()).start().await;
     let mut events = Events::subscribe(daemon.connect().await).await;
-    let provider = Provider::new("org.example.Memory", "/org/example/Memory", memory.clone());
-    let provider = provider.announce(Identity::named("memory")).register("Memory");
-    let serving = provider.serve(&daemon.connect().await).await.unwrap();
-    let path: OwnedObjectPath = events.wait_for("DeviceConnect").await.body().deserialize().unwrap();
-    let id: String = property(&daemon.connect().await, path.as_str(), DEVICE, "DeviceId").await.unwrap();
+    let (serving, id) = announced(&daemon, &mut events, &memory).await;
     say(&daemon, &["scan"]).await;
     say(&daemon, &["partner", &id, "--playlist", "Mix"]).await;
     say(&daemon, &["sync", &id]).await;

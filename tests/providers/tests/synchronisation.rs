@@ -5,7 +5,7 @@
 
 use dbus_interfaces::names::DEVICE;
 use kit::{Daemon, Events, MusicLibrary, program, property, track, wait_for_property};
-use providers::started;
+use providers::{say, started};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
@@ -20,18 +20,6 @@ fn songs(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         (name, std::fs::read(folder.join(&path)).unwrap())
     };
     files.map(read).collect()
-}
-
-/// Says what has to succeed.
-async fn say(daemon: &Daemon, arguments: &[&str]) {
-    let output = daemon.ctl(arguments).await;
-    let text = [output.stdout, output.stderr].concat();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}\n{}",
-        String::from_utf8_lossy(&text),
-        daemon.stderr()
-    );
 }
 
 async fn in_step(daemon: &Daemon, id: &str, music: &MusicLibrary, player: &Path) {

@@ -95,7 +95,7 @@ pub(super) async fn look(
         .change(move |record| {
             see(record, seen, own_name, now, size, || guid.unwrap_or_else(|| new_guid()));
             if let Some(device) = marked_device {
-                replace_mark(record, &device);
+                forget_former_mark(record, &device);
             }
             if let Some(device) = lost_device {
                 end(record, &device, false);
@@ -192,7 +192,7 @@ fn forget_strangers(record: &mut Partnerships) {
 }
 
 /// Notes that the device carries this partnership's mark: if the one of before appears again, somebody else has set it.
-fn replace_mark(record: &mut Partnerships, device: &DeviceId) {
+fn forget_former_mark(record: &mut Partnerships, device: &DeviceId) {
     if let Some(known) = record.devices.iter_mut().find(|known| known.description.id == *device) {
         known.ended_relationship = None;
     }
