@@ -6,6 +6,7 @@ use crate::collect::Collected;
 use crate::connection::Reply;
 use crate::libraries::{Hold, Slot};
 use crate::message::{Answer, HASH_BATCH, MOST_COVER_BYTES, Request, STAMP_BATCH, WirePath};
+use crate::times;
 use rustix::fs::{FileType, OFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -111,9 +112,8 @@ fn check_descriptor(descriptor: OwnedFd) -> Result<OpenedTrack, LibraryError> {
         return Err(unexpected("the descriptor is not open for reading alone"));
     }
     let size = u64::try_from(stat.st_size).map_err(|_| unexpected("the file's size is negative"))?;
-    let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    let modified_ns = stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
-    Ok(OpenedTrack { file: File::from(descriptor), size, modified_ns })
+    let (modified_ns, changed_ns) = (times::modified_ns(&stat), times::changed_ns(&stat));
+    Ok(OpenedTrack { file: File::from(descriptor), size, modified_ns, changed_ns })
 }
 
 /// Checks that a picture is a JPEG file within the limits; what is in it, only the device looks at.

@@ -9,6 +9,7 @@ mod connection;
 mod launch;
 mod libraries;
 pub mod message;
+pub mod times;
 pub mod uri;
 pub mod wire;
 

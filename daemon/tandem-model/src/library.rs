@@ -57,6 +57,16 @@ pub struct OpenedTrack {
     pub size: u64,
     /// Its modification time now, nanoseconds since 1970.
     pub modified_ns: i64,
+    /// The time of its last change of any kind, nanoseconds since 1970.
+    pub changed_ns: i64,
+}
+
+impl OpenedTrack {
+    /// Whether the file is still as the library listed it.
+    #[must_use]
+    pub fn is_as_listed(&self, track: &Track) -> bool {
+        self.size == track.size && [self.modified_ns, self.changed_ns].contains(&track.modified_ns)
+    }
 }
 
 /// What came of importing a playlist file.

@@ -16,7 +16,8 @@ pub struct Track {
     pub file_name: Box<str>,
     /// Bytes.
     pub size: u64,
-    /// Modification time, nanoseconds since 1970.
+    /// Modification time, nanoseconds since 1970; after a change that left size and modification time as they were, the time
+    /// of that change.
     pub modified_ns: i64,
     /// MIME type, from the content or else the name.
     #[serde(with = "crate::shared_text")]

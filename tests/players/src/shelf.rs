@@ -390,7 +390,8 @@ impl Library for Shelf {
     fn open(&self, track: TrackId) -> BoxFuture<'_, Result<OpenedTrack, LibraryError>> {
         let opened = self.copy(track).and_then(|copy| {
             let file = File::open(&copy.path).ok()?;
-            Some(OpenedTrack { file, size: copy.size, modified_ns: copy.modified_ns })
+            let (size, modified_ns) = (copy.size, copy.modified_ns);
+            Some(OpenedTrack { file, size, modified_ns, changed_ns: modified_ns })
         });
         Box::pin(async { opened.ok_or_else(|| LibraryError::NotFound("the file is gone".to_owned())) })
     }

@@ -6,6 +6,7 @@
 use kit::{track, tracks};
 use scenario::{Player, Stage, refusal};
 use std::collections::HashMap;
+use std::io::Write;
 use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
 #[tokio::test]
@@ -120,6 +121,33 @@ async fn a_file_that_is_only_touched_or_moved_is_not_sent_again() {
     let mut after = stage.player().content();
     after.retain(|path, _| path.extension().is_some_and(|extension| extension == "mp3"));
     assert!(after.keys().all(|path| before.contains_key(path)), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_change_that_keeps_size_and_time_is_copied_and_what_is_equal_is_not() {
+    let stage = Stage::with_tracks(3).await;
+    let all = stage.new_playlist("All", &tracks(0..3)).await;
+    stage.partner(stage.player(), &[&all]).await;
+    stage.by_hand(stage.player()).await;
+    let edit = |relative: String, change: &dyn Fn(&mut Vec<u8>)| {
+        let path = stage.music.path(relative);
+        let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        change(&mut bytes);
+        let mut file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.write_all(&bytes).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    edit(track(1), &|bytes| *bytes.last_mut().unwrap() ^= 1);
+    edit(track(2), &|_| {});
+    stage.scan().await;
+    let preview = stage.device().preview().await.unwrap();
+    let actions: Vec<String> = preview.iter().map(|item| text(item, "action")).collect();
+    assert_eq!(actions.iter().filter(|action| *action == "replace").count(), 1, "{preview:?}");
+    let ended = stage.run(stage.player()).await;
+    assert_eq!(ended.errors, []);
+    // the bytes on the player are those of the library now
+    stage.in_step(stage.player()).await;
 }
 
 fn text(item: &HashMap<String, OwnedVariant>, key: &str) -> String {

@@ -353,7 +353,8 @@ impl SimulatedLibrary {
             .map_err(|errno| failed(errno.into()))?;
         let mut file = File::from(memory);
         file.write_all(&song.bytes).and_then(|()| file.rewind()).map_err(failed)?;
-        Ok(OpenedTrack { file, size: song.bytes.len() as u64, modified_ns: song.modified_ns })
+        let (size, modified_ns) = (song.bytes.len() as u64, song.modified_ns);
+        Ok(OpenedTrack { file, size, modified_ns, changed_ns: modified_ns })
     }
 
     fn info(&self, number: usize) -> PlaylistInfo {

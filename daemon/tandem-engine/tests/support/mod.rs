@@ -268,6 +268,7 @@ impl Library for FakeLibrary {
                 file,
                 size: meta.len(),
                 modified_ns: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
+                changed_ns: meta.ctime() * 1_000_000_000 + meta.ctime_nsec(),
             }
         });
         Box::pin(async move {

@@ -92,7 +92,7 @@ pub(super) fn prepare_index(file: &Path) -> Result<()> {
         tracing::warn!(file = %file.display(), damage, "the index is damaged and is made again");
         return remove(file);
     }
-    if file.exists() && ![0, schema::INDEX_VERSION].contains(&version_of(file)?) {
+    if file.exists() && !(0..=schema::INDEX_VERSION).contains(&version_of(file)?) {
         tracing::info!("the index is of another version and is made again");
         return remove(file);
     }

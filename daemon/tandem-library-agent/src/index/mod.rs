@@ -154,11 +154,16 @@ impl Index {
 /// The connection that changes are made with; the index has its tables then.
 fn open_writer(file: &Path, library_file: &Path, folders: &Folders) -> Result<Connection> {
     let mut writer = connect(file, library_file, folders)?;
-    if !has_index_schema(&writer)? {
+    let version = index_version(&writer)?;
+    if version != schema::INDEX_VERSION {
         let transaction = writer.transaction()?;
-        let known = lib_meta(&transaction, "scanned")?.is_some();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        schema::create_index(&transaction, now, known)?;
+        if version == 0 {
+            let known = lib_meta(&transaction, "scanned")?.is_some();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            schema::create_index(&transaction, now, known)?;
+        } else {
+            schema::upgrade_index(&transaction)?;
+        }
         transaction.commit()?;
     }
     if meta(&writer, TAG_READER)? != tags::READER {
@@ -241,9 +246,8 @@ fn not_text(file: &Path) -> Failure {
     Failure::invalid(format!("{} is not UTF-8 text; choose another state directory", file.display()))
 }
 
-fn has_index_schema(connection: &Connection) -> Result<bool> {
-    let version: i64 = connection.query_row("PRAGMA main.user_version", [], |row| row.get(0))?;
-    Ok(version == schema::INDEX_VERSION)
+fn index_version(connection: &Connection) -> Result<i64> {
+    Ok(connection.query_row("PRAGMA main.user_version", [], |row| row.get(0))?)
 }
 
 #[cfg(test)]

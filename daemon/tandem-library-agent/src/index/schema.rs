@@ -1,13 +1,14 @@
 //! The tables of both database files.
 //!
 //! Paths are absolute, as bytes. `key` is a path's hash without regard to case and composition. Times are seconds since
-//! 1970, `modified_ns` nanoseconds.
+//! 1970, `modified_ns` and `changed_ns` nanoseconds. A track is `untold` when it changed last while its size and
+//! `modified_ns` stayed as they were.
 
 use rusqlite::Transaction;
 use std::time::Duration;
 
-/// `user_version` of the index; another one means that it is made again.
-pub(super) const INDEX_VERSION: i64 = 1;
+/// `user_version` of the index; a later one means that it is made again.
+pub(super) const INDEX_VERSION: i64 = 2;
 /// `user_version` of the library file.
 pub(super) const LIBRARY_VERSION: i64 = 4;
 
@@ -30,6 +31,12 @@ CREATE INDEX playlist_file_dir ON playlist_file (dir);
 CREATE TABLE playlist_entry (
   playlist INTEGER NOT NULL, position INTEGER NOT NULL, rank INTEGER NOT NULL, text TEXT NOT NULL, path BLOB NOT NULL,
   key INTEGER NOT NULL, PRIMARY KEY (playlist, position, rank)) WITHOUT ROWID;
+";
+
+/// What version 2 has that version 1 has not. A time of 0 has the next scan read a track again.
+const INDEX_2: &str = "
+ALTER TABLE track ADD COLUMN changed_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE track ADD COLUMN untold INTEGER NOT NULL DEFAULT 0;
 ";
 
 const LIBRARY: &str = "
@@ -73,6 +80,12 @@ pub(super) fn create_index(
         "INSERT INTO main.meta VALUES ('generation', ?1), ('next_track', ?1), ('last_scan', 0), ('again', ?2)",
         (start, again),
     )?;
+    upgrade_index(transaction)
+}
+
+/// Makes an index of version 1 one of this version.
+pub(super) fn upgrade_index(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(INDEX_2)?;
     transaction.pragma_update(None, "user_version", INDEX_VERSION)
 }
 

@@ -8,9 +8,9 @@ use crate::rules::{self, Limit, Query};
 use rusqlite::{CachedStatement, Connection, Row, params_from_iter};
 use tandem_model::media::PlaylistKind;
 
-/// The columns of a track that resolving and listing need, from `main.track AS t`.
+/// The columns of a track that resolving and listing need, from `main.track AS t`; the fourth tells that it has changed.
 pub(crate) const TRACK_COLUMNS: &str = concat!(
-    "t.id, t.path, t.size, t.modified_ns, t.mime, t.title, t.artist, t.album_artist, t.album, t.duration_ms, ",
+    "t.id, t.path, t.size, iif(t.untold, t.changed_ns, t.modified_ns), t.mime, t.title, t.artist, t.album_artist, t.album, t.duration_ms, ",
     "t.genre, t.track_number"
 );
 /// The first column after those.

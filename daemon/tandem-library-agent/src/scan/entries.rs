@@ -23,6 +23,7 @@ pub(super) struct NewTrack {
     pub(super) dir: i64,
     pub(super) path: Vec<u8>,
     pub(super) facts: Facts,
+    pub(super) changed_ns: i64,
     /// Seconds since 1970, where it is new.
     pub(super) added: u64,
 }
@@ -35,12 +36,20 @@ pub(super) struct NewDir {
     pub(super) path: Vec<u8>,
 }
 
+/// What the index knows of a track.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownTrack {
+    pub(super) id: i64,
+    pub(super) facts: Facts,
+    pub(super) changed_ns: i64,
+}
+
 /// What the index knows of a folder, by file name.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) dir: Option<i64>,
     pub(super) parent: Option<i64>,
-    pub(super) tracks: HashMap<Vec<u8>, (i64, Facts)>,
+    pub(super) tracks: HashMap<Vec<u8>, KnownTrack>,
     pub(super) playlists: HashMap<Vec<u8>, (i64, Facts)>,
     pub(super) folders: HashMap<Vec<u8>, i64>,
 }
@@ -77,11 +86,12 @@ pub(super) fn known(connection: &Connection, path: &[u8]) -> Result<Known> {
         find.query_row([path], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((dir, parent)) = found else { return Ok(Known::default()) };
     let mut known = Known { dir: Some(dir), parent, ..Known::default() };
-    let sql = "SELECT id, path, size, modified_ns, inode FROM track WHERE dir = ?1";
+    let sql = "SELECT id, path, size, modified_ns, inode, changed_ns FROM track WHERE dir = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([dir])?;
     while let Some(row) = rows.next()? {
-        known.tracks.insert(name_of(row)?, (row.get(0)?, facts(row, 2)?));
+        let track = KnownTrack { id: row.get(0)?, facts: facts(row, 2)?, changed_ns: row.get(5)? };
+        known.tracks.insert(name_of(row)?, track);
     }
     let sql = "SELECT number, path, size, modified_ns, inode FROM playlist_file WHERE dir = ?1";
     let mut statement = connection.prepare_cached(sql)?;
@@ -135,11 +145,19 @@ pub(super) fn put_tracks(transaction: &Transaction<'_>, tracks: &[(NewTrack, Tag
     index::set_meta(transaction, "next_track", first + tracks.len() as u64)
 }
 
-/// Writes a track; one that is there keeps its number and when it was added.
+/// Writes a track; one that is there keeps its number and when it was added. A change that left size and modification time
+/// as they were is known by the same file's time of change, and in another file's place by other tags: a restored
+/// backup is no change.
 const PUT_TRACK: &str = "INSERT INTO track (dir, path, key, size, modified_ns, inode, added, mime, title, artist, album_artist,
-        album, genre, composer, comment, label, date, track_number, disc_number, duration_ms, bitrate, id)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
-        ON CONFLICT (path) DO UPDATE SET dir = excluded.dir, size = excluded.size, modified_ns = excluded.modified_ns,
+        album, genre, composer, comment, label, date, track_number, disc_number, duration_ms, bitrate, id, changed_ns,
+        untold)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, 0)
+        ON CONFLICT (path) DO UPDATE SET untold = size = excluded.size AND modified_ns = excluded.modified_ns AND (untold
+        OR (inode = excluded.inode AND changed_ns NOT IN (0, excluded.changed_ns))
+        OR (title, artist, album_artist, album, genre, composer, comment, label, date, track_number, disc_number)
+        <> (excluded.title, excluded.artist, excluded.album_artist, excluded.album, excluded.genre, excluded.composer,
+        excluded.comment, excluded.label, excluded.date, excluded.track_number, excluded.disc_number)),
+        changed_ns = excluded.changed_ns, dir = excluded.dir, size = excluded.size, modified_ns = excluded.modified_ns,
         inode = excluded.inode, mime = excluded.mime, title = excluded.title, artist = excluded.artist,
         album_artist = excluded.album_artist, album = excluded.album, genre = excluded.genre,
         composer = excluded.composer, comment = excluded.comment, label = excluded.label, date = excluded.date,
@@ -171,6 +189,7 @@ fn put_track(put: &mut Statement<'_>, id: i64, track: &NewTrack, tags: &Tags) ->
         signed(tags.duration_ms),
         tags.bitrate,
         id,
+        track.changed_ns,
     ])?;
     Ok(())
 }

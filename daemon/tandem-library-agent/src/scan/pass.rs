@@ -257,15 +257,15 @@ impl<'a> Pass<'a> {
         let mut before = known.tracks;
         for found in listing.music {
             match before.remove(&found.name) {
-                Some((_, facts)) if facts == found.facts => {}
+                Some(known) if known.facts == found.facts && known.changed_ns == found.changed_ns => {}
                 known => self.changed_track(root, relative, dir, path, found, known.is_some())?,
             }
         }
         let gone = before.into_iter().filter(|_| !keeps_what_vanished);
-        self.vanished.extend(gone.map(|(name, (id, facts))| Vanished {
-            id,
+        self.vanished.extend(gone.map(|(name, track)| Vanished {
+            id: track.id,
             path: entries::join(path, &name),
-            facts,
+            facts: track.facts,
         }));
         let place = playlists::Place { root, relative, path: &visit.path, dir, keeps_what_vanished };
         self.compare_playlists(&place, known.playlists, listing.playlists)?;
@@ -339,10 +339,10 @@ impl<'a> Pass<'a> {
         found: Found,
         known: bool,
     ) -> Result<()> {
-        let Found { name, facts } = found;
+        let Found { name, facts, changed_ns } = found;
         let modified = u64::try_from(facts.modified_ns / 1_000_000_000).unwrap_or(0);
         let added = if self.again { modified.min(self.now) } else { self.now };
-        let track = NewTrack { dir, path: entries::join(folder, &name), facts, added };
+        let track = NewTrack { dir, path: entries::join(folder, &name), facts, changed_ns, added };
         if !known && self.collects_fresh {
             self.fresh.insert(facts, track.path.clone());
         }

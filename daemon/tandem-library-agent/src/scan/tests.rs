@@ -5,6 +5,7 @@
 mod away;
 mod players;
 mod playlists;
+mod untold;
 
 use super::*;
 use crate::samples;

@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Sta
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use tandem_library::times;
 
 /// What lies at the top of a file system that is a partnered player.
 pub(crate) const PLAYER_MARK: &str = "WMPInfo.xml";
@@ -21,9 +22,10 @@ const NAMES_AT_ONCE: usize = 16 * 1024;
 pub(super) struct Found {
     pub(super) name: Vec<u8>,
     pub(super) facts: Facts,
+    pub(super) changed_ns: i64,
 }
 
-/// What tells that a file has changed.
+/// What tells a file from others wherever it lies, and that it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Facts {
     pub(super) size: i64,
@@ -33,12 +35,7 @@ pub(super) struct Facts {
 
 impl From<&Stat> for Facts {
     fn from(stat: &Stat) -> Self {
-        let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-        Self {
-            size: stat.st_size,
-            modified_ns: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(nanoseconds),
-            inode: stat.st_ino.cast_signed(),
-        }
+        Self { size: stat.st_size, modified_ns: times::modified_ns(stat), inode: stat.st_ino.cast_signed() }
     }
 }
 
@@ -123,7 +120,7 @@ pub(super) fn list(root: &Root, relative: &Path, is_mount: Probe) -> Result<List
             continue;
         }
         let kind = match entry.file_type() {
-            FileType::Unknown => match facts(&folder, name) {
+            FileType::Unknown => match stat_of(&folder, name) {
                 Ok((kind, _)) => kind,
                 Err(Errno::NOENT) => {
                     listing.is_unsettled = true;
@@ -140,8 +137,8 @@ pub(super) fn list(root: &Root, relative: &Path, is_mount: Probe) -> Result<List
                 listing.is_player = true;
             }
             FileType::RegularFile if music || formats::is_playlist(name) => {
-                let facts = match facts(&folder, name) {
-                    Ok((FileType::RegularFile, facts)) => facts,
+                let stat = match stat_of(&folder, name) {
+                    Ok((FileType::RegularFile, stat)) => stat,
                     // what is something else now isn't there
                     Ok(_) => continue,
                     Err(Errno::NOENT) => {
@@ -152,7 +149,8 @@ pub(super) fn list(root: &Root, relative: &Path, is_mount: Probe) -> Result<List
                     Err(error) => return Err(error),
                 };
                 let list = if music { &mut listing.music } else { &mut listing.playlists };
-                list.push(Found { name: name.to_vec(), facts });
+                let (facts, changed_ns) = (Facts::from(&stat), times::changed_ns(&stat));
+                list.push(Found { name: name.to_vec(), facts, changed_ns });
             }
             _ => {}
         }
@@ -170,9 +168,9 @@ fn is_systems_own(name: &[u8]) -> bool {
             .any(|own| name.eq_ignore_ascii_case(own))
 }
 
-fn facts(folder: impl AsFd, name: &[u8]) -> Result<(FileType, Facts), Errno> {
+fn stat_of(folder: impl AsFd, name: &[u8]) -> Result<(FileType, Stat), Errno> {
     let stat = statat(folder, text::path(name), AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok((FileType::from_raw_mode(stat.st_mode), Facts::from(&stat)))
+    Ok((FileType::from_raw_mode(stat.st_mode), stat))
 }
 
 #[cfg(test)]
@@ -212,7 +210,8 @@ mod tests {
     fn a_name_that_is_told_twice_is_there_once() {
         let name = |name: &&str| name.as_bytes().to_vec();
         let facts = Facts { size: 1, modified_ns: 2, inode: 3 };
-        let found = |of: &[&str]| of.iter().map(|of| Found { name: name(of), facts }).collect::<Vec<_>>();
+        let one = |of: &&str| Found { name: name(of), facts, changed_ns: 4 };
+        let found = |of: &[&str]| of.iter().map(one).collect::<Vec<_>>();
         let mut listing = Listing {
             music: found(&["b.mp3", "a.mp3", "b.mp3"]),
             playlists: found(&["l.m3u", "l.m3u"]),

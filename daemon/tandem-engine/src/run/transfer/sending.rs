@@ -274,7 +274,7 @@ impl Course<'_> {
             LibraryError::Unavailable(_) => Failure::Run(error.into()),
             other => Failure::Item(ItemError::SourceUnreadable, other.to_string()),
         })?;
-        if opened.size != track.size || opened.modified_ns != track.modified_ns {
+        if !opened.is_as_listed(track) {
             let message = "the file changed after its copying was planned; it is copied with the next plan";
             return Err(Failure::Item(ItemError::SourceUnreadable, message.to_owned()));
         }
