@@ -1,10 +1,11 @@
 //! What a run would do, item by item, as `Preview` shows it, and the space it would take, as an estimate
-//! tells it. It looks at names on the device and changes nothing.
+//! tells it. It looks at names on the device, and at playlists that have the names of ours; it changes nothing.
 
 use crate::plan::albums::{self, AlbumChanges};
 use crate::plan::names::{TakenNames, numbered};
 use crate::plan::playlists::Place;
 use crate::plan::{Deletion, LeftOut, MetadataUpdate, TrackWrite, guard, round_up, taken};
+use crate::run::adopt::{FoundList, List};
 use crate::run::error::RunError;
 use crate::run::playlists::{self, LeftList, PlaylistChanges, PlaylistFile};
 use crate::run::prepare::Prepared;
@@ -12,7 +13,7 @@ use crate::run::transfer::{NAME_TRIES, on_device, used_names};
 use std::collections::{HashMap, HashSet};
 use tandem_model::manifest::{Entry, EntryState, Origin};
 use tandem_model::path::DevicePath;
-use tandem_model::player::{PlaylistStyle, Storage};
+use tandem_model::player::{PlaylistStyle, Storage, Transfer};
 
 /// What would be done with one item; the contract's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +64,9 @@ pub struct PreviewItem {
 pub(crate) async fn items(
     prepared: &Prepared,
     allow_mass_deletion: bool,
+    cancel: &Transfer,
 ) -> Result<Vec<PreviewItem>, RunError> {
-    let Foreseen { names, playlists: changes, albums } = foresee(prepared).await?;
+    let Foreseen { names, playlists: changes, albums } = foresee(prepared, cancel).await?;
     let Prepared { plan, library, entries, .. } = prepared;
     let objection = guard::objection(plan, entries, library.trouble.as_deref());
     let mut items: Vec<PreviewItem> =
@@ -79,10 +81,10 @@ pub(crate) async fn items(
 }
 
 /// Bytes on the storage that everything assigned takes once the run has been: tracks and playlists, in whole clusters.
-pub(crate) async fn space(prepared: &Prepared) -> Result<u64, RunError> {
+pub(crate) async fn space(prepared: &Prepared, cancel: &Transfer) -> Result<u64, RunError> {
     let Prepared { plan, library, entries, space, .. } = prepared;
     let cluster = space.cluster.max(1);
-    let Foreseen { names, playlists: changes, albums: _ } = foresee(prepared).await?;
+    let Foreseen { names, playlists: changes, albums: _ } = foresee(prepared, cancel).await?;
     let nameless = plan.writes.iter().filter(|write| names.of_write(write).is_none());
     let nameless: u64 =
         nameless.map(|write| round_up(library.tracks[write.track as usize].size, cluster)).sum();
@@ -113,24 +115,52 @@ struct Foreseen {
     albums: AlbumChanges,
 }
 
-async fn foresee(prepared: &Prepared) -> Result<Foreseen, RunError> {
+async fn foresee(prepared: &Prepared, cancel: &Transfer) -> Result<Foreseen, RunError> {
     let storage = &*prepared.storage;
     let mut names = Names::of(prepared);
     let fresh = prepared.plan.writes.iter().filter(|write| write.replaces.is_none());
     names.look(storage, fresh.map(|write| write.path.clone()).collect()).await?;
     let places = places(prepared, &names);
     let (library, entries, can) = (&prepared.library, &prepared.entries, prepared.player.capabilities());
-    let playlists = match &can.playlists {
+    let mut playlists = match &can.playlists {
         Some(style) => playlists::changes(library, entries, style, &places),
         None => PlaylistChanges::default(),
     };
-    let albums = albums::changes(library, entries, can.albums.as_ref(), &places, &prepared.covers);
+    let mut albums = albums::changes(library, entries, can.albums.as_ref(), &places, &prepared.covers);
     // lists are named when the tracks have their names, and albums after them
     let fresh = playlists.fresh.iter().filter(|file| file.replaces.is_none()).map(|file| &file.path);
     names.look(storage, fresh.cloned().collect()).await?;
     let objects = albums.fresh.iter().filter(|album| album.replaces.is_none()).map(|album| &album.path);
     names.look(storage, objects.cloned().collect()).await?;
+    let lists = can.playlists.iter().flat_map(|style| {
+        let fresh = playlists.fresh.iter().filter(|file| file.replaces.is_none());
+        fresh.map(|file| (&file.path, List::of_playlist(file, style)))
+    });
+    let his_lists = his(prepared, &names, lists.collect(), cancel).await?;
+    let objects = albums.fresh.iter().filter(|album| album.replaces.is_none());
+    let objects = objects.map(|album| (&album.path, List::of_album(album)));
+    let his_albums = his(prepared, &names, objects.collect(), cancel).await?;
+    playlists.fresh.retain(|file| file.replaces.is_some() || !his_lists.contains(&file.path));
+    albums.fresh.retain(|album| album.replaces.is_some() || !his_albums.contains(&album.path));
     Ok(Foreseen { names, playlists, albums })
+}
+
+/// Those of new playlists or albums, by the names that they want, that the user has exactly so: they aren't written.
+async fn his(
+    prepared: &Prepared,
+    names: &Names,
+    lists: Vec<(&DevicePath, List)>,
+    cancel: &Transfer,
+) -> Result<HashSet<DevicePath>, RunError> {
+    let recorded = prepared.entries.iter().map(|entry| &entry.path);
+    let used: TakenNames = recorded.chain(lists.iter().map(|(path, _)| *path)).collect();
+    let mut his = HashSet::new();
+    for (path, list) in lists.into_iter().filter(|(path, _)| names.is_others(path)) {
+        if FoundList::find(&*prepared.storage, list, &used, cancel).await?.is_some() {
+            his.insert(path.clone());
+        }
+    }
+    Ok(his)
 }
 
 /// The run would stop before it changes anything.
@@ -310,6 +340,11 @@ impl Names {
             self.other.insert(wanted, free);
         }
         Ok(())
+    }
+
+    /// Whether others have this name.
+    fn is_others(&self, wanted: &DevicePath) -> bool {
+        self.other.contains_key(wanted)
     }
 
     /// Where this write goes; `None` where all names are taken.

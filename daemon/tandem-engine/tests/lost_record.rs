@@ -106,6 +106,50 @@ async fn what_an_ended_partnership_left_counts_as_there_and_stays_the_users() {
 }
 
 #[tokio::test]
+async fn playlists_of_an_ended_partnership_count_as_there_until_they_are_others() {
+    let mut world = World::new().await;
+    for name in ["a.mp3", "b.mp3"] {
+        world.add_file(name, name.as_bytes());
+    }
+    world.library.set("P", &["a.mp3", "b.mp3"]);
+    let device = world.plug("player").await;
+    world.partner(&device, &["P"]).await;
+    let files = |world: &World| {
+        let mut tree = world.tree("player");
+        tree.remove("WMPInfo.xml");
+        tree
+    };
+    let first = files(&world);
+    for _ in 0..3 {
+        world.engine.delete_partnership(&device, false).await.unwrap();
+        world.partner(&device, &["P"]).await;
+        assert_eq!(files(&world), first);
+    }
+    // another list comes beside it, for it isn't ours to replace, and is ours
+    world.library.set("P", &["b.mp3"]);
+    world.sync(&device).await;
+    let (beside, list) = ("Playlists/P (2).m3u8", "Playlists/P.m3u8");
+    assert_eq!(files(&world)[list], first[list]);
+    assert!(!String::from_utf8_lossy(&files(&world)[beside]).contains("a.mp3"));
+    world.library.set("P", &["a.mp3", "b.mp3"]);
+    world.sync(&device).await;
+    assert_eq!(files(&world)[beside], first[list]);
+    // one that the user deletes comes again
+    world.engine.delete_partnership(&device, true).await.unwrap();
+    let ended = |event: &EngineEvent| matches!(event, EngineEvent::DeletePartnershipComplete { .. });
+    world.wait_for(ended).await;
+    assert_eq!(files(&world), first);
+    world.partner(&device, &["P"]).await;
+    std::fs::remove_file(world.player("player").join(list)).unwrap();
+    world.sync(&device).await;
+    assert_eq!(files(&world), first);
+    // and goes with its assignment only when it is ours
+    world.library.set("P", &[]);
+    world.sync(&device).await;
+    assert!(!files(&world).contains_key(list));
+}
+
+#[tokio::test]
 async fn what_lies_under_a_numbered_name_is_found_behind_the_users_file() {
     for ended in [false, true] {
         let mut world = World::new().await;

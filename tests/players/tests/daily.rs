@@ -93,6 +93,32 @@ fn with_its_record_lost_a_player_is_in_step_again_and_nothing_is_there_twice() {
 }
 
 #[test]
+fn a_partnership_that_begins_anew_finds_the_playlists_and_albums_of_the_one_before() {
+    runtime().block_on(async {
+        for name in ["art-and-albums", "classic", "playlist-files", "spl-playlists"] {
+            let mut scene = in_step(name).await;
+            let names = |scene: &Scene| {
+                let objects = scene.stage.player().objects().into_iter().map(|object| object.path);
+                objects.filter(|path| path != "WMPInfo.xml").collect::<std::collections::BTreeSet<_>>()
+            };
+            let before = names(&scene);
+            for _ in 0..2 {
+                let device = scene.stage.device().clone();
+                scene.stage.engine().delete_partnership(&device, false).await.unwrap();
+                scene.stage.parted(LIMIT).await.unwrap();
+                scene.stage.partner(&PLAYLISTS).await.unwrap();
+                assert_eq!(names(&scene), before, "{name}");
+            }
+            scene.stage.sync().await.unwrap();
+            assert_eq!(names(&scene), before, "{name}");
+            // nothing of it is ours to delete
+            scene.stage.part().await.unwrap();
+            assert_eq!(names(&scene), before, "{name}");
+        }
+    });
+}
+
+#[test]
 fn an_album_follows_its_tracks_and_its_picture_and_what_the_user_makes_of_it_is_his() {
     runtime().block_on(async {
         let mut scene = in_step("art-and-albums").await;

@@ -50,7 +50,7 @@ pub fn out_of_step(wanted: &[WantedPlaylist], root: &Path, before: &Tree) -> Vec
     let his: Tree = before.iter().filter(is_track).map(|(path, facts)| (path.clone(), *facts)).collect();
     let tracks: Tree = tracks.into_iter().chain(his).collect();
     wrong.extend(track_differences(&library, &tracks));
-    wrong.extend(playlist_differences(wanted, &library, &lists, root, &now));
+    wrong.extend(playlist_differences(wanted, &library, (&lists, before), root, &now));
     wrong
 }
 
@@ -120,7 +120,7 @@ fn track_differences(library: &BTreeMap<PathBuf, Facts>, tracks: &Tree) -> Vec<S
 fn playlist_differences(
     wanted: &[WantedPlaylist],
     library: &BTreeMap<PathBuf, Facts>,
-    lists: &Tree,
+    (lists, before): (&Tree, &Tree),
     root: &Path,
     now: &Tree,
 ) -> Vec<String> {
@@ -134,7 +134,12 @@ fn playlist_differences(
     }
     for playlist in wanted.iter().filter(|playlist| !playlist.tracks.is_empty()) {
         let tracks: Vec<Facts> = playlist.tracks.iter().map(|path| library[path]).collect();
-        if found.get_mut(&tracks).and_then(Vec::pop).is_none() {
+        // the user's own list of exactly these is as good as the playlist
+        let is_it = |path: &&PathBuf| {
+            is_playlist(path) && entries(root, path, now).is_ok_and(|entries| entries == tracks)
+        };
+        let has_own = || before.keys().any(|path| is_it(&path));
+        if found.get_mut(&tracks).and_then(Vec::pop).is_none() && !has_own() {
             wrong.push(format!("the playlist `{}` is not on the player as it is", playlist.name));
         }
     }

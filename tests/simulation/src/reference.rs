@@ -264,7 +264,7 @@ impl Look<'_> {
             let entry = self.entries.iter().find(|entry| entry.origin == Origin::Playlist(id.clone()));
             let wanted: Vec<&String> = self.items(playlist).filter_map(|song| placed.get(&song.id)).collect();
             match entry {
-                Some(entry) if entry.state != EntryState::Present => {}
+                Some(entry) if matches!(entry.state, EntryState::Skipped | EntryState::Disowned) => {}
                 None if wanted.is_empty() || self.has_no_room(playlist) => {}
                 None => wrong.push(format!("playlist {playlist} is missing")),
                 Some(entry) if wanted.is_empty() => {
@@ -273,7 +273,13 @@ impl Look<'_> {
                 Some(entry) => {
                     let path = entry.path.as_str();
                     let named = named_by(self.device, path);
-                    let is_users = self.device.file(path).is_some_and(|node| hash(&node.bytes) != entry.hash);
+                    let file = self.device.file(path);
+                    let is_ours = |owner: Owner| owner == Owner::Tandem(self.terms.relationship);
+                    if entry.state == EntryState::Foreign && file.is_some_and(|node| is_ours(node.owner)) {
+                        wrong.push(format!("`{path}` is ours and recorded as the user's"));
+                    }
+                    let is_users = entry.state == EntryState::Present
+                        && file.is_some_and(|node| hash(&node.bytes) != entry.hash);
                     let is_old = named != wanted.into_iter().cloned().collect::<Vec<_>>();
                     if !is_users && is_old && !self.has_no_room(playlist) {
                         wrong.push(format!("`{path}` names {named:?}"));

@@ -27,6 +27,8 @@ pub(crate) struct AlbumChanges {
     pub(crate) stale: Vec<Entry>,
     /// Objects to write.
     pub(crate) fresh: Vec<AlbumObject>,
+    /// Entries of objects of the user's that were what belongs there, and aren't any more.
+    pub(crate) outdated: Vec<i64>,
 }
 
 /// An album's object that is to be written.
@@ -83,21 +85,22 @@ pub(crate) fn changes(
     let known: HashMap<&AlbumId, &Entry> = entries.iter().filter_map(album_entry).collect();
     let Some(style) = style else {
         let present = known.into_values().filter(|entry| entry.state == EntryState::Present);
-        return AlbumChanges { stale: in_order(present.cloned().collect()), fresh: Vec::new() };
+        return AlbumChanges { stale: in_order(present.cloned().collect()), ..AlbumChanges::default() };
     };
     let there = library.tracks.iter().zip(0..).filter(|(_, position)| places.contains_key(position));
     let albums = gather(there);
     let mut changes = AlbumChanges::default();
-    let is_over = |entry: &&Entry| {
-        let is_there = matches!(&entry.origin, Origin::Album(id) if albums.contains_key(id));
-        entry.state == EntryState::Present && !is_there
-    };
-    changes.stale = in_order(known.values().copied().filter(is_over).cloned().collect());
+    let is_over = |id: &AlbumId| !albums.contains_key(id);
+    let over = || known.iter().filter(|(id, _)| is_over(id)).map(|(_, entry)| *entry);
+    let is_ours = |entry: &&Entry| entry.state == EntryState::Present;
+    changes.stale = in_order(over().filter(is_ours).cloned().collect());
+    changes.outdated =
+        over().filter(|entry| entry.state == EntryState::Foreign).map(|entry| entry.id).collect();
     // made when an album needs a name
     let mut namer = None;
     for (id, tracks) in albums {
         let entry = known.get(&id).copied();
-        if entry.is_some_and(|entry| entry.state != EntryState::Present) {
+        if entry.is_some_and(|entry| matches!(entry.state, EntryState::Skipped | EntryState::Disowned)) {
             continue;
         }
         let stamp = stamps.get(&id).copied().unwrap_or(0);
@@ -105,6 +108,8 @@ pub(crate) fn changes(
         if entry.is_some_and(|entry| entry.hash == xxhash_rust::xxh3::xxh3_128(text.as_bytes())) {
             continue;
         }
+        changes.outdated.extend(entry.filter(|entry| !is_ours(entry)).map(|entry| entry.id));
+        let entry = entry.filter(is_ours);
         let first = &library.tracks[tracks[0] as usize];
         let new_path = || {
             let namer = namer.get_or_insert_with(|| Namer::new(entries.iter().map(|entry| &entry.path)));

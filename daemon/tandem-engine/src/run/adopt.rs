@@ -21,7 +21,7 @@ use tandem_model::id::TrackId;
 use tandem_model::library::{Apart, Library, Resolved, TrackHashes};
 use tandem_model::manifest::{Correction, Entry, Intent, Manifest, Origin, Outcome};
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Capabilities, ObjectFacts, Space, Storage, Transfer};
+use tandem_model::player::{Capabilities, ObjectFacts, PlaylistStyle, Space, Storage, Transfer};
 
 /// Tracks whose bytes the library is asked for between two looks at the wish to stop.
 const HASHED_TOGETHER: usize = 8;
@@ -55,30 +55,113 @@ struct Candidate {
 type Adopted = (Candidate, TrackHashes);
 
 /// What holds no audio and may be adopted: a playlist, or an album that refers to exactly the tracks that it would.
-struct List {
+pub(crate) struct List {
     origin: Origin,
     path: DevicePath,
-    bytes: Vec<u8>,
+    bytes: Arc<[u8]>,
+    /// The device keeps it as what it refers to.
     by_reference: bool,
+}
+
+impl List {
+    pub(crate) fn of_playlist(file: &PlaylistFile, style: &PlaylistStyle) -> Self {
+        let PlaylistFile { playlist, path, bytes, .. } = file;
+        let (origin, bytes) = (Origin::Playlist(playlist.id.clone()), bytes.as_slice().into());
+        Self { origin, path: path.clone(), bytes, by_reference: style.is_by_reference() }
+    }
+
+    pub(crate) fn of_album(object: &AlbumObject) -> Self {
+        let AlbumObject { id, path, text, .. } = object;
+        let (origin, bytes) = (Origin::Album(id.clone()), text.as_bytes().into());
+        Self { origin, path: path.clone(), bytes, by_reference: true }
+    }
+
+    /// Whether what lies there, of which the device tells this, is exactly the list. What can't be read isn't.
+    async fn is_there(
+        &self,
+        storage: &dyn Storage,
+        facts: ObjectFacts,
+        cancel: &Transfer,
+    ) -> Result<bool, RunError> {
+        if !self.by_reference {
+            let is_as_long = facts.size == self.bytes.len() as u64;
+            return Ok(is_as_long && has_bytes(storage, &self.path, self.hash(), cancel).await?);
+        }
+        let files = playlist_items(&String::from_utf8_lossy(&self.bytes), self.path.parent().as_ref());
+        match storage.refers_to(self.path.clone(), files).await {
+            Err(error) if error.ends_run() => Err(error.into()),
+            refers => Ok(refers.unwrap_or(false)),
+        }
+    }
+
+    /// XXH3-128 of its text.
+    fn hash(&self) -> u128 {
+        xxhash_rust::xxh3::xxh3_128(&self.bytes)
+    }
+}
+
+/// Whether the file on the device has the bytes with this hash. One that can't be read hasn't.
+async fn has_bytes(
+    storage: &dyn Storage,
+    path: &DevicePath,
+    hash: u128,
+    cancel: &Transfer,
+) -> Result<bool, RunError> {
+    let object = storage.object(path);
+    let reading = Arc::new(Transfer::default());
+    match unless_cancelled(cancel, object.hash(&reading)).await? {
+        Ok(found) => Ok(found == hash),
+        Err(error) if error.ends_run() => Err(error.into()),
+        Err(_) => Ok(false),
+    }
+}
+
+/// A list that lies on the device exactly as it would be written there.
+pub(crate) struct FoundList {
+    list: List,
+    facts: ObjectFacts,
+}
+
+impl FoundList {
+    /// Looks for it under its name and, where others have that, under numbered ones that aren't `used`: where the first free
+    /// one comes it would be written.
+    pub(crate) async fn find(
+        storage: &dyn Storage,
+        mut list: List,
+        used: &TakenNames,
+        cancel: &Transfer,
+    ) -> Result<Option<Self>, RunError> {
+        let plain = list.path.clone();
+        for path in (2..=NAME_TRIES).map(|number| numbered(&plain, number)) {
+            if list.path == plain || !used.contains(&list.path) {
+                let Some(facts) = storage.object(&list.path).facts().await? else { break };
+                if list.is_there(storage, facts, cancel).await? {
+                    return Ok(Some(Self { list, facts }));
+                }
+            }
+            list.path = path;
+        }
+        Ok(None)
+    }
+
+    /// Records it as the user's, which counts as there.
+    pub(super) async fn record(self, journal: &Journal) -> Result<(), RunError> {
+        let Self { list, facts } = self;
+        let (hash, size, modified_ns) = (list.hash(), list.bytes.len() as u64, facts.modified_ns);
+        let List { origin, path, .. } = list;
+        let found = Correction::Found { origin, path, facts, size, modified_ns, hash };
+        journal.with(move |manifest| manifest.correct(&[found])).await
+    }
 }
 
 fn lists(library: &Resolved, capabilities: &Capabilities, places: &HashMap<u32, Place>) -> Vec<List> {
     let Capabilities { playlists: style, albums: album_style, .. } = capabilities;
     let playlists = style.iter().flat_map(|style| {
-        let list = |file: PlaylistFile| {
-            let PlaylistFile { playlist, path, bytes, .. } = file;
-            List { origin: Origin::Playlist(playlist.id), path, bytes, by_reference: style.is_by_reference() }
-        };
-        playlists::changes(library, &[], style, places).fresh.into_iter().map(list)
+        let list = |file: &PlaylistFile| List::of_playlist(file, style);
+        playlists::changes(library, &[], style, places).fresh.iter().map(list).collect::<Vec<_>>()
     });
     let albums = albums::changes(library, &[], album_style.as_ref(), places, &CoverStamps::default());
-    let album = |AlbumObject { id, path, text, .. }| List {
-        origin: Origin::Album(id),
-        path,
-        bytes: text.into_bytes(),
-        by_reference: true,
-    };
-    playlists.chain(albums.fresh.into_iter().map(album)).collect()
+    playlists.chain(albums.fresh.iter().map(List::of_album)).collect()
 }
 
 /// Records as the user's what was found in the place of files that gave way, where those are gone now.
@@ -262,7 +345,7 @@ impl<'a> Adoption<'a> {
             let hashes = unless_cancelled(self.cancel, self.hashes(ids)).await??;
             for ((position, candidate), hashes) in group.into_iter().zip(hashes) {
                 if let Some(hashes) = hashes
-                    && self.has_bytes(&candidate.path, hashes.whole).await?
+                    && has_bytes(self.storage, &candidate.path, hashes.whole, self.cancel).await?
                 {
                     others.remove(&position);
                     adopted.push((candidate, hashes));
@@ -282,38 +365,16 @@ impl<'a> Adoption<'a> {
 
     /// The list under its name, or under the first numbered one after others.
     async fn list(&self, list: List) -> Result<Option<Adopted>, RunError> {
-        let List { origin, path: plain, bytes, by_reference } = list;
-        let size = bytes.len() as u64;
-        let whole = xxhash_rust::xxh3::xxh3_128(&bytes);
-        let mut path = plain.clone();
-        for number in 2..=NAME_TRIES {
-            let Some(facts) = self.storage.object(&path).facts().await? else { break };
-            let is_it = if by_reference {
-                let files = playlist_items(&String::from_utf8_lossy(&bytes), path.parent().as_ref());
-                self.storage.refers_to(path.clone(), files).await?
-            } else {
-                facts.size == size && self.has_bytes(&path, whole).await?
-            };
-            if is_it {
-                // which picture an album has isn't known, so that it is written again
-                let whole = if matches!(origin, Origin::Album(_)) { 0 } else { whole };
-                let candidate = Candidate { origin, path, facts, size, modified_ns: facts.modified_ns };
-                return Ok(Some((candidate, TrackHashes { whole, audio: None })));
-            }
-            path = numbered(&plain, number);
-        }
-        Ok(None)
-    }
-
-    /// Whether the file on the device has the bytes with this hash. One that can't be read hasn't.
-    async fn has_bytes(&self, path: &DevicePath, hash: u128) -> Result<bool, RunError> {
-        let object = self.storage.object(path);
-        let reading = Arc::new(Transfer::default());
-        match unless_cancelled(self.cancel, object.hash(&reading)).await? {
-            Ok(found) => Ok(found == hash),
-            Err(error) if error.ends_run() => Err(error.into()),
-            Err(_) => Ok(false),
-        }
+        let found = FoundList::find(self.storage, list, &TakenNames::default(), self.cancel).await?;
+        let adopted = |FoundList { list, facts }: FoundList| {
+            // which picture an album has isn't known, so that it is written again
+            let whole = if matches!(list.origin, Origin::Album(_)) { 0 } else { list.hash() };
+            let List { origin, path, bytes, .. } = list;
+            let (size, modified_ns) = (bytes.len() as u64, facts.modified_ns);
+            let candidate = Candidate { origin, path, facts, size, modified_ns };
+            (candidate, TrackHashes { whole, audio: None })
+        };
+        Ok(found.map(adopted))
     }
 
     async fn record(&self, adopted: Vec<Adopted>, names: &TemporaryNames) -> Result<(), RunError> {

@@ -1,6 +1,7 @@
 //! Brings the albums' objects on the device up to date: in groups, each recorded as intended before, and as done with the
 //! group after it. An album that can't be written is told of, and the others go on.
 
+use super::adopt::{FoundList, List};
 use super::cancel::unless_cancelled;
 use super::error::RunError;
 use super::folders::MadeFolders;
@@ -55,8 +56,9 @@ pub(crate) async fn carry_out(
         return Ok(());
     }
     let places = on_device(prepared);
-    let AlbumChanges { stale, fresh } =
+    let AlbumChanges { stale, fresh, outdated } =
         changes(&prepared.library, &prepared.entries, style, &places, &prepared.covers);
+    ours::forget(&prepared.journal, outdated).await?;
     let recorded = prepared.entries.iter().map(|entry| &entry.path);
     let used = recorded.chain(fresh.iter().map(|object| &object.path)).collect();
     let steps: Vec<Step> =
@@ -145,7 +147,8 @@ impl Course<'_> {
         folders.forget_others(self.prepared, &made, &MadeFolders::default()).await
     }
 
-    /// Finds names that nobody else has for new objects, before they are recorded. One for which there is none is told of.
+    /// Finds names that nobody else has for new objects, before they are recorded. One for which there is none is told of; one
+    /// that the user has exactly so stays his, and counts as there.
     async fn with_places(&mut self, group: Vec<Step>) -> Result<Vec<(Step, DevicePath)>, RunError> {
         let mut named = Vec::with_capacity(group.len());
         for step in group {
@@ -157,6 +160,9 @@ impl Course<'_> {
                 }
                 Step::Write(object) => object,
             };
+            if self.is_his(&object).await? {
+                continue;
+            }
             match self.free_name(&object).await? {
                 Some(place) => {
                     self.used.insert(&place);
@@ -169,6 +175,20 @@ impl Course<'_> {
             }
         }
         Ok(named)
+    }
+
+    /// Whether the user has exactly this object, which is recorded then.
+    async fn is_his(&self, object: &AlbumObject) -> Result<bool, RunError> {
+        if object.replaces.is_some() {
+            return Ok(false);
+        }
+        let (storage, cancel) = (&*self.prepared.storage, &self.observer.transfer);
+        let his = FoundList::find(storage, List::of_album(object), &self.used, cancel).await?;
+        let is_his = his.is_some();
+        if let Some(his) = his {
+            his.record(&self.prepared.journal).await?;
+        }
+        Ok(is_his)
     }
 
     async fn free_name(&self, object: &AlbumObject) -> Result<Option<DevicePath>, RunError> {

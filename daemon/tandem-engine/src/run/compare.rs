@@ -83,7 +83,8 @@ pub(super) async fn compare(storage: &dyn Storage, entries: &[Entry]) -> Result<
     Ok(Compared { corrections, missing, restored })
 }
 
-/// The user's own files that are not what belongs there any more.
+/// The user's own files that are not what belongs there any more. Whether his playlists and albums are, is known when it is
+/// known what is on the device.
 pub(super) fn outdated(library: &Resolved, entries: &[Entry]) -> Vec<Correction> {
     let mut foreign = entries.iter().filter(|entry| entry.state == EntryState::Foreign).peekable();
     if foreign.peek().is_none() {
@@ -93,7 +94,7 @@ pub(super) fn outdated(library: &Resolved, entries: &[Entry]) -> Vec<Correction>
         library.tracks.iter().map(|track| (&*track.uri.0, (track.size, track.modified_ns))).collect();
     let belongs = |entry: &&Entry| match &entry.origin {
         Origin::Track(uri) => wanted.get(&*uri.0) == Some(&(entry.source_size, entry.source_modified_ns)),
-        Origin::Playlist(_) | Origin::Album(_) => false,
+        Origin::Playlist(_) | Origin::Album(_) => true,
     };
     foreign.filter(|entry| !belongs(entry)).map(|entry| Correction::Forget { entry: entry.id }).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! A run owns nothing of the session's state. It tells its progress, and what failed, through [`Observer`].
 
-mod adopt;
+pub(crate) mod adopt;
 mod albums;
 pub(crate) mod cancel;
 mod compare;

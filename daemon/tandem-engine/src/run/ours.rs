@@ -120,6 +120,15 @@ pub(crate) async fn disown(journal: &Journal, entry: &Entry) -> Result<(), RunEr
     journal.with(move |manifest| manifest.correct(&[disowned])).await
 }
 
+/// Forgets entries.
+pub(crate) async fn forget(journal: &Journal, entries: Vec<i64>) -> Result<(), RunError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let forgotten: Vec<_> = entries.into_iter().map(|entry| Correction::Forget { entry }).collect();
+    journal.with(move |manifest| manifest.correct(&forgotten)).await
+}
+
 /// Frees a temporary name. Only what `is_ours` says may go is deleted; anything else is somebody else's that was moved
 /// there, and goes back to `path`.
 pub(crate) async fn clear(

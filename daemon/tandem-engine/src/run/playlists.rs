@@ -1,5 +1,6 @@
 //! Writes the assigned playlists to the device: each holds what is there, and one that hasn't changed isn't written.
 
+use super::adopt::{FoundList, List};
 use super::error::RunError;
 use super::folders::MadeFolders;
 use super::ours;
@@ -31,6 +32,8 @@ pub(crate) struct PlaylistChanges {
     pub(crate) fresh: Vec<PlaylistFile>,
     /// Files that the user has changed, and that are his now.
     pub(crate) left: Vec<LeftList>,
+    /// Entries of files of the user's that were what belongs there, and aren't any more.
+    pub(crate) outdated: Vec<i64>,
 }
 
 /// A playlist file that stays as the user has it.
@@ -81,7 +84,7 @@ pub(crate) fn changes(
     for playlist in library.playlists.iter().filter(|playlist| seen.insert(&playlist.id)) {
         let entry =
             entries.iter().find(|entry| matches!(&entry.origin, Origin::Playlist(id) if *id == playlist.id));
-        let is_left = |entry: &&Entry| entry.state != EntryState::Present;
+        let is_left = |entry: &&Entry| matches!(entry.state, EntryState::Skipped | EntryState::Disowned);
         let left = entry.filter(is_left).map(|entry| LeftList::of(playlist, &entry.path));
         if left.is_some() {
             changes.left.extend(left);
@@ -89,12 +92,16 @@ pub(crate) fn changes(
         }
         let place = |track: &u32| places.get(track).map(|place| (&library.tracks[*track as usize], place));
         let items: Vec<_> = playlist.tracks.iter().filter_map(place).collect();
-        if items.is_empty() {
-            changes.stale.extend(entry.cloned());
+        let named = entry.filter(|entry| is_named(&entry.path, playlist, style));
+        let is_current = |entry: &Entry| entry.hash == hash(items.iter().copied(), style);
+        if !items.is_empty() && named.is_some_and(is_current) {
             continue;
         }
-        let replaces = entry.filter(|entry| is_named(&entry.path, playlist, style));
-        if replaces.is_some_and(|entry| entry.hash == hash(items.iter().copied(), style)) {
+        let is_ours = |entry: &&Entry| entry.state == EntryState::Present;
+        changes.outdated.extend(entry.filter(|entry| !is_ours(entry)).map(|entry| entry.id));
+        let (entry, replaces) = (entry.filter(is_ours), named.filter(is_ours));
+        if items.is_empty() {
+            changes.stale.extend(entry.cloned());
             continue;
         }
         if replaces.is_none() {
@@ -112,6 +119,8 @@ pub(crate) fn changes(
             bytes: render(items.into_iter(), style),
         });
     }
+    let unassigned = |entry: &&Entry| matches!(&entry.origin, Origin::Playlist(id) if entry.state == EntryState::Foreign && !seen.contains(id));
+    changes.outdated.extend(entries.iter().filter(unassigned).map(|entry| entry.id));
     changes
 }
 
@@ -127,8 +136,9 @@ pub(crate) async fn carry_out(
     let places = on_device(prepared);
     // a list of references is not kept as it was sent
     let verify = verify && !style.is_by_reference();
-    let PlaylistChanges { stale, fresh, left } =
+    let PlaylistChanges { stale, fresh, left, outdated } =
         changes(&prepared.library, &prepared.entries, style, &places);
+    ours::forget(&prepared.journal, outdated).await?;
     let row = |LeftList { media, message }| ItemResult { media, error: Some(ItemError::Cancelled), message };
     results.rows.extend(left.into_iter().map(row));
     let mut left = Vec::new();
@@ -146,7 +156,9 @@ pub(crate) async fn carry_out(
         if course.observer.transfer.is_cancelled() {
             return Err(RunError::cancelled());
         }
-        course.write(file).await?;
+        if !course.is_his(&file).await? {
+            course.write(file).await?;
+        }
     }
     Ok(())
 }
@@ -246,6 +258,20 @@ impl Course<'_> {
         );
         self.fail(ItemError::NameRejected, message).await;
         Ok(())
+    }
+
+    /// Whether the user has exactly this list, which stays his and is recorded: a partnership that begins anew finds the lists
+    /// of the one before.
+    async fn is_his(&self, file: &PlaylistFile) -> Result<bool, RunError> {
+        let Some(style) = &self.prepared.player.capabilities().playlists else { return Ok(false) };
+        if file.replaces.is_some() {
+            return Ok(false);
+        }
+        let list = List::of_playlist(file, style);
+        let (storage, cancel) = (&*self.prepared.storage, &self.observer.transfer);
+        let Some(his) = FoundList::find(storage, list, &self.used, cancel).await? else { return Ok(false) };
+        his.record(&self.prepared.journal).await?;
+        Ok(true)
     }
 
     async fn fail(&mut self, error: ItemError, message: String) {

@@ -261,7 +261,7 @@ pub(crate) async fn preview(
     let question = Question::Hypothetical { instead: None, besides: None };
     let items = match prepare(&input, Arc::clone(&player), question, cancel).await {
         Ok(prepared) => {
-            let items = preview::items(&prepared, input.allow_mass_deletion).await;
+            let items = preview::items(&prepared, input.allow_mass_deletion, cancel).await;
             prepared.journal.close().await;
             items
         }
@@ -282,7 +282,7 @@ pub(crate) async fn estimate(
     let question = Question::Hypothetical { instead, besides };
     let told = async {
         let prepared = prepare(&input, Arc::clone(&player), question, cancel).await?;
-        let used = preview::space(&prepared).await;
+        let used = preview::space(&prepared, cancel).await;
         prepared.journal.close().await;
         let used = used?;
         Ok::<_, RunError>((used, prepared.space.total.saturating_sub(used)))
