@@ -18,7 +18,7 @@ use tandem_model::library::Resolved;
 use tandem_model::manifest::{Entry, EntryState, Intent, ItemResult, Origin, Outcome};
 use tandem_model::media::ResolvedPlaylist;
 use tandem_model::path::DevicePath;
-use tandem_model::player::{Expect, PlaylistStyle, Source, Space, Tags, WriteRequest, Written};
+use tandem_model::player::{Expect, ObjectFacts, PlaylistStyle, Source, Space, Tags, WriteRequest, Written};
 
 /// Names that are tried when others have the wanted one.
 const NAME_TRIES: u32 = 100;
@@ -354,23 +354,26 @@ impl Course<'_> {
     ) -> Result<Vec<DevicePath>, RunError> {
         self.prepared.storage.settle(vec![path.clone()]).await?;
         let Written { facts, hash, persistent_id, made_folders } = written;
-        let hash = if self.verify { self.read_back(playlist, path, hash).await? } else { hash };
+        let hash = if self.verify { self.read_back(playlist, path, (facts, hash)).await? } else { hash };
         let outcome = Outcome::Written { intent, persistent_id, facts, hash, audio_hash: None };
         self.prepared.journal.commit(vec![outcome], Vec::new()).await?;
         Ok(made_folders)
     }
 
     /// The hash of what the device has instead of what was sent, which is told of, and none of what can't be read; with
-    /// another hash than its text has, the list is written again by the next run.
+    /// another hash than its text has, the list is written again by the next run. One that the user has changed since is his.
     async fn read_back(
         &mut self,
         playlist: &ResolvedPlaylist,
         path: &DevicePath,
-        sent: u128,
+        (facts, sent): (ObjectFacts, u128),
     ) -> Result<u128, RunError> {
-        let (found, error) = match self.prepared.storage.object(path).hash(&self.observer.transfer).await {
+        let object = self.prepared.storage.object(path);
+        let name = || path.as_str().to_owned();
+        let (found, error) = match object.hash(&self.observer.transfer).await {
             Ok(found) if found == sent => return Ok(sent),
-            Ok(found) => (found, PlayerError::VerifyFailed(path.as_str().to_owned())),
+            Ok(_) if object.facts().await? != Some(facts) => (sent, PlayerError::Changed(name())),
+            Ok(found) => (found, PlayerError::VerifyFailed(name())),
             Err(error) if error.ends_run() => return Err(error.into()),
             Err(error) => (0, error),
         };
