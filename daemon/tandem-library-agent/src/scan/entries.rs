@@ -147,16 +147,17 @@ pub(super) fn put_tracks(transaction: &Transaction<'_>, tracks: &[(NewTrack, Tag
 
 /// Writes a track; one that is there keeps its number and when it was added. A change that left size and modification time
 /// as they were is known by the same file's time of change, and in another file's place by other tags: a restored
-/// backup is no change.
+/// backup is no change. A modification time that goes back may be one that the track had with other content.
 const PUT_TRACK: &str = "INSERT INTO track (dir, path, key, size, modified_ns, inode, added, mime, title, artist, album_artist,
         album, genre, composer, comment, label, date, track_number, disc_number, duration_ms, bitrate, id, changed_ns,
         untold)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, 0)
-        ON CONFLICT (path) DO UPDATE SET untold = size = excluded.size AND modified_ns = excluded.modified_ns AND (untold
-        OR (inode = excluded.inode AND changed_ns NOT IN (0, excluded.changed_ns))
+        ON CONFLICT (path) DO UPDATE SET untold = untold OR excluded.modified_ns < modified_ns
+        OR (size = excluded.size AND modified_ns = excluded.modified_ns
+        AND ((inode = excluded.inode AND changed_ns NOT IN (0, excluded.changed_ns))
         OR (title, artist, album_artist, album, genre, composer, comment, label, date, track_number, disc_number)
         <> (excluded.title, excluded.artist, excluded.album_artist, excluded.album, excluded.genre, excluded.composer,
-        excluded.comment, excluded.label, excluded.date, excluded.track_number, excluded.disc_number)),
+        excluded.comment, excluded.label, excluded.date, excluded.track_number, excluded.disc_number))),
         changed_ns = excluded.changed_ns, dir = excluded.dir, size = excluded.size, modified_ns = excluded.modified_ns,
         inode = excluded.inode, mime = excluded.mime, title = excluded.title, artist = excluded.artist,
         album_artist = excluded.album_artist, album = excluded.album, genre = excluded.genre,

@@ -54,19 +54,18 @@ pub(super) fn take_away(
 }
 
 fn move_track(transaction: &Transaction<'_>, gone: &Vanished, path: &[u8]) -> Result<()> {
-    let find = "SELECT id, dir, changed_ns FROM track WHERE path = ?1";
-    let found: Option<(i64, i64, i64)> = transaction
+    let find = "SELECT added, untold FROM track WHERE id = ?1";
+    let old: Option<(i64, bool)> = transaction
         .prepare_cached(find)?
-        .query_row([path], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row([gone.id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((new, dir, changed_ns)) = found else {
-        transaction.prepare_cached("DELETE FROM track WHERE id = ?1")?.execute([gone.id])?;
+    transaction.prepare_cached("DELETE FROM track WHERE id = ?1")?.execute([gone.id])?;
+    let Some((added, untold)) = old else { return Ok(()) };
+    // the new row holds what was just read; it has the old one's number from now on, and when that was added
+    let update = "UPDATE track SET id = ?2, added = ?3, untold = ?4 WHERE path = ?1";
+    if transaction.prepare_cached(update)?.execute((path, gone.id, added, untold))? == 0 {
         return Ok(());
-    };
-    // the new row holds what was just read; the old one keeps its number and when it was added
-    transaction.prepare_cached("DELETE FROM track WHERE id = ?1")?.execute([new])?;
-    let update = "UPDATE track SET path = ?2, dir = ?3, key = ?4, changed_ns = ?5 WHERE id = ?1";
-    transaction.prepare_cached(update)?.execute((gone.id, path, dir, text::path_key(path), changed_ns))?;
+    }
     transaction
         .prepare_cached("UPDATE OR REPLACE lib.media SET path = ?2 WHERE path = ?1")?
         .execute((&gone.path, path))?;

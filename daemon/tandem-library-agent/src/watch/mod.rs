@@ -243,9 +243,12 @@ fn is_on_the_way(folder: &Path, event: &EventOwned) -> bool {
 
 fn note_folder(folder: &Path, event: &Event<std::ffi::OsString>, dirty: &mut BTreeMap<PathBuf, bool>) {
     if event.mask.contains(EventMask::ATTRIB) {
-        // who may read a playlist file has changed, perhaps; of anything else only the content matters
-        let is_playlist = |name: &std::ffi::OsString| formats::is_playlist(name.as_encoded_bytes());
-        if event.name.as_ref().is_some_and(is_playlist) {
+        // a file's time was set, perhaps, or who may read it has changed; of a folder only the content matters
+        let is_file = |name: &std::ffi::OsString| {
+            let name = name.as_encoded_bytes();
+            formats::is_playlist(name) || formats::by_name(name).is_some()
+        };
+        if event.name.as_ref().is_some_and(is_file) {
             dirty.entry(folder.to_owned()).or_default();
         }
         return;

@@ -162,6 +162,12 @@ async fn changes_are_noticed_without_being_told() {
     until_found(&*library, "(title starts_with 'three')", &[fixture.uri("moved/deep/3.flac")]).await;
     fixture.put("moved/deep/4.flac", &samples::flac(&["TITLE=four"]));
     until_found(&*library, "(title == 'four')", &[fixture.uri("moved/deep/4.flac")]).await;
+    // a time that is set by name, which opens no file
+    let then = rustix::fs::Timespec { tv_sec: 1_000_000_000, tv_nsec: 0 };
+    let times = rustix::fs::Timestamps { last_access: then, last_modification: then };
+    rustix::fs::utimensat(rustix::fs::CWD, fixture.at("a/2.flac"), &times, rustix::fs::AtFlags::empty())
+        .unwrap();
+    until_found(&*library, "(!(modified-since 1000000001))", &[fixture.uri("a/2.flac")]).await;
     fs::rename(fixture.at("moved"), fixture.folder.path().join("elsewhere")).unwrap();
     fs::remove_file(fixture.at("a/1.flac")).unwrap();
     until_found(&*library, ALL, &[fixture.uri("a/2.flac")]).await;
