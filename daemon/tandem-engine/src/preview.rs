@@ -1,7 +1,7 @@
 //! What a run would do, item by item, as `Preview` shows it, and the space it would take, as an estimate
 //! tells it. It looks at names on the device, and at playlists that have the names of ours; it changes nothing.
 
-use crate::plan::albums::{self, AlbumChanges};
+use crate::plan::albums::{self, AlbumChanges, AlbumObject};
 use crate::plan::names::{TakenNames, numbered};
 use crate::plan::playlists::Place;
 use crate::plan::{Deletion, LeftOut, MetadataUpdate, TrackWrite, guard, round_up, taken};
@@ -119,7 +119,7 @@ async fn foresee(prepared: &Prepared, cancel: &Transfer) -> Result<Foreseen, Run
     let storage = &*prepared.storage;
     let mut names = Names::of(prepared);
     let fresh = prepared.plan.writes.iter().filter(|write| write.replaces.is_none());
-    names.look(storage, fresh.map(|write| write.path.clone()).collect()).await?;
+    names.look(storage, fresh.map(|write| (write.path.clone(), write.path.clone())).collect()).await?;
     let places = places(prepared, &names);
     let (library, entries, can) = (&prepared.library, &prepared.entries, prepared.player.capabilities());
     let mut playlists = match &can.playlists {
@@ -127,40 +127,37 @@ async fn foresee(prepared: &Prepared, cancel: &Transfer) -> Result<Foreseen, Run
         None => PlaylistChanges::default(),
     };
     let mut albums = albums::changes(library, entries, can.albums.as_ref(), &places, &prepared.covers);
+    let mut taken: TakenNames = entries.iter().map(|entry| &entry.path).collect();
+    if let Some(style) = &can.playlists {
+        let list = |file: &PlaylistFile| List::of_playlist(file, style);
+        let is_new = |file: &PlaylistFile| file.replaces.is_none();
+        without_his(&mut playlists.fresh, is_new, list, (storage, &mut taken, cancel)).await?;
+    }
+    let is_new = |album: &AlbumObject| album.replaces.is_none();
+    without_his(&mut albums.fresh, is_new, List::of_album, (storage, &mut taken, cancel)).await?;
     // lists are named when the tracks have their names, and albums after them
-    let fresh = playlists.fresh.iter().filter(|file| file.replaces.is_none()).map(|file| &file.path);
-    names.look(storage, fresh.cloned().collect()).await?;
-    let objects = albums.fresh.iter().filter(|album| album.replaces.is_none()).map(|album| &album.path);
-    names.look(storage, objects.cloned().collect()).await?;
-    let lists = can.playlists.iter().flat_map(|style| {
-        let fresh = playlists.fresh.iter().filter(|file| file.replaces.is_none());
-        fresh.map(|file| (&file.path, List::of_playlist(file, style)))
-    });
-    let his_lists = his(prepared, &names, lists.collect(), cancel).await?;
-    let objects = albums.fresh.iter().filter(|album| album.replaces.is_none());
-    let objects = objects.map(|album| (&album.path, List::of_album(album)));
-    let his_albums = his(prepared, &names, objects.collect(), cancel).await?;
-    playlists.fresh.retain(|file| file.replaces.is_some() || !his_lists.contains(&file.path));
-    albums.fresh.retain(|album| album.replaces.is_some() || !his_albums.contains(&album.path));
+    let fresh = playlists.fresh.iter().filter(|file| file.replaces.is_none());
+    names.look(storage, fresh.map(|file| (file.path.clone(), file.plain.clone())).collect()).await?;
+    let fresh = albums.fresh.iter().filter(|album| album.replaces.is_none());
+    names.look(storage, fresh.map(|album| (album.path.clone(), album.plain.clone())).collect()).await?;
     Ok(Foreseen { names, playlists, albums })
 }
 
-/// Those of new playlists or albums, by the names that they want, that the user has exactly so: they aren't written.
-async fn his(
-    prepared: &Prepared,
-    names: &Names,
-    lists: Vec<(&DevicePath, List)>,
-    cancel: &Transfer,
-) -> Result<HashSet<DevicePath>, RunError> {
-    let recorded = prepared.entries.iter().map(|entry| &entry.path);
-    let used: TakenNames = recorded.chain(lists.iter().map(|(path, _)| *path)).collect();
-    let mut his = HashSet::new();
-    for (path, list) in lists.into_iter().filter(|(path, _)| names.is_others(path)) {
-        if FoundList::find(&*prepared.storage, list, &used, cancel).await?.is_some() {
-            his.insert(path.clone());
+/// Leaves out those that the user has exactly so: they aren't written.
+async fn without_his<T>(
+    fresh: &mut Vec<T>,
+    is_new: impl Fn(&T) -> bool,
+    list: impl Fn(&T) -> List,
+    (storage, taken, cancel): (&dyn Storage, &mut TakenNames, &Transfer),
+) -> Result<(), RunError> {
+    let mut others = Vec::with_capacity(fresh.len());
+    for item in fresh.drain(..) {
+        if !is_new(&item) || FoundList::find(storage, list(&item), taken, cancel).await?.is_none() {
+            others.push(item);
         }
     }
-    Ok(his)
+    *fresh = others;
+    Ok(())
 }
 
 /// The run would stop before it changes anything.
@@ -320,17 +317,21 @@ impl Names {
         }
     }
 
-    /// Looks which of these names are taken, and finds others for them.
-    async fn look(&mut self, storage: &dyn Storage, wanted: Vec<DevicePath>) -> Result<(), RunError> {
-        self.used.extend(&wanted);
-        let facts = storage.facts(wanted.clone()).await?;
-        for (wanted, facts) in wanted.into_iter().zip(facts) {
+    /// Looks which of these names are taken, and finds others for them: those behind them with numbers.
+    async fn look(
+        &mut self,
+        storage: &dyn Storage,
+        wanted: Vec<(DevicePath, DevicePath)>,
+    ) -> Result<(), RunError> {
+        self.used.extend(wanted.iter().map(|(wanted, _)| wanted));
+        let facts = storage.facts(wanted.iter().map(|(wanted, _)| wanted.clone()).collect()).await?;
+        for ((wanted, plain), facts) in wanted.into_iter().zip(facts) {
             if facts.is_none() || self.ours.contains(&wanted) {
                 continue;
             }
             let mut free = None;
             for number in 2..=NAME_TRIES {
-                let path = numbered(&wanted, number);
+                let path = numbered(&plain, number);
                 if !self.used.contains(&path) && storage.object(&path).facts().await?.is_none() {
                     self.used.insert(&path);
                     free = Some(path);
@@ -340,11 +341,6 @@ impl Names {
             self.other.insert(wanted, free);
         }
         Ok(())
-    }
-
-    /// Whether others have this name.
-    fn is_others(&self, wanted: &DevicePath) -> bool {
-        self.other.contains_key(wanted)
     }
 
     /// Where this write goes; `None` where all names are taken.

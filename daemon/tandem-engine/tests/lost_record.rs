@@ -149,6 +149,60 @@ async fn playlists_of_an_ended_partnership_count_as_there_until_they_are_others(
     assert!(!files(&world).contains_key(list));
 }
 
+/// What lies in the player's folder of playlists, by name, with the time of its last change.
+fn lists(world: &World) -> Vec<(String, std::time::SystemTime)> {
+    let folder = std::fs::read_dir(world.player("player").join("Playlists")).unwrap();
+    let file = |file: std::fs::DirEntry| {
+        (file.file_name().into_string().unwrap(), file.metadata().unwrap().modified().unwrap())
+    };
+    let mut lists: Vec<_> = folder.map(|entry| file(entry.unwrap())).collect();
+    lists.sort();
+    lists
+}
+
+/// A player in step with two playlists whose files have one name.
+async fn with_two_of_one_name() -> (World, DeviceId) {
+    let mut world = World::new().await;
+    for name in ["a.mp3", "b.mp3", "c.mp3"] {
+        world.add_file(name, name.as_bytes());
+    }
+    world.library.set("A?C", &["a.mp3"]);
+    world.library.set("A*C", &["b.mp3", "c.mp3"]);
+    let device = world.plug("player").await;
+    (world, device)
+}
+
+#[tokio::test]
+async fn playlists_of_one_name_are_found_in_any_order() {
+    let (mut world, device) = with_two_of_one_name().await;
+    world.partner(&device, &["A?C", "A*C"]).await;
+    let first = lists(&world);
+    assert_eq!(first.len(), 2, "{first:?}");
+    for order in [["A*C", "A?C"], ["A?C", "A*C"]] {
+        world.engine.delete_partnership(&device, false).await.unwrap();
+        world.partner(&device, &order).await;
+        assert_eq!(lists(&world), first);
+        world.sync(&device).await;
+        assert_eq!(lists(&world), first);
+    }
+}
+
+#[tokio::test]
+async fn a_list_whose_numbered_name_is_the_users_gets_one_number_and_stays() {
+    let (mut world, device) = with_two_of_one_name().await;
+    let folder = world.player("player").join("Playlists");
+    std::fs::create_dir_all(&folder).unwrap();
+    put(&folder.join("A_C (2).m3u8"), b"mine!");
+    world.partner(&device, &["A?C", "A*C"]).await;
+    let first = lists(&world);
+    let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["A_C (2).m3u8", "A_C (3).m3u8", "A_C.m3u8"]);
+    for _ in 0..2 {
+        world.sync(&device).await;
+        assert_eq!(lists(&world), first, "a run with nothing to do writes nothing");
+    }
+}
+
 #[tokio::test]
 async fn what_lies_under_a_numbered_name_is_found_behind_the_users_file() {
     for ended in [false, true] {

@@ -35,6 +35,8 @@ pub(crate) struct AlbumChanges {
 #[derive(Debug)]
 pub(crate) struct AlbumObject {
     pub(crate) id: AlbumId,
+    /// Its name where no other object has that.
+    pub(crate) plain: DevicePath,
     pub(crate) path: DevicePath,
     pub(crate) replaces: Option<Entry>,
     /// What it refers to, and all that another object would be written for.
@@ -111,12 +113,13 @@ pub(crate) fn changes(
         changes.outdated.extend(entry.filter(|entry| !is_ours(entry)).map(|entry| entry.id));
         let entry = entry.filter(is_ours);
         let first = &library.tracks[tracks[0] as usize];
+        let folder = style.folder.as_ref().map_or("", DevicePath::as_str);
         let new_path = || {
             let namer = namer.get_or_insert_with(|| Namer::new(entries.iter().map(|entry| &entry.path)));
-            let folder = style.folder.as_ref().map_or("", DevicePath::as_str);
             namer.claim(folder, &file_name(first))
         };
         changes.fresh.push(AlbumObject {
+            plain: Namer::new(std::iter::empty()).claim(folder, &file_name(first)),
             path: entry.map_or_else(new_path, |entry| entry.path.clone()),
             replaces: entry.cloned(),
             text,

@@ -65,15 +65,15 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) fn of_playlist(file: &PlaylistFile, style: &PlaylistStyle) -> Self {
-        let PlaylistFile { playlist, path, bytes, .. } = file;
+        let PlaylistFile { playlist, plain, bytes, .. } = file;
         let (origin, bytes) = (Origin::Playlist(playlist.id.clone()), bytes.as_slice().into());
-        Self { origin, path: path.clone(), bytes, by_reference: style.is_by_reference() }
+        Self { origin, path: plain.clone(), bytes, by_reference: style.is_by_reference() }
     }
 
     pub(crate) fn of_album(object: &AlbumObject) -> Self {
-        let AlbumObject { id, path, text, .. } = object;
+        let AlbumObject { id, plain, text, .. } = object;
         let (origin, bytes) = (Origin::Album(id.clone()), text.as_bytes().into());
-        Self { origin, path: path.clone(), bytes, by_reference: true }
+        Self { origin, path: plain.clone(), bytes, by_reference: true }
     }
 
     /// Whether what lies there, of which the device tells this, is exactly the list. What can't be read isn't.
@@ -123,23 +123,26 @@ pub(crate) struct FoundList {
 }
 
 impl FoundList {
-    /// Looks for it under its name and, where others have that, under numbered ones that aren't `used`: where the first free
-    /// one comes it would be written.
+    /// Looks for it under its name and, where others have that, under numbered ones: where the first free one comes it would
+    /// be written. Names that are `taken` are other lists', and so is then that of what is found.
     pub(crate) async fn find(
         storage: &dyn Storage,
         mut list: List,
-        used: &TakenNames,
+        taken: &mut TakenNames,
         cancel: &Transfer,
     ) -> Result<Option<Self>, RunError> {
         let plain = list.path.clone();
-        for path in (2..=NAME_TRIES).map(|number| numbered(&plain, number)) {
-            if list.path == plain || !used.contains(&list.path) {
-                let Some(facts) = storage.object(&list.path).facts().await? else { break };
-                if list.is_there(storage, facts, cancel).await? {
-                    return Ok(Some(Self { list, facts }));
-                }
+        let numbers = (2..=NAME_TRIES).map(|number| numbered(&plain, number));
+        for path in std::iter::once(plain.clone()).chain(numbers) {
+            if taken.contains(&path) {
+                continue;
             }
+            let Some(facts) = storage.object(&path).facts().await? else { break };
             list.path = path;
+            if list.is_there(storage, facts, cancel).await? {
+                taken.insert(&list.path);
+                return Ok(Some(Self { list, facts }));
+            }
         }
         Ok(None)
     }
@@ -230,8 +233,9 @@ impl<'a> Adoption<'a> {
             (track, Place::of_track(&library.tracks[track as usize], path.clone()))
         };
         let places = places.iter().map(place).collect();
+        let mut taken = TakenNames::default();
         for list in lists(&library, capabilities, &places) {
-            adopted.extend(self.list(list).await?);
+            adopted.extend(self.list(list, &mut taken).await?);
         }
         let count = adopted.len();
         self.record(adopted, names).await?;
@@ -363,9 +367,9 @@ impl<'a> Adoption<'a> {
         Ok(self.owner.hash(ids).await?.into_iter().map(whole).collect())
     }
 
-    /// The list under its name, or under the first numbered one after others.
-    async fn list(&self, list: List) -> Result<Option<Adopted>, RunError> {
-        let found = FoundList::find(self.storage, list, &TakenNames::default(), self.cancel).await?;
+    /// The list under its name, or under the first numbered one after others that isn't `taken`.
+    async fn list(&self, list: List, taken: &mut TakenNames) -> Result<Option<Adopted>, RunError> {
+        let found = FoundList::find(self.storage, list, taken, self.cancel).await?;
         let adopted = |FoundList { list, facts }: FoundList| {
             // which picture an album has isn't known, so that it is written again
             let whole = if matches!(list.origin, Origin::Album(_)) { 0 } else { list.hash() };

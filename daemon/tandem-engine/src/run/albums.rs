@@ -40,7 +40,7 @@ pub(super) async fn cover_stamps(
 /// What is done with one album.
 enum Step {
     Delete(Entry),
-    Write(AlbumObject),
+    Write(Box<AlbumObject>),
 }
 
 /// Deletes the albums of which no track is there any more, and writes those that are new or others than before.
@@ -59,14 +59,18 @@ pub(crate) async fn carry_out(
     let AlbumChanges { stale, fresh, outdated } =
         changes(&prepared.library, &prepared.entries, style, &places, &prepared.covers);
     ours::forget(&prepared.journal, outdated).await?;
-    let recorded = prepared.entries.iter().map(|entry| &entry.path);
-    let used = recorded.chain(fresh.iter().map(|object| &object.path)).collect();
-    let steps: Vec<Step> =
-        stale.into_iter().map(Step::Delete).chain(fresh.into_iter().map(Step::Write)).collect();
+    let recorded = || prepared.entries.iter().map(|entry| &entry.path);
+    let used = recorded().chain(fresh.iter().map(|object| &object.path)).collect();
+    let taken = recorded().collect();
+    let steps: Vec<Step> = stale
+        .into_iter()
+        .map(Step::Delete)
+        .chain(fresh.into_iter().map(|object| Step::Write(Box::new(object))))
+        .collect();
     if steps.is_empty() {
         return Ok(());
     }
-    let mut course = Course { prepared, owner, now, observer, results, outcomes: Vec::new(), used };
+    let mut course = Course { prepared, owner, now, observer, results, outcomes: Vec::new(), used, taken };
     let end = course.carry_out(steps).await;
     let outcomes = std::mem::take(&mut course.outcomes);
     let recorded = prepared.journal.commit(outcomes, Vec::new()).await;
@@ -85,6 +89,8 @@ struct Course<'a> {
     outcomes: Vec<Outcome>,
     /// Names that are recorded, or wanted by an object.
     used: TakenNames,
+    /// Names that are recorded, or about to be.
+    taken: TakenNames,
 }
 
 /// A step of a group with what was recorded of it.
@@ -166,6 +172,7 @@ impl Course<'_> {
             match self.free_name(&object).await? {
                 Some(place) => {
                     self.used.insert(&place);
+                    self.taken.insert(&place);
                     named.push((Step::Write(object), place));
                 }
                 None => {
@@ -178,12 +185,12 @@ impl Course<'_> {
     }
 
     /// Whether the user has exactly this object, which is recorded then.
-    async fn is_his(&self, object: &AlbumObject) -> Result<bool, RunError> {
+    async fn is_his(&mut self, object: &AlbumObject) -> Result<bool, RunError> {
         if object.replaces.is_some() {
             return Ok(false);
         }
         let (storage, cancel) = (&*self.prepared.storage, &self.observer.transfer);
-        let his = FoundList::find(storage, List::of_album(object), &self.used, cancel).await?;
+        let his = FoundList::find(storage, List::of_album(object), &mut self.taken, cancel).await?;
         let is_his = his.is_some();
         if let Some(his) = his {
             his.record(&self.prepared.journal).await?;
@@ -195,7 +202,7 @@ impl Course<'_> {
         if object.replaces.is_some() {
             return Ok(Some(object.path.clone()));
         }
-        let numbers = (2..=NAME_TRIES).map(|number| numbered(&object.path, number));
+        let numbers = (2..=NAME_TRIES).map(|number| numbered(&object.plain, number));
         let others = numbers.filter(|path| !self.used.contains(path));
         for place in std::iter::once(object.path.clone()).chain(others) {
             if self.prepared.storage.object(&place).facts().await?.is_none() {

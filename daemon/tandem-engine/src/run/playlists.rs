@@ -65,6 +65,8 @@ pub(super) fn uri(name: &str) -> String {
 /// A playlist file that is to be written.
 pub(crate) struct PlaylistFile {
     pub(crate) playlist: ResolvedPlaylist,
+    /// Its name where no other list has that.
+    pub(crate) plain: DevicePath,
     pub(crate) path: DevicePath,
     pub(crate) replaces: Option<Entry>,
     pub(crate) bytes: Vec<u8>,
@@ -114,6 +116,7 @@ pub(crate) fn changes(
         let path = replaces.map_or_else(new_path, |entry| entry.path.clone());
         changes.fresh.push(PlaylistFile {
             playlist: playlist.clone(),
+            plain: plain_path(playlist, style),
             path,
             replaces: replaces.cloned(),
             bytes: render(items.into_iter(), style),
@@ -147,9 +150,10 @@ pub(crate) async fn carry_out(
             left.push(entry.origin);
         }
     }
-    let recorded = prepared.entries.iter().map(|entry| &entry.path);
-    let used: TakenNames = recorded.chain(fresh.iter().map(|file| &file.path)).collect();
-    let mut course = Course { prepared, now, observer, results, verify, used };
+    let recorded = || prepared.entries.iter().map(|entry| &entry.path);
+    let used: TakenNames = recorded().chain(fresh.iter().map(|file| &file.path)).collect();
+    let taken = recorded().collect();
+    let mut course = Course { prepared, now, observer, results, verify, used, taken };
     // a list that couldn't go, or has turned out to be the user's, is the only one
     let is_alone = |file: &PlaylistFile| !left.contains(&Origin::Playlist(file.playlist.id.clone()));
     for file in fresh.into_iter().filter(is_alone) {
@@ -179,6 +183,10 @@ fn is_named(path: &DevicePath, playlist: &ResolvedPlaylist, style: &PlaylistStyl
             }))
 }
 
+fn plain_path(playlist: &ResolvedPlaylist, style: &PlaylistStyle) -> DevicePath {
+    claim(&mut Namer::new(std::iter::empty()), playlist, style)
+}
+
 fn claim(namer: &mut Namer, playlist: &ResolvedPlaylist, style: &PlaylistStyle) -> DevicePath {
     let folder = style.folder.as_ref().map_or("", DevicePath::as_str);
     namer.claim(folder, &file_name(playlist, style))
@@ -194,12 +202,14 @@ struct Course<'a> {
     verify: bool,
     /// Names that are recorded, or wanted by a list.
     used: TakenNames,
+    /// Names that are recorded.
+    taken: TakenNames,
 }
 
 impl Course<'_> {
     /// Writes one list, under a numbered name while somebody else's file has the wanted one.
     async fn write(&mut self, file: PlaylistFile) -> Result<(), RunError> {
-        let PlaylistFile { playlist, path: wanted, replaces, bytes } = file;
+        let PlaylistFile { playlist, plain, path: wanted, replaces, bytes } = file;
         let mut expect = Expect::Nothing;
         if let Some(entry) = &replaces {
             match ours::facts_now(&*self.prepared.storage, entry, &self.observer.transfer).await {
@@ -218,13 +228,14 @@ impl Course<'_> {
         let folders = MadeFolders::for_files(self.prepared, vec![wanted.clone()]).await?;
         let temporary = self.prepared.names.next();
         let tries = if replaces.is_some() { 1 } else { NAME_TRIES };
-        let others = (2..=tries).map(|number| numbered(&wanted, number));
+        let others = (2..=tries).map(|number| numbered(&plain, number));
         for path in std::iter::once(wanted.clone()).chain(others) {
             // no intent may name a file that isn't ours: after a cut, what is found under a recorded name counts as sent
             let is_taken = path != wanted && self.used.contains(&path);
             if is_taken || replaces.is_none() && self.is_there(&path).await? {
                 continue;
             }
+            self.taken.insert(&path);
             let request = WriteRequest {
                 path,
                 temporary: temporary.clone(),
@@ -262,14 +273,15 @@ impl Course<'_> {
 
     /// Whether the user has exactly this list, which stays his and is recorded: a partnership that begins anew finds the lists
     /// of the one before.
-    async fn is_his(&self, file: &PlaylistFile) -> Result<bool, RunError> {
+    async fn is_his(&mut self, file: &PlaylistFile) -> Result<bool, RunError> {
         let Some(style) = &self.prepared.player.capabilities().playlists else { return Ok(false) };
         if file.replaces.is_some() {
             return Ok(false);
         }
         let list = List::of_playlist(file, style);
         let (storage, cancel) = (&*self.prepared.storage, &self.observer.transfer);
-        let Some(his) = FoundList::find(storage, list, &self.used, cancel).await? else { return Ok(false) };
+        let found = FoundList::find(storage, list, &mut self.taken, cancel).await?;
+        let Some(his) = found else { return Ok(false) };
         his.record(&self.prepared.journal).await?;
         Ok(true)
     }
