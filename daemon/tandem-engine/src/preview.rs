@@ -238,13 +238,9 @@ fn places(prepared: &Prepared, names: &Names) -> foldhash::HashMap<u32, Place> {
     let deleted: HashSet<&DevicePath> =
         prepared.plan.deletions.iter().map(|deletion| &prepared.entries[deletion.entry].path).collect();
     places.retain(|_, place| !deleted.contains(&place.path));
-    let will_be = |track: u32, path: &DevicePath| {
-        (track, Place::of_track(&prepared.library.tracks[track as usize], path.clone()))
-    };
-    let written = |write: &TrackWrite| names.of_write(write).map(|path| will_be(write.track, path));
+    let written =
+        |write: &TrackWrite| names.of_write(write).map(|path| (write.track, Place::to_come(path.clone())));
     places.extend(prepared.plan.writes.iter().filter_map(written));
-    let updated = |update: &MetadataUpdate| will_be(update.track, &prepared.entries[update.entry].path);
-    places.extend(prepared.plan.updates.iter().map(updated));
     places
 }
 

@@ -298,6 +298,27 @@ fn tags_that_change_alone_are_told_and_no_music_is_sent() {
 }
 
 #[test]
+fn a_track_that_was_only_touched_has_nothing_written() {
+    runtime().block_on(async {
+        for name in ["art-and-albums", "classic", "playlist-files"] {
+            let mut scene = in_step(name).await;
+            let objects = |scene: &Scene| {
+                let objects = scene.stage.player().objects().into_iter();
+                objects.map(|object| (object.path, object.handle)).collect::<Vec<_>>()
+            };
+            let before = objects(&scene);
+            (0..TRACKS).for_each(|number| scene.stage.shelf.touch(number));
+            let device = scene.stage.device().clone();
+            let preview = scene.stage.engine().preview(&device).await.unwrap();
+            assert!(preview.iter().all(|item| item.action == tandem_engine::Action::Skip), "{preview:?}");
+            scene.stage.sync().await.unwrap();
+            assert_eq!(objects(&scene), before, "{name}");
+            scene.check(&PLAYLISTS).await.unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_track_that_changes_stays_in_playlists_that_do_not() {
     runtime().block_on(async {
         for name in ["classic", "phone"] {

@@ -12,19 +12,24 @@ use xxhash_rust::xxh3::Xxh3Default;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) path: DevicePath,
-    /// Size and modification time that the source had.
-    version: (u64, i64),
+    /// XXH3-128 of its bytes, where they are there.
+    version: Option<u128>,
 }
 
 impl Place {
     /// Of what is there.
     pub(crate) fn of_entry(entry: &Entry) -> Self {
-        Self { path: entry.path.clone(), version: (entry.source_size, entry.source_modified_ns) }
+        Self::of_bytes(entry.path.clone(), entry.hash)
     }
 
-    /// Of a track that will be there as the library has it.
-    pub(crate) fn of_track(track: &Track, path: DevicePath) -> Self {
-        Self { path, version: (track.size, track.modified_ns) }
+    /// Of the bytes with this hash.
+    pub(crate) fn of_bytes(path: DevicePath, hash: u128) -> Self {
+        Self { path, version: Some(hash) }
+    }
+
+    /// Of a track that will be there.
+    pub(crate) fn to_come(path: DevicePath) -> Self {
+        Self { path, version: None }
     }
 }
 
@@ -98,7 +103,7 @@ fn write_m3u<'a>(
     let namable = |(_, place): &(&Track, &Place)| {
         style.is_by_reference() || !place.path.as_str().contains(char::is_control)
     };
-    for (track, Place { path, version: (size, modified_ns) }) in items.filter(namable) {
+    for (track, Place { path, version }) in items.filter(namable) {
         let mut path = path.relative_to(style.folder.as_ref());
         if path.starts_with('#') {
             // such a line would be a comment
@@ -115,7 +120,8 @@ fn write_m3u<'a>(
         write!(text, "#EXTINF:{seconds},{artist}{}{end}{path}{end}", one_line(title))?;
         if style.is_by_reference() {
             // another version of the track is another object, and so makes another text
-            write!(text, "#EXT-X-TANDEM-VERSION:{size},{modified_ns}{end}")?;
+            let version = version.map_or_else(|| "to come".to_owned(), |hash| format!("{hash:x}"));
+            write!(text, "#EXT-X-TANDEM-VERSION:{version}{end}")?;
         }
     }
     Ok(())
@@ -163,7 +169,7 @@ mod tests {
         song.title = "Line\nbreak".into();
         song.artist = "Ann".into();
         song.duration_ms = 61_500;
-        let place = Place::of_track(&song, DevicePath::parse("Music/Ann/3.mp3").unwrap());
+        let place = Place::to_come(DevicePath::parse("Music/Ann/3.mp3").unwrap());
         let folder = DevicePath::parse("Playlists");
         let unix = PlaylistStyle { folder: folder.clone(), extension: "m3u8", form: PlaylistForm::M3U };
         let text = |style| String::from_utf8(render([(&song, &place)].into_iter(), style)).unwrap();
@@ -184,7 +190,7 @@ mod tests {
         let song = track(3);
         let paths =
             ["Music/#1 Record/3.mp3", "Music/two\nlines.mp3"].map(|path| DevicePath::parse(path).unwrap());
-        let places = paths.map(|path| Place::of_track(&song, path));
+        let places = paths.map(Place::to_come);
         let lines = |separator| {
             let form = PlaylistForm::M3u { separator, line_ending: "\n" };
             let style = PlaylistStyle { folder: DevicePath::parse("Music"), extension: "m3u", form };
@@ -201,7 +207,7 @@ mod tests {
         let mut song = track(3);
         song.title = "\\not a path".into();
         let path = DevicePath::parse("Music/Bj\u{f6}rk \u{1d11e}/3.mp3").unwrap();
-        let place = Place::of_track(&song, path);
+        let place = Place::to_come(path);
         let style = |version| PlaylistStyle {
             folder: DevicePath::parse("Playlists"),
             extension: "spl",
@@ -231,7 +237,7 @@ mod tests {
         ) {
             let paths: Vec<DevicePath> = names.iter().filter_map(|name| DevicePath::parse(name)).collect();
             let song = track(3);
-            let places: Vec<Place> = paths.iter().map(|path| Place::of_track(&song, path.clone())).collect();
+            let places: Vec<Place> = paths.iter().map(|path| Place::to_come(path.clone())).collect();
             let form = PlaylistForm::Spl(SplVersion::V1);
             let style = PlaylistStyle { folder: None, extension: "spl", form };
             let bytes = render(places.iter().map(|place| (&song, place)), &style);
@@ -248,14 +254,14 @@ mod tests {
 
     #[test]
     fn a_list_of_references_is_another_one_when_a_track_of_it_is() {
-        let place = |song: &Track| Place::of_track(song, DevicePath::parse("Music/3.mp3").unwrap());
+        let place = |hash| Place::of_bytes(DevicePath::parse("Music/3.mp3").unwrap(), hash);
         let style = |by_reference| PlaylistStyle {
             folder: None,
             extension: "pla",
             form: if by_reference { PlaylistForm::References } else { PlaylistForm::M3U },
         };
         let mut song = track(3);
-        let old = place(&song);
+        let old = place(1);
         let text = |song: &Track, place: &Place, by_reference| {
             render([(song, place)].into_iter(), &style(by_reference))
         };
@@ -263,7 +269,7 @@ mod tests {
         song.modified_ns += 1;
         // as long as the new version has not arrived, the list is of the old one
         assert_eq!(text(&song, &old, true), before.0);
-        assert_ne!(text(&song, &place(&song), true), before.0);
-        assert_eq!(text(&song, &place(&song), false), before.1);
+        assert_ne!(text(&song, &place(2), true), before.0);
+        assert_eq!(text(&song, &place(2), false), before.1);
     }
 }

@@ -218,21 +218,19 @@ impl<'a> Adoption<'a> {
         )
         .await?;
         let library = planned.library;
-        let mut places: HashMap<u32, DevicePath> =
+        let wanted: HashMap<u32, DevicePath> =
             planned.plan.writes.into_iter().map(|write| (write.track, write.path)).collect();
-        let mut adopted = self.tracks(&library, &places, &mut TakenNames::default()).await?;
-        let found: HashMap<&Origin, &DevicePath> =
-            adopted.iter().map(|(candidate, _)| (&candidate.origin, &candidate.path)).collect();
-        for (track, place) in &mut places {
-            let origin = Origin::Track(library.tracks[*track as usize].uri.clone());
-            if let Some(path) = found.get(&origin) {
-                place.clone_from(path);
-            }
-        }
-        let place = |(&track, path): (&u32, &DevicePath)| {
-            (track, Place::of_track(&library.tracks[track as usize], path.clone()))
+        let mut adopted = self.tracks(&library, &wanted, &mut TakenNames::default()).await?;
+        let found: HashMap<&Origin, &Adopted> =
+            adopted.iter().map(|adopted| (&adopted.0.origin, adopted)).collect();
+        let place = |(track, path): (u32, DevicePath)| {
+            let origin = Origin::Track(library.tracks[track as usize].uri.clone());
+            let there = found.get(&origin);
+            let there =
+                there.map(|(candidate, hashes)| Place::of_bytes(candidate.path.clone(), hashes.whole));
+            (track, there.unwrap_or_else(|| Place::to_come(path)))
         };
-        let places = places.iter().map(place).collect();
+        let places = wanted.into_iter().map(place).collect();
         let mut taken = TakenNames::default();
         for list in lists(&library, capabilities, &places) {
             adopted.extend(self.list(list, &mut taken).await?);

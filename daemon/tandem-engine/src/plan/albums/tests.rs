@@ -18,7 +18,7 @@ fn song(number: u32, artist: &str, album: &str) -> Track {
 fn places(library: &Resolved, there: impl Fn(u32) -> bool) -> HashMap<u32, Place> {
     let place = |(track, position): (&Track, u32)| {
         let path = DevicePath::parse(&format!("Music/{}", track.file_name)).unwrap();
-        there(position).then(|| (position, Place::of_track(track, path)))
+        there(position).then(|| (position, Place::of_bytes(path, track.modified_ns.cast_unsigned().into())))
     };
     library.tracks.iter().zip(0..).filter_map(place).collect()
 }
