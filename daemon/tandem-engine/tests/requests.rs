@@ -278,14 +278,18 @@ async fn whatever_changes_assignments_is_announced_and_ends_or_begins_the_defaul
 }
 
 #[tokio::test]
-async fn an_idle_device_is_safe_to_remove_all_the_time_that_it_is_ejected() {
+async fn a_device_that_is_ejected_is_safe_to_remove_when_that_is_done() {
     let (world, device) = partnered().await;
     assert!(world.engine.snapshot(&device).unwrap().safe_to_remove);
     world.door.shut(true);
     world.engine.eject(&device).await.unwrap();
+    assert!(!world.engine.snapshot(&device).unwrap().safe_to_remove, "as soon as it is accepted");
     world.door.knocked().await;
-    assert!(world.engine.snapshot(&device).unwrap().safe_to_remove, "nothing is being written");
+    assert!(!world.engine.snapshot(&device).unwrap().safe_to_remove, "it may be mounted for that");
     world.door.shut(false);
+    // a preview waits in line behind it
+    drop(world.engine.preview(&device).await);
+    assert!(world.engine.snapshot(&device).unwrap().safe_to_remove);
 }
 
 #[tokio::test]

@@ -68,8 +68,7 @@ pub(super) enum Done {
     Created(Result<jobs::Created, RequestError>),
     Deleted(jobs::Deleted),
     Previewed,
-    /// With it, whether the device was safe to remove anyway.
-    Ejected(Result<(), RequestError>, bool),
+    Ejected(Result<(), RequestError>),
     Renamed(Result<(), RequestError>),
     /// The player that was kept open for a run that did not begin is closed; what that is for the machine.
     Closed(Event),
@@ -116,6 +115,8 @@ pub(super) struct Session {
     looked: bool,
     /// The user wants to take the device away: nothing begins by itself until it comes again.
     ejected: bool,
+    /// While an ejection is in line or under way: whether the device is safe to remove should that fail.
+    ejecting: Option<bool>,
     watched: Option<Watched>,
     /// What the run in progress came to before it planned again.
     course: Course,
@@ -162,6 +163,7 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, context: Context, snapshot: Snapsho
         job: None,
         looked: false,
         ejected: false,
+        ejecting: None,
         watched: None,
         course: Course::default(),
         look_again: false,
@@ -320,6 +322,18 @@ impl Session {
         let ItemResult { media, message, .. } = failure;
         let (device, owner) = (self.device.clone(), Some(owner));
         self.publisher.announce(EngineEvent::SyncError { device, owner, media, error, message }).await;
+    }
+
+    /// What clients are told of a device that is `safe` to remove or not: while it is ejected it isn't, for that may mount it
+    /// and write to it.
+    fn safe_to_remove(&mut self, safe: bool) -> bool {
+        match &mut self.ejecting {
+            Some(otherwise) => {
+                *otherwise = safe;
+                false
+            }
+            None => safe,
+        }
     }
 
     /// A device that is nobody's can be ejected by anybody, so everybody learns that it wasn't.

@@ -62,6 +62,10 @@ impl Session {
                     self.happen(Event::CancelEstimation).await;
                     self.give_up_preview();
                     self.wait(Waiting::Eject);
+                    // one that is kept open for a run was written nothing to
+                    let is_safe = self.publisher.snapshot().safe_to_remove || self.opened.is_some();
+                    self.ejecting.get_or_insert(is_safe);
+                    self.publisher.update(|snapshot| snapshot.safe_to_remove = false).await;
                 }
                 answer(reply, admitted);
             }
@@ -110,7 +114,7 @@ impl Session {
 
     async fn arrived(&mut self, arrival: Arrival) {
         self.arrival = Some(arrival);
-        (self.looked, self.ejected) = (false, false);
+        (self.looked, self.ejected, self.ejecting) = (false, false, None);
         self.retries = Retries::default();
         self.happen(Event::Arrived).await;
     }
@@ -122,7 +126,7 @@ impl Session {
         self.held = None;
         (self.settle_at, self.retry_at) = (None, None);
         self.look_again = false;
-        self.fingerprint = None;
+        (self.fingerprint, self.ejecting) = (None, None);
         self.forget_next_estimate().await;
         self.give_up_waiting().await;
         let (known, partnership) = (self.context.ledger.device(&self.device), self.partnership());

@@ -38,16 +38,17 @@ impl Session {
                 self.happen(Event::JobEnded).await;
             }
             Done::Closed(event) => {
-                self.publisher.update(|snapshot| snapshot.safe_to_remove = true).await;
+                let is_safe = self.safe_to_remove(true);
+                self.publisher.update(|snapshot| snapshot.safe_to_remove = is_safe).await;
                 self.happen(event).await;
             }
-            Done::Ejected(result, was_safe) => {
+            Done::Ejected(result) => {
                 if let Err(error) = &result {
                     warn!("the device could not be ejected: {error}");
                     self.announce_not_ejected(error).await;
                 }
                 self.ejected = result.is_ok();
-                let is_safe = result.is_ok() || was_safe;
+                let is_safe = self.ejecting.take().unwrap_or(true) || result.is_ok();
                 self.publisher.update(|snapshot| snapshot.safe_to_remove = is_safe).await;
                 self.happen(Event::JobEnded).await;
             }
@@ -97,11 +98,12 @@ impl Session {
         self.happen(event).await;
         self.delete_after_creation().await;
         let connected = self.state.phase != Phase::Absent;
+        let is_safe = self.safe_to_remove(flushed || !connected);
         self.publisher
             .update(|snapshot| {
                 snapshot.connected = connected;
                 snapshot.sync_state = if connected { SyncState::Stopped } else { SyncState::Unknown };
-                snapshot.safe_to_remove = flushed || !connected;
+                snapshot.safe_to_remove = is_safe;
             })
             .await;
     }
@@ -131,7 +133,7 @@ impl Session {
         let announce =
             (!self.publisher.snapshot().connected).then(|| EngineEvent::Connected(self.device.clone()));
         let library = found.as_ref().ok().and_then(|found| found.library.clone());
-        let stays_open = self.opened.is_some();
+        let is_safe = self.safe_to_remove(self.opened.is_none());
         self.publisher
             .update_with(announce, |snapshot| {
                 snapshot.connected = true;
@@ -142,7 +144,7 @@ impl Session {
                     snapshot.manual = Some(missing.clone());
                     snapshot.sync_state = SyncState::Unknown;
                 }
-                snapshot.safe_to_remove = !stays_open;
+                snapshot.safe_to_remove = is_safe;
                 if let Ok(found) = found {
                     snapshot.description = found.description;
                     snapshot.total_space = found.space.total;
@@ -308,9 +310,10 @@ impl Session {
             self.held = None;
             self.fingerprint = None;
         }
+        let is_safe = self.safe_to_remove(true);
         self.publisher
             .update(|snapshot| {
-                snapshot.safe_to_remove = true;
+                snapshot.safe_to_remove = is_safe;
                 if let Some(space) = space {
                     (snapshot.total_space, snapshot.free_space) = (space.total, space.free);
                 }

@@ -231,6 +231,7 @@ impl Session {
             self.retry_at = pause.map(|pause| Instant::now() + pause);
         }
         let next_filter = self.passing.sync_filter.clone();
+        let is_safe = self.safe_to_remove(report.flushed);
         self.publisher
             .update(|snapshot| {
                 snapshot.last_sync = last_sync;
@@ -249,7 +250,7 @@ impl Session {
                 }
                 if still_here {
                     snapshot.sync_state = SyncState::Stopped;
-                    snapshot.safe_to_remove = report.flushed;
+                    snapshot.safe_to_remove = is_safe;
                 }
             })
             .await;

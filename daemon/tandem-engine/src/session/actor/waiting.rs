@@ -151,11 +151,7 @@ impl Session {
                 Done::Renamed(renamed.await.map_err(|error: PlayerError| error.into()))
             }),
             Waiting::Eject => {
-                // one that is kept open for a run was written nothing to
-                let was_safe = self.publisher.snapshot().safe_to_remove || self.opened.is_some();
-                self.start_job(
-                    move |bench, _| async move { Done::Ejected(jobs::eject(bench).await, was_safe) },
-                );
+                self.start_job(|bench, _| async { Done::Ejected(jobs::eject(bench).await) });
             }
         }
         self.giving_way = giving_way;
